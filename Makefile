@@ -1,0 +1,40 @@
+# make demo   a virtual environment, the study quickstart, its table and report
+# make test   everything the tests need, and the tests
+# make lint   ruff and mypy
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint browser bench clean
+
+demo: .venv/.installed
+	$(BIN)/ablate run quickstart --root demo
+
+test: .venv/.installed-dev browser
+	$(BIN)/python -m pytest
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/.installed-dev
+	$(BIN)/python benchmarks/tool_speed.py
+
+.venv/.installed: pyproject.toml constraints.txt
+	@echo "installing into .venv; the first time takes some minutes, torch is large"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# The report's page is tested in a real browser, installed where apt can; elsewhere those tests say why they skip.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && timeout 300 sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null'; } \
+	  || echo "Chromium is not installed and cannot be installed here: browser tests will be skipped"
+
+clean:
+	rm -rf .venv demo runs build dist

@@ -1,0 +1,38 @@
+"""ablate: which part of a vision model earns its keep? Controlled variants, trained, compared, reported.
+
+Names are imported on first use, so that `import ablate` waits for neither torch nor pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "Claim": "claim",
+    "DIGITS": "recipes",
+    "Resources": "resources",
+    "Run": "spec",
+    "Scale": "study",
+    "SpecError": "registry",
+    "Study": "study",
+    "differences": "spec",
+    "load": "study",
+    "macs": "claim",
+    "params": "claim",
+    "top1": "claim",
+}
+
+__all__ = ["__version__", *sorted(_PUBLIC)]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'ablate' has no attribute {name!r}")
+    return getattr(import_module(f"ablate.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,81 @@
+"""The options commands share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ablate.study import Study
+
+
+def _study_names(incomplete: str) -> list[str]:
+    """Shell completion of a study's name."""
+    from ablate.study import named
+
+    return [name for name in named() if name.startswith(incomplete)]
+
+
+def _scale_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Shell completion of the scales of the study already typed."""
+    from ablate.registry import SpecError
+    from ablate.study import load
+
+    try:
+        return [name for name in load(context.params.get("name") or "").scales if name.startswith(incomplete)]
+    except SpecError:
+        return []
+
+
+Name = Annotated[
+    str, typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names)
+]
+ScaleName = Annotated[
+    str | None,
+    typer.Option("--scale", help="Size to run at; the study's first one by default.", autocompletion=_scale_names),
+]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds per variant; the study's own number by default.")]
+Folder = Annotated[
+    Path | None,
+    typer.Option("--root", help="Folder of results, runs and reports; by default ABLATE_ROOT, else the current one."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Data = Annotated[
+    list[str] | None,
+    typer.Option("--data", metavar="NAME=PATH", help="Where an image folder lies; may be given several times."),
+]
+
+
+def locations(data: list[str] | None) -> dict[str, str]:
+    """The paths given with --data, by name, absolute."""
+    from ablate.registry import SpecError
+
+    pairs = [entry.partition("=") for entry in data or []]
+    for name, equals, path in pairs:
+        if not (name and equals and path):
+            raise SpecError(f"--data is {name + equals + path!r}; wanted is NAME=PATH")
+    return {name: str(Path(path).absolute()) for name, _, path in pairs}
+
+
+def run_names(study: Study, scale: str) -> dict[str, str]:
+    """Variant of every run but its seed, by the key of seed 0's run."""
+    return {variant.run.key: variant.label for variant in study.variants(scale)}
+
+
+def print_json(content: Any) -> None:
+    """JSON on standard output, indented."""
+    import orjson
+
+    typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
+
+
+def print_columns(rows: Iterable[Iterable[object]]) -> None:
+    """Rows of cells in aligned columns; the last one runs free."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
+    for row in cells:
+        head = "".join(f"{cell:{width}}  " for cell, width in zip(row, widths, strict=False))
+        typer.echo((head + row[-1]).rstrip())

@@ -1,0 +1,131 @@
+"""Commands about studies: which there are, what one would run, a new one to start from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_columns, print_json
+
+TEMPLATE = '''"""{question}
+
+    ablate run {name}                # what it takes: not measured yet
+"""
+
+from ablate import DIGITS, Claim, Study, top1
+
+study = Study(
+    question="{question}",
+    # Each axis is a field of Run with its values, the control's first. Several axes change one at a time,
+    # or all together with cross=True. `ablate plan {name}` shows what each variant changes.
+    axes={{"mixer": ["attention", "patch_ff"]}},
+    # Held for every variant.
+    fixed={{"pool": "avg", "norm_before_pool": True}},
+    # Each scale sets the rest of the fields; the first is the default.
+    scales={{"digits": DIGITS}},
+    seeds=3,
+    # Judged from the intervals of the records: supported, contradicted or undecided.
+    claims=[Claim("Patch FF stays within 5 points of attention", top1(mixer="patch_ff") - top1(mixer="attention") > -5)],
+)
+'''
+
+
+def list_(as_json: Json = False, root: Folder = None) -> None:
+    """List the studies that can be named.
+
+    Example: ablate list
+    """
+    from ablate.paths import Root
+    from ablate.records import index
+    from ablate.study import load, named
+
+    present = index(Root.at(root).results)
+    found = [_summary(load(path), present) for path in named().values()]
+    if as_json:
+        print_json(found)
+        return
+    print_columns(
+        [("STUDY", "SCALE", "VARIANTS", "RUNS DONE", "QUESTION")]
+        + [
+            (study["name"], scale["name"], scale["variants"], f"{scale['done']}/{scale['runs']}", study["question"])
+            for study in found
+            for scale in study["scales"]
+        ]
+    )
+
+
+def _summary(study: Any, present: dict[str, Path]) -> dict[str, Any]:
+    scales = []
+    for name in study.scales:
+        runs = study.runs(name)
+        done = sum(run.key in present for run in runs)
+        scales.append({"name": name, "variants": len(study.variants(name)), "runs": len(runs), "done": done})
+    return {"name": study.name, "question": study.question, "scales": scales}
+
+
+def plan(
+    name: Name,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    data: Data = None,
+    as_json: Json = False,
+    root: Folder = None,
+) -> None:
+    """Show what a study would run, and what each variant changes against the control.
+
+    Example: ablate plan quickstart
+    """
+    from ablate.paths import Root
+    from ablate.spec import differences
+    from ablate.status import Survey, check_data
+    from ablate.study import load
+
+    study, given = load(name), locations(data)
+    scale = study.scale(scale)
+    statuses = Survey(Root.at(root), study.runs(scale, seeds), given).look()
+    missing = [status.run for status in statuses if status.state != "done"]
+    check_data(missing, given)
+    control = study.variants(scale)[0]
+    variants = [
+        {
+            "variant": variant.label,
+            "changes": {field: value for field, (_, value) in differences(control.run, variant.run).items()},
+            "missing": [run.key for run in missing if run.but(seed=0) == variant.run],
+        }
+        for variant in study.variants(scale)
+    ]
+    if as_json:
+        print_json({"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants})
+        return
+    typer.echo(f"{study.name} at scale {scale}: {study.question}\n")
+    rows = [(v["variant"], len(v["missing"]), _changes(v["changes"])) for v in variants]
+    print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
+    typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
+
+
+def _changes(changes: dict[str, Any]) -> str:
+    return ", ".join(f"{field}={value}" for field, value in changes.items()) or "control"
+
+
+def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new study.")]) -> None:
+    """Write a commented study to start from, in ./studies.
+
+    Example: ablate new mixers
+    """
+    from ablate.registry import SpecError
+
+    if not name.isidentifier():
+        raise SpecError(
+            f"the new study's name is {name!r}; wanted are letters, digits and '_', not starting with a digit"
+        )
+    path = Path("studies", f"{name}.py")
+    if path.exists():
+        raise SpecError(f"{path} exists; wanted is a name that is free")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(TEMPLATE.format(name=name, question="What does this study ask?"), encoding="utf-8")
+    typer.echo(f"{path} written; try: ablate plan {name}")
+
+
+COMMANDS = {"list": list_, "plan": plan, "new": new}

@@ -1,0 +1,25 @@
+"""The digits at a random offset on a larger canvas: a new offset every epoch in training, fixed ones in the test.
+
+Where a stroke is no longer says what it is, so patches must be compared with each other: this task needs mixing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablate.datasets import Arrays, digits
+from ablate.spec import Run
+
+BEHAVIOUR = 1
+
+fingerprint = digits.fingerprint
+
+
+def check(run: Run, location: Path | None = None) -> None:
+    """The canvas must leave room for an offset."""
+    digits.check(run, smallest=digits.SIDE + 1)
+
+
+def load(run: Run, location: Path | None = None) -> Arrays:
+    """The digits' pictures and parts, to be placed at offsets."""
+    return digits.load(run, shifted=True)

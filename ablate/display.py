@@ -1,0 +1,139 @@
+"""Progress of a launch: a live table on a terminal, calm lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ablate.status import RunStatus
+
+STATES = ("done", "running", "waiting", "failed")
+COLOURS = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red"}
+MOST_ROWS = 20
+
+
+class Display:
+    """Shows the state of a study's runs again and again.
+
+    Args:
+        names: what to call each run, by key.
+        size: number of slots, for the estimate of the time left.
+    """
+
+    def __init__(self, names: Mapping[str, str], size: int, stream: TextIO | None = None) -> None:
+        self.names, self.size = names, size
+        self.console = Console(file=stream or sys.stdout, highlight=False)
+        self.started = time.monotonic()
+        self.seen: dict[str, str] = {}
+        self.live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+
+    def __enter__(self) -> Display:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, statuses: Sequence[RunStatus]) -> None:
+        """Show the newest state."""
+        for line in self._news(statuses):
+            self.console.print(line, soft_wrap=True)
+        if self.live:
+            self.live.update(Group(table(statuses, self.names), self._summary(statuses)), refresh=True)
+
+    def _news(self, statuses: Sequence[RunStatus]) -> Iterator[Text]:
+        """A line for each run that started, finished or failed since the last look."""
+        done = sum(status.state == "done" for status in statuses)
+        first = not self.seen
+        for status in statuses:
+            if self.seen.get(status.run.key) == status.state:
+                continue
+            self.seen[status.run.key] = status.state
+            ended = status.state in ("done", "failed") and not first
+            if ended or (status.state == "running" and not self.live):
+                yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
+
+    def _line(self, status: RunStatus, count: str) -> Text:
+        detail = {
+            "done": lambda: f"test top-1 {status.metrics['top1']:.1f} % in {clock(status.metrics['total_s'])}",
+            "failed": lambda: status.error,
+            "running": lambda: "started",
+        }[status.state]()
+        name = self.names[status.run.key]
+        return Text.assemble((f"{status.state:8}", COLOURS[status.state]), f"{name}: {detail} {count}".rstrip())
+
+    def _summary(self, statuses: Sequence[RunStatus]) -> Text:
+        left = time_left(statuses, self.size)
+        ending = f" · about {clock(left)} left" if left is not None else ""
+        elapsed = clock(time.monotonic() - self.started)
+        return Text.assemble(counts(statuses), f" · {elapsed} elapsed{ending}")
+
+
+def counts(statuses: Sequence[RunStatus]) -> Text:
+    """How many runs are done, running, waiting and failed."""
+    number = Counter(status.state for status in statuses)
+    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in STATES]
+    return Text(" · ").join(Text(*part) for part in parts)
+
+
+def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int = MOST_ROWS) -> Table:
+    """A row a run: those that run first where there are too many to show."""
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    grid.add_column("run", no_wrap=True)
+    grid.add_column("state", no_wrap=True)
+    for heading in ("epoch", "loss", "top-1", "left"):
+        grid.add_column(heading, justify="right", no_wrap=True, min_width=7)
+    shown = statuses if len(statuses) <= most else sorted(statuses, key=_interest)[:most]
+    for status in shown:
+        grid.add_row(names[status.run.key], Text(status.state, COLOURS[status.state]), *_cells(status))
+    return grid
+
+
+def _interest(status: RunStatus) -> int:
+    return ("running", "failed", "waiting", "done").index(status.state)
+
+
+def _cells(status: RunStatus) -> tuple[str, str, str, str]:
+    """Epoch, loss, top-1 (held out while training, test when done) and time left."""
+    if status.state == "done":
+        epochs = str(status.run.epochs)
+        return f"{epochs}/{epochs}", f"{status.metrics['loss']:.3f}", f"{status.metrics['top1']:.1f} %", ""
+    said = status.progress
+    if status.state != "running" or not said:
+        return "", "", "", ""
+    loss = f"{said['train_loss']:.3f}" if "train_loss" in said else ""
+    top1 = f"{said['heldout_top1']:.1f} %" if "heldout_top1" in said else ""
+    return f"{said['epoch']}/{said['epochs']}", loss, top1, clock(said["eta_s"])
+
+
+def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
+    """Seconds until all is done, from what finished runs took and running ones say; None before anything is known."""
+    running = [float(s.progress["eta_s"]) for s in statuses if s.state == "running" and s.progress.get("epoch")]
+    whole = [float(s.metrics["total_s"]) for s in statuses if s.state == "done"]
+    whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
+    if not whole:
+        return None
+    waiting = sum(status.state == "waiting" for status in statuses)
+    return max([*running, (sum(running) + waiting * sum(whole) / len(whole)) / size])
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 41 s, 2:05 or 3:10:00."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

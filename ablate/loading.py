@@ -1,0 +1,30 @@
+"""A run's data set, opened on the device it trains on: in memory where it is small, from files where it is not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ablate.datasets import Arrays, source
+from ablate.images import Images
+from ablate.resident import Resident
+from ablate.resources import Resources
+from ablate.spec import Run
+from ablate.workers import FromFiles
+
+
+def open_images(run: Run, resources: Resources, device: torch.device) -> tuple[Images, dict[str, Any]]:
+    """The data set, and the facts of it that a record keeps."""
+    module, location = source(run.dataset, resources.data)
+    module.check(run, location)
+    data = module.load(run, location)
+    images: Images = (
+        Resident(run, data, device) if isinstance(data, Arrays) else FromFiles(run, data, device, resources)
+    )
+    return images, {
+        "fingerprint": module.fingerprint(location),
+        "classes": list(images.classes),
+        "channels": images.channels,
+        **{f"n_{part}": size for part, size in images.sizes.items()},
+    }

@@ -1,0 +1,20 @@
+"""Multi-head self-attention, timm's own layer unchanged (Dosovitskiy et al., arXiv 2010.11929, section 3.1)."""
+
+from __future__ import annotations
+
+from timm.layers import Attention
+from torch import nn
+
+from ablate.spec import Run
+
+BEHAVIOUR = 1
+
+
+def layer(run: Run, tokens: int) -> type[nn.Module]:
+    """timm's attention: a class, because timm's `VisionTransformer` asks for one."""
+    return Attention
+
+
+def macs(run: Run, tokens: int) -> int:
+    """Queries, keys, values and output projection (4·N·D²), scores and weighted sum (2·N²·D)."""
+    return 4 * tokens * run.dim**2 + 2 * tokens**2 * run.dim

@@ -1,0 +1,20 @@
+"""No token mixing: the block keeps its feature branch alone; norm1 and the mixing branch are gone.
+
+A norm left behind would get no gradient, and an identity in the branch would add norm(x) to the stream, so the
+branch is removed whole.
+"""
+
+from __future__ import annotations
+
+from ablate.spec import Run
+
+BEHAVIOUR = 1
+
+
+def layer(run: Run, tokens: int) -> None:
+    """None: nothing stands in the slot."""
+
+
+def macs(run: Run, tokens: int) -> int:
+    """Nothing is computed."""
+    return 0

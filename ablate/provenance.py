@@ -1,0 +1,84 @@
+"""Where and what: the commit, versions and machine a number came from."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablate.resources import Resources
+
+PACKAGES = ("ablate", "torch", "torchvision", "timm", "numpy", "scikit-learn")
+
+
+def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]:
+    """Commit and whether it was dirty, versions, device, host and settings, JSON-ready.
+
+    Paths of data are left out: they say nothing about the numbers, and records are published.
+    """
+    settings = {name: value for name, value in resources.fields().items() if name != "data"}
+    return {
+        **_commit(),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "device": device_name(device),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "resources": settings,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def device_name(device: torch.device) -> str:
+    """What the device calls itself, such as "NVIDIA H200" or the CPU's model name."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return _cpu_name()
+
+
+@cache
+def _cpu_name() -> str:
+    """The CPU's model name from the kernel, where it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    """The installed version; for ablate run from a source tree without an installation, the source's own."""
+    try:
+        return version(package)
+    except ModuleNotFoundError:
+        from ablate import __version__
+
+        return __version__ if package == "ablate" else None
+
+
+@cache
+def _commit() -> dict[str, Any]:
+    """The commit of the source tree this package runs from; None for an installed one."""
+    here = Path(__file__).parent
+    if not (here.parent / ".git").exists():
+        return {"commit": None, "dirty": None}
+    head = _git(here, "rev-parse", "HEAD")
+    changes = _git(here, "status", "--porcelain", "--", "ablate", "studies")
+    return {"commit": head, "dirty": bool(changes) if head else None}
+
+
+def _git(folder: Path, *words: str) -> str | None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    command = ["git", "-C", str(folder.parent), *words]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,117 @@
+"""One JSON file per finished run, written atomically; the only memory the suite has.
+
+Keys of a record: `schema`, `key`, `run` (every field), `metrics`, `history` (an entry per epoch), `complexity`,
+`dataset`, `cost` (times, rates, memory) and `provenance`. Whatever may differ between two equal runs stands under
+the last two, so that on a CPU equal runs have equal `metrics` and `history`, bit for bit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ablate.paths import write_atomically
+from ablate.registry import SpecError
+from ablate.spec import ADDED_LATER, Run
+
+SCHEMA = 1
+NOT_RECORDS = frozenset({"speed"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What one run left behind; see the module's docstring for the parts."""
+
+    key: str
+    run: dict[str, Any]
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+    complexity: dict[str, Any]
+    dataset: dict[str, Any]
+    cost: dict[str, Any]
+    provenance: dict[str, Any]
+    schema: int = SCHEMA
+
+    def answers(self, run: Run, fingerprint: str | None = None) -> bool:
+        """Whether this record is of that run, and of that data where a fingerprint is given."""
+        same_data = fingerprint is None or self.dataset["fingerprint"] == fingerprint
+        return same_data and self.key == run.key and self.as_run() == run
+
+    def as_run(self) -> Run:
+        """The run this is a record of; a field younger than the record holds what stood for it then."""
+        return Run.of({**ADDED_LATER, **self.run})
+
+
+def path_of(results: Path, run: Run) -> Path:
+    """Where a run's record is written."""
+    return results / run.dataset / f"{run.key}.json"
+
+
+def write(results: Path, record: Record) -> Path:
+    """Write a record; where the run has one already, that one stays."""
+    path = results / str(record.run["dataset"]) / f"{record.key}.json"
+    if not path.exists():
+        write_atomically(path, orjson.dumps(asdict(record), option=orjson.OPT_INDENT_2) + b"\n")
+    return path
+
+
+def set_aside(path: Path) -> None:
+    """Keep a record that does not answer its run (it is of other data) under a name that is no record's."""
+    fingerprint = str(read(path).dataset["fingerprint"])
+    os.replace(path, path.with_suffix(f".{fingerprint[:8]}.superseded"))
+
+
+def read(path: Path) -> Record:
+    """The record in a file.
+
+    Raises:
+        SpecError: when the file is no record, or one of a newer schema than this version knows.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise SpecError(
+            f"cannot read the record {path}: {error}; restore it, or move it away to train it again"
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise SpecError(f"{path} is no record of a run: it has no schema number; move it out of the results folder")
+    if content["schema"] > SCHEMA:
+        raise SpecError(
+            f"the record {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: upgrade it"
+        )
+    wanted = [item.name for item in fields(Record)]
+    if missing := [name for name in wanted if name not in content]:
+        raise SpecError(f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train it again")
+    if content["key"] != path.stem:
+        raise SpecError(f"{path} is the record of run {content['key']}, under another name; move the copy away")
+    return Record(**{name: content[name] for name in wanted})
+
+
+def index(results: Path) -> dict[str, Path]:
+    """The key and file of every record under a folder.
+
+    Raises:
+        SpecError: when two files claim one key.
+    """
+    found: dict[str, Path] = {}
+    for path in _files(results):
+        if path.stem in found:
+            raise SpecError(f"run {path.stem} has two records, {found[path.stem]} and {path}; move one of them away")
+        found[path.stem] = path
+    return found
+
+
+def _files(results: Path) -> Iterator[Path]:
+    for folder, below, names in os.walk(results):
+        below[:] = sorted(set(below) - NOT_RECORDS)
+        yield from (Path(folder, name) for name in sorted(names) if name.endswith(".json") and name[0] != ".")
+
+
+def read_all(results: Path) -> list[Record]:
+    """Every record under a folder, by path."""
+    return [read(path) for path in index(results).values()]

@@ -1,0 +1,97 @@
+"""Names to objects: what is known, what was meant, and no name twice.
+
+A registry is a folder: each file `NAME.py` in it is one entry, so adding a mixer, a dataset or a plot means
+adding one file. Names are found by listing the folder and constants are read from the source, so that a
+command line can validate a request without importing torch.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import importlib
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+class SpecError(ValueError):
+    """A request that cannot be met: one sentence for the user, never a traceback."""
+
+
+def unknown(kind: str, name: object, known: Iterable[str]) -> SpecError:
+    """The error for a name nobody knows, with the nearest known one and the whole list."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return SpecError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names) or 'none'}")
+
+
+class Registry:
+    """The modules of one folder by name; `registry["name"]` imports the module on first use.
+
+    Args:
+        kind: what an entry is called in messages, such as "mixer".
+        package: dotted name of the package whose files are the entries.
+        folder: where that package's files lie.
+    """
+
+    def __init__(self, kind: str, package: str, folder: Path) -> None:
+        self.kind = kind
+        self._modules = {path.stem: f"{package}.{path.stem}" for path in sorted(folder.glob("[!_]*.py"))}
+        self._paths = {name: folder / f"{name}.py" for name in self._modules}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules
+
+    def __getitem__(self, name: str) -> ModuleType:
+        return importlib.import_module(self._modules[self.check(name)])
+
+    def add(self, name: str, module: str, path: Path) -> None:
+        """Make one more module known under `name`.
+
+        Raises:
+            SpecError: when the name is taken by another module.
+        """
+        if self._modules.get(name, module) != module:
+            raise SpecError(
+                f"{self.kind} {name!r} is defined twice: in {self._modules[name]} and in {module}; rename one"
+            )
+        self._modules[name] = module
+        self._paths[name] = path
+
+    def check(self, name: str) -> str:
+        """The name itself, if it is known; a `SpecError` otherwise."""
+        if name not in self._modules:
+            raise unknown(self.kind, name, self)
+        return name
+
+    def behaviour(self, name: str) -> int:
+        """The entry's behaviour number: raised when a mended entry must not be taken for the old one."""
+        return behaviour(self._paths[self.check(name)])
+
+
+def behaviour(path: Path) -> int:
+    """The `BEHAVIOUR` number a source file declares, read without importing it."""
+    return int(constant(path, "BEHAVIOUR"))
+
+
+@cache
+def constant(path: Path, name: str) -> Any:
+    """The literal that a source file assigns to `name` at its top level.
+
+    Raises:
+        SpecError: when the file assigns no literal to that name.
+    """
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            return ast.literal_eval(node.value)
+    raise SpecError(f"{path} assigns no {name}; add a line such as {name} = 1")

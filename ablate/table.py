@@ -1,0 +1,128 @@
+"""Records to a tidy pandas frame, a row a run; and that to a summary, a row a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate import records
+from ablate.paths import Root
+from ablate.records import Record
+from ablate.spec import ADDED_LATER
+from ablate.stats import t_interval
+from ablate.study import Study, load
+
+SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "images_per_s", "training_s", "peak_memory_mib")
+CONSTANT = ("params", "macs", "tokens")
+
+
+def frame(
+    study: Study | str | None = None, scale: str | None = None, *, root: str | Path | None = None
+) -> pd.DataFrame:
+    """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance.
+
+    Args:
+        study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
+        scale: of the study; None is its first one.
+        root: the folder with `results/`; None is ABLATE_ROOT or the current one.
+    """
+    results = Root.at(root).results
+    if study is None:
+        return pd.DataFrame([row(record) for record in records.read_all(results)])
+    study = load(study) if isinstance(study, str) else study
+    return study_frame(study, study.scale(scale), study_records(study, scale, results))
+
+
+def study_records(study: Study, scale: str | None, results: Path) -> list[Record]:
+    """The records of a study's variants, whatever their seeds, in the order of variants and seeds."""
+    order = {variant.run: position for position, variant in enumerate(study.variants(scale))}
+    found = [(record.as_run(), record) for record in records.read_all(results)]
+    # A raised behaviour number gives a run a new key: records from before it are not of this study any more.
+    now = [(run, record) for run, record in found if record.key == run.key]
+    mine = [(order[run.but(seed=0)], run.seed, record) for run, record in now if run.but(seed=0) in order]
+    return [record for _, _, record in sorted(mine, key=lambda item: item[:2])]
+
+
+def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
+    """The frame of some records of a study, with `variant` as an ordered category."""
+    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    rows = [{"variant": labels[record.as_run().but(seed=0)], **row(record)} for record in found]
+    table = pd.DataFrame(rows, columns=None if rows else ["variant", "key", "seed", *SUMMARISED, *CONSTANT])
+    table["variant"] = pd.Categorical(table["variant"], categories=list(labels.values()), ordered=True)
+    return table
+
+
+def row(record: Record) -> dict[str, Any]:
+    """One record, flat; the outcome of each picture and the history stay in the record."""
+    provenance = {k: v for k, v in record.provenance.items() if not isinstance(v, Mapping)}
+    versions = {f"version_{k}": v for k, v in record.provenance["versions"].items()}
+    resources = {k: v for k, v in record.provenance["resources"].items() if k in ("threads", "workers")}
+    metrics = {k: v for k, v in record.metrics.items() if k != "correct"}
+    return {
+        "key": record.key,
+        **ADDED_LATER,
+        **record.run,
+        **metrics,
+        **record.complexity,
+        **record.cost,
+        "fingerprint": record.dataset["fingerprint"],
+        **provenance,
+        **versions,
+        **resources,
+    }
+
+
+def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
+    """Training curves: a row per run and epoch, with `variant` and `seed`."""
+    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    rows = [
+        {"variant": labels[record.as_run().but(seed=0)], "seed": record.run["seed"], **entry}
+        for record in found
+        for entry in record.history
+    ]
+    table = pd.DataFrame(rows, columns=None if rows else ["variant", "seed", "epoch", "train_loss"])
+    table["variant"] = pd.Categorical(table["variant"], categories=list(labels.values()), ordered=True)
+    return table
+
+
+def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:
+    """A row per variant, in the study's order: n, mean and 95 % t interval over seeds of every measured column.
+
+    Args:
+        runs: from `frame` with a study.
+        wanted: seeds a variant should have; the column `wanted` lets a table show n=2/3.
+
+    Returns:
+        Columns `variant`, `n`, `wanted`; `NAME`, `NAME_low`, `NAME_high` for measured ones (low and high are NaN for
+        one seed); `difference` of top-1 to the control, paired by seed, likewise; `params`, `macs`, `tokens`.
+    """
+    groups = {str(label): group for label, group in runs.groupby("variant", observed=False)}
+    control = next(iter(groups.values()))
+    rows = [_summary(label, group, wanted) | _difference(group, control) for label, group in groups.items()]
+    return pd.DataFrame(rows)
+
+
+def _summary(label: str, group: pd.DataFrame, wanted: int | None) -> dict[str, Any]:
+    summary: dict[str, Any] = {"variant": label, "n": len(group), "wanted": wanted or len(group)}
+    for column in SUMMARISED:
+        summary |= _interval(column, group[column].dropna().tolist() if column in group else [])
+    for column in CONSTANT:
+        summary[column] = group[column].iloc[0] if len(group) else None
+    return summary
+
+
+def _difference(group: pd.DataFrame, control: pd.DataFrame) -> dict[str, Any]:
+    """Top-1 minus the control's, seed by seed; none for the control itself."""
+    differences = group.set_index("seed")["top1"] - control.set_index("seed")["top1"]
+    return _interval("difference", [] if group is control else differences.dropna().tolist())
+
+
+def _interval(name: str, values: list[float]) -> dict[str, float]:
+    interval = t_interval(values) if values else None
+    nan = float("nan")
+    if interval is None or interval.low is None or interval.high is None:
+        return {name: interval.mean if interval else nan, f"{name}_low": nan, f"{name}_high": nan}
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -1,0 +1,87 @@
+"""Pictures in files, decoded and augmented when needed, in loader processes if there are any.
+
+The transforms are torchvision's; what is drawn for a picture depends on (seed, epoch, index) alone, so the number of
+loader processes changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from PIL import Image
+from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from ablate.datasets import Files, Part
+from ablate.images import Batch, Images
+from ablate.resources import Resources
+from ablate.seeds import derive
+from ablate.spec import Run
+
+BEHAVIOUR = 1
+
+
+class _Pictures(Dataset[tuple[torch.Tensor, int]]):
+    """The pictures at some indices; with an epoch they are augmented, without one prepared for evaluation."""
+
+    def __init__(self, run: Run, data: Files, indices: torch.Tensor, epoch: int | None) -> None:
+        self.run, self.data, self.indices, self.epoch = run, data, indices.tolist(), epoch
+        self.transform = evaluation_transform(run) if epoch is None else training_transform(run)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
+        index = self.indices[position]
+        with Image.open(self.data.paths[index]) as file:
+            picture = file.convert("RGB")
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(self.run.seed, "picture", self.epoch or 0, index))
+            return self.transform(picture), int(self.data.labels[index])
+
+
+def training_transform(run: Run) -> v2.Compose:
+    """Random resized crop (the whole picture where `crop_min_area` is 1) and flip."""
+    return v2.Compose(
+        [
+            v2.RandomResizedCrop(run.image_size, (run.crop_min_area, 1.0), interpolation=v2.InterpolationMode.BICUBIC),
+            v2.RandomHorizontalFlip(run.hflip),
+            *_to_tensor(),
+        ]
+    )
+
+
+def evaluation_transform(run: Run) -> v2.Compose:
+    """The shorter side to image_size / eval_crop, then the centre."""
+    side = round(run.image_size / run.eval_crop)
+    resize = v2.Resize(side, interpolation=v2.InterpolationMode.BICUBIC)
+    return v2.Compose([resize, v2.CenterCrop(run.image_size), *_to_tensor()])
+
+
+def _to_tensor() -> list[v2.Transform]:
+    normalise = v2.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
+    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalise]
+
+
+class FromFiles(Images):
+    """Batches decoded from files."""
+
+    channels = 3
+
+    def __init__(self, run: Run, data: Files, device: torch.device, resources: Resources) -> None:
+        super().__init__(run, data)
+        self.data, self.device, self.workers = data, device, resources.workers
+
+    def training(self, epoch: int) -> Iterator[Batch]:
+        yield from self._batches(self.order(epoch), epoch)
+
+    def evaluation(self, part: Part) -> Iterator[Batch]:
+        yield from self._batches(self.parts[part], None)
+
+    def _batches(self, indices: torch.Tensor, epoch: int | None) -> Iterator[Batch]:
+        pictures = _Pictures(self.run, self.data, indices, epoch)
+        pin = self.device.type == "cuda"
+        for images, labels in DataLoader(pictures, self.run.batch_size, num_workers=self.workers, pin_memory=pin):
+            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
