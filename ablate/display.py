@@ -14,10 +14,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ablate.status import RunStatus
+from ablate.status import RunStatus, State
 
-STATES = ("done", "running", "waiting", "failed")
-COLOURS = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red"}
+COLOURS: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red"}
 MOST_ROWS = 20
 
 
@@ -67,11 +66,9 @@ class Display:
                 yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
 
     def _line(self, status: RunStatus, count: str) -> Text:
-        detail = {
-            "done": lambda: f"test top-1 {status.metrics['top1']:.1f} % in {clock(status.metrics['total_s'])}",
-            "failed": lambda: status.error,
-            "running": lambda: "started",
-        }[status.state]()
+        detail = "started" if status.state == "running" else status.error
+        if status.state == "done":
+            detail = f"test top-1 {status.metrics['top1']:.1f} % in {clock(status.metrics['total_s'])}"
         name = self.names[status.run.key]
         return Text.assemble((f"{status.state:8}", COLOURS[status.state]), f"{name}: {detail} {count}".rstrip())
 
@@ -85,7 +82,7 @@ class Display:
 def counts(statuses: Sequence[RunStatus]) -> Text:
     """How many runs are done, running, waiting and failed."""
     number = Counter(status.state for status in statuses)
-    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in STATES]
+    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in COLOURS]
     return Text(" · ").join(Text(*part) for part in parts)
 
 

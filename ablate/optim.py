@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from timm.optim import create_optimizer_v2
 from timm.scheduler import CosineLRScheduler
 from torch import nn
@@ -14,7 +16,8 @@ BEHAVIOUR = 1
 
 def optimiser(run: Run, model: nn.Module) -> Optimizer:
     """The run's optimiser; biases, norms, position embedding and class token are not decayed (timm's rule)."""
-    return create_optimizer_v2(model, opt=run.opt, lr=run.lr, weight_decay=run.weight_decay)
+    fused: dict[str, Any] = {"fused": True} if run.opt == "adamw" else {}
+    return create_optimizer_v2(model, opt=run.opt, lr=run.lr, weight_decay=run.weight_decay, **fused)
 
 
 def schedule(run: Run, over: Optimizer) -> CosineLRScheduler:

@@ -149,6 +149,9 @@ def _types() -> dict[str, type]:
     return {item.name: hints[item.name] for item in fields(Run)}
 
 
+_IN_WORDS = {int: "a whole number", float: "a number", bool: "True or False", str: "a name, in quotes"}
+
+
 def _coerce(name: str, value: Any, wanted: type[Any]) -> Any:
     """The value as the field's type, if nothing is lost by it; numpy's scalars count as numbers."""
     value = value.item() if getattr(value, "ndim", None) == 0 else value
@@ -160,7 +163,7 @@ def _coerce(name: str, value: Any, wanted: type[Any]) -> Any:
             raise SpecError(f"{name} is {value}; wanted is a finite number, below 2**63")
         if wanted(value) == value:
             return wanted(value) + wanted(0)  # -0.0 equals 0.0 and must have its key
-    raise SpecError(f"{name} is {value!r}, a {type(value).__name__}; wanted is a {wanted.__name__}")
+    raise SpecError(f"{name} is {value!r}; wanted is {_IN_WORDS[wanted]}")
 
 
 def _check_together(run: Run) -> None:

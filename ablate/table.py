@@ -20,30 +20,36 @@ CONSTANT = ("params", "macs", "tokens")
 
 
 def frame(
-    study: Study | str | None = None, scale: str | None = None, *, root: str | Path | None = None
+    study: Study | str | None = None,
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
 ) -> pd.DataFrame:
     """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance.
 
     Args:
         study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
         scale: of the study; None is its first one.
+        seeds: only the first so many seeds; None is all there are.
         root: the folder with `results/`; None is ABLATE_ROOT or the current one.
     """
     results = Root.at(root).results
     if study is None:
         return pd.DataFrame([row(record) for record in records.read_all(results)])
     study = load(study) if isinstance(study, str) else study
-    return study_frame(study, study.scale(scale), study_records(study, scale, results))
+    scale = study.scale(scale)
+    return study_frame(study, scale, study_records(study, scale, results, seeds))
 
 
-def study_records(study: Study, scale: str | None, results: Path) -> list[Record]:
-    """The records of a study's variants, whatever their seeds, in the order of variants and seeds."""
+def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
+    """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
     order = {variant.run: position for position, variant in enumerate(study.variants(scale))}
     found = [(record.as_run(), record) for record in records.read_all(results)]
     # A raised behaviour number gives a run a new key: records from before it are not of this study any more.
-    now = [(run, record) for run, record in found if record.key == run.key]
-    mine = [(order[run.but(seed=0)], run.seed, record) for run, record in now if run.but(seed=0) in order]
-    return [record for _, _, record in sorted(mine, key=lambda item: item[:2])]
+    found = [(run, record) for run, record in found if record.key == run.key]
+    mine = [(order[run.but(seed=0)], run.seed, record) for run, record in found if run.but(seed=0) in order]
+    return [record for _, seed, record in sorted(mine, key=lambda item: item[:2]) if seeds is None or seed < seeds]
 
 
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:

@@ -1,3 +1,87 @@
-"""Commands about results."""
+"""Commands about results: the table, the plots, the report."""
 
-COMMANDS = {}
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def _plot_names(incomplete: str) -> list[str]:
+    """Shell completion of a plot's name."""
+    from ablate.plots import PLOTS
+
+    return [name for name in PLOTS if name.startswith(incomplete)]
+
+
+Format = Annotated[str, typer.Option("--format", help="text, md, tex, csv, html or json.")]
+Plots = Annotated[
+    list[str] | None,
+    typer.Option("--plot", help="A plot's name, several times for several; all by default.", autocompletion=_plot_names),
+]
+
+
+def table(
+    name: Name,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    style: Format = "text",
+    as_json: Json = False,
+    root: Folder = None,
+) -> None:
+    """Print the table of a study's variants.
+
+    Example: ablate table quickstart --format md
+    """
+    from ablate.formats import render
+
+    typer.echo(render(summary(name, scale, seeds, root), "json" if as_json else style), nl=False)
+
+
+def summary(name: str, scale: str | None, seeds: int | None, root: Path | None) -> pd.DataFrame:
+    """A row a variant of a study, from the records under the root."""
+    from ablate.study import load
+    from ablate.table import frame, summarise
+
+    study = load(name)
+    return summarise(frame(study, scale, seeds=seeds, root=root), study.seed_count(scale, seeds))
+
+
+def plot(
+    name: Name, scale: ScaleName = None, seeds: Seeds = None, plots: Plots = None, root: Folder = None
+) -> None:
+    """Draw a study's plots as SVG and PNG into its report's folder, and print the files' names.
+
+    Example: ablate plot quickstart --plot accuracy_params
+    """
+    from ablate.paths import Root
+    from ablate.plots import PLOTS
+    from ablate.report import write_plots
+    from ablate.study import load
+
+    study, place = load(name), Root.at(root)
+    chosen = [PLOTS.check(plot) for plot in plots or PLOTS]
+    for path in write_plots(study, study.scale(scale), place, chosen, seeds):
+        typer.echo(path)
+
+
+def report(name: Name, scale: ScaleName = None, seeds: Seeds = None, root: Folder = None) -> None:
+    """Write a study's report and print the path of its page.
+
+    Example: ablate report quickstart
+    """
+    from ablate.paths import Root
+    from ablate.report import render
+    from ablate.study import load
+
+    study = load(name)
+    typer.echo(render(study, study.scale(scale), Root.at(root), seeds))
+
+
+COMMANDS = {"table": table, "plot": plot, "report": report}

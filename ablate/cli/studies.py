@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_columns, print_json
+if TYPE_CHECKING:
+    from ablate.spec import Run
+    from ablate.study import Study, Variant
 
 TEMPLATE = '''"""{question}
 
@@ -27,7 +30,7 @@ study = Study(
     scales={{"digits": DIGITS}},
     seeds=3,
     # Judged from the intervals of the records: supported, contradicted or undecided.
-    claims=[Claim("Patch FF stays within 5 points of attention", top1(mixer="patch_ff") - top1(mixer="attention") > -5)],
+    claims=[Claim("Patch FF stays within 5 points", top1(mixer="patch_ff") - top1(mixer="attention") > -5)],
 )
 '''
 
@@ -56,7 +59,7 @@ def list_(as_json: Json = False, root: Folder = None) -> None:
     )
 
 
-def _summary(study: Any, present: dict[str, Path]) -> dict[str, Any]:
+def _summary(study: Study, present: dict[str, Path]) -> dict[str, Any]:
     scales = []
     for name in study.scales:
         runs = study.runs(name)
@@ -78,7 +81,6 @@ def plan(
     Example: ablate plan quickstart
     """
     from ablate.paths import Root
-    from ablate.spec import differences
     from ablate.status import Survey, check_data
     from ablate.study import load
 
@@ -87,15 +89,7 @@ def plan(
     statuses = Survey(Root.at(root), study.runs(scale, seeds), given).look()
     missing = [status.run for status in statuses if status.state != "done"]
     check_data(missing, given)
-    control = study.variants(scale)[0]
-    variants = [
-        {
-            "variant": variant.label,
-            "changes": {field: value for field, (_, value) in differences(control.run, variant.run).items()},
-            "missing": [run.key for run in missing if run.but(seed=0) == variant.run],
-        }
-        for variant in study.variants(scale)
-    ]
+    variants = [_variant(study.variants(scale)[0].run, variant, missing) for variant in study.variants(scale)]
     if as_json:
         print_json({"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants})
         return
@@ -103,6 +97,15 @@ def plan(
     rows = [(v["variant"], len(v["missing"]), _changes(v["changes"])) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
     typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
+
+
+def _variant(control: Run, variant: Variant, missing: list[Run]) -> dict[str, Any]:
+    """What a variant changes, and the keys of its runs that have no record."""
+    from ablate.spec import differences
+
+    changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
+    keys = [run.key for run in missing if run.but(seed=0) == variant.run]
+    return {"variant": variant.label, "changes": changes, "missing": keys}
 
 
 def _changes(changes: dict[str, Any]) -> str:

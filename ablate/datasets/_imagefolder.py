@@ -34,7 +34,7 @@ def check(run: Run, location: Path | None) -> None:
     """Both parts must be there, hold pictures, and have the same classes."""
     train, test = (_listing(folder) for folder in _parts(location))
     if odd := sorted(set(train) ^ set(test)):
-        raise SpecError(f"train and test of {location} differ in their classes: {', '.join(odd[:5])} is only in one")
+        raise SpecError(f"train and test of {location} differ in their classes: only one has {', '.join(odd[:5])}")
     check_batch(run, sum(map(len, train.values())))
 
 

@@ -1,0 +1,47 @@
+"""Text made harmless for each language, so that any name stands in a table as it was written."""
+
+from __future__ import annotations
+
+import re
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "#": r"\#",
+    "_": r"\_",
+    "%": r"\%",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "[": "{[}",
+    "]": "{]}",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "→": r"$\to$",
+    "·": r"$\cdot$",
+    "\N{MINUS SIGN}": "$-$",
+    "–": "--",
+    "—": "---",
+}
+# An underscore inside a word is no emphasis in Markdown, so names such as patch_ff stay readable in the source.
+_MARKDOWN = re.compile(r"[\\`*\[\]<>#|$&~]|(?<![^\W_])_|_(?![^\W_])")
+
+
+def latex(text: str) -> str:
+    """Text for LaTeX."""
+    return "".join(_LATEX.get(character, character) for character in one_line(text))
+
+
+def markdown(text: str) -> str:
+    """Text for Markdown, inside a table or out of it."""
+    return _MARKDOWN.sub(lambda found: "\\" + found[0], one_line(text))
+
+
+def one_line(text: str) -> str:
+    """Text with every run of white space as one space."""
+    return " ".join(text.split())

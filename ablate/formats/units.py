@@ -1,0 +1,64 @@
+"""Numbers as people read them: 136.8 k, 96.11 ± 1.20, 1 min 42 s. A missing number is a dash."""
+
+from __future__ import annotations
+
+import math
+
+MISSING = "–"
+MINUS = "\N{MINUS SIGN}"
+PREFIXES = ("", " k", " M", " G", " T", " P")
+
+
+def missing(value: float | None) -> bool:
+    """Whether there is no number: None or NaN."""
+    return value is None or math.isnan(value)
+
+
+def count(value: float | None) -> str:
+    """A count with one decimal and its unit: 136.8 k, 5.7 M; below a thousand as it is."""
+    if value is None or math.isnan(value):
+        return MISSING
+    step = 0
+    while step + 1 < len(PREFIXES) and abs(round(value, 1 if step else 0)) >= 1000:
+        value, step = value / 1000, step + 1
+    return f"{value:.{1 if step else 0}f}{PREFIXES[step]}"
+
+
+def exact(value: float | None) -> str:
+    """A whole number in full: 136,842."""
+    return MISSING if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """A change with its sign: +12,288 or −0.42."""
+    return f"{round(value, digits) + 0.0:+,.{digits}f}".replace("-", MINUS)
+
+
+def duration(seconds: float | None) -> str:
+    """A time in the two units that matter: 0.8 s, 41.2 s, 1 min 42 s, 2 h 05 min, 3 d 04 h."""
+    if seconds is None or math.isnan(seconds):
+        return MISSING
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours < 24:
+        return f"{hours} h {minutes:02d} min"
+    days, hours = divmod(round(seconds / 3600), 24)
+    return f"{days} d {hours:02d} h"
+
+
+def measured(mean: float, low: float, digits: int = 2, *, sign: bool = False) -> str:
+    """A mean with half the width of its interval, which lies evenly around it; without an interval the bare mean."""
+    if missing(mean):
+        return MISSING
+    text = signed(mean, digits) if sign else f"{mean:,.{digits}f}"
+    return text if missing(low) else f"{text} ± {_half(mean - low, digits)}"
+
+
+def _half(value: float, digits: int) -> str:
+    """Half a width; one that would be rounded to nothing is said to be below the last digit."""
+    least = 10.0**-digits
+    return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:,.{digits}f}"

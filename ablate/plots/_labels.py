@@ -1,0 +1,204 @@
+"""Names written beside what they name and never over each other: where each goes, found without chance."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
+from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
+
+from ablate.plots._style import INK, TEXT_POINTS
+
+Array = NDArray[np.float64]
+Segment = tuple[tuple[float, float], tuple[float, float]]
+
+# All lengths are in points. A place's cost is its distance from the marker, plus what it would cover.
+STEP, GAP, FAR, MARKER = 3.0, 7.0, 9.5, 4.5
+OVER_NAME, OVER_MARKER, OVER_LINE, NEAR_OTHER, NOT_RIGHT = 1e4, 200.0, 25.0, 15.0, 4.0
+END, END_WIDTH = 1.05, 20  # where names right of the axes begin, and how many letters a line has
+HALO = [withStroke(linewidth=2.5, foreground="white")]
+
+
+@dataclass(frozen=True)
+class Name:
+    """A variant's name, the point it belongs to in data coordinates, and the colour of the line that leads there."""
+
+    text: str
+    point: tuple[float, float]
+    colour: str
+
+
+def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> None:
+    """Write each name near its point: inside the axes, clear of the other names and markers, if possible of bars.
+
+    Call it last: places hold for the axes' limits and size at that time.
+
+    Args:
+        bars: ends of upright and level lines to keep clear of, in data coordinates.
+    """
+    if not names:
+        return
+    _root(ax).draw_without_rendering()
+    inch = 72 / _root(ax).dpi
+    frame = Bbox(ax.get_window_extent().get_points() * inch)
+    spots = [ax.transData.transform(name.point) * inch for name in names]
+    boxes = [_box(ax.transData.transform(bar) * inch) for bar in bars]
+    leads: list[Array] = []
+    placed: list[Bbox] = []
+    for name, spot in zip(names, spots, strict=True):
+        name = replace(name, text=textwrap.fill(name.text, 28))
+        size = _size(ax, name.text) * inch
+        corner = _cheapest(spot, size, frame, Obstacles(placed, spots, boxes, leads))
+        placed.append(Bbox.from_bounds(*corner, *size))
+        nearest = np.clip(spot, corner, corner + size)
+        leads.append(np.linspace(spot, nearest, 20))
+        _write(ax, name, corner - spot, (nearest - corner) / size, far=float(np.hypot(*(nearest - spot))) > FAR)
+
+
+@dataclass(frozen=True)
+class Obstacles:
+    """What a name should not cover: names, markers, bars, and the lines that lead to names (as points)."""
+
+    names: Sequence[Bbox]
+    markers: Sequence[Array]
+    bars: Sequence[Bbox]
+    leads: Sequence[Array]
+
+
+def _root(ax: Axes) -> Any:
+    return ax.get_figure(root=True)
+
+
+def _box(ends: Array) -> Bbox:
+    """The box around an upright or level line."""
+    return Bbox([ends.min(axis=0) - 1, ends.max(axis=0) + 1])
+
+
+def _size(ax: Axes, text: str) -> Array:
+    """Width and height of a text, in pixels."""
+    probe = ax.text(0, 0, text, fontsize=TEXT_POINTS, transform=ax.transAxes)
+    size = probe.get_window_extent().size
+    probe.remove()
+    return np.asarray(size)
+
+
+def _cheapest(spot: Array, size: Array, frame: Bbox, obstacles: Obstacles) -> Array:
+    """The lower left corner of the best place for a name of that size."""
+    corners = _grid(spot, size, frame)
+    nearest = np.clip(spot, corners, corners + size)
+    distance = np.hypot(*(nearest - spot).T)
+    uneven = np.abs(corners[:, 1] + size[1] / 2 - spot[1])
+    cost = np.abs(distance - GAP) + NOT_RIGHT * (corners[:, 0] < spot[0]) + 0.1 * uneven
+    for box in obstacles.names:
+        cost += OVER_NAME * _overlaps(corners, size, box, 2)
+        cost += OVER_LINE * (distance > FAR) * _crosses(spot, nearest, box)
+    for box in obstacles.bars:
+        cost += OVER_LINE * _overlaps(corners, size, box, 1)
+    for marker in obstacles.markers:
+        away = np.hypot(*(np.clip(marker, corners, corners + size) - marker).T)
+        cost += OVER_MARKER * (away < MARKER) + NEAR_OTHER * (away < distance)
+    for lead in obstacles.leads:
+        cost += OVER_LINE * _covers(corners, size, lead, 1.5)
+    return np.asarray(corners[np.argmin(cost)])
+
+
+def _grid(spot: Array, size: Array, frame: Bbox) -> Array:
+    """The corners to try, all inside the frame, among them those level with the spot."""
+    low = np.asarray(frame.min) + 2
+    high = np.maximum(np.asarray(frame.max) - size - 2, low)
+    level = np.clip([spot + GAP, spot - size - GAP, spot - size / 2], low, high)
+    x = np.union1d(np.arange(low[0], high[0], STEP), level[:, 0])
+    y = np.union1d(np.arange(low[1], high[1], STEP), level[:, 1])
+    return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+def _overlaps(corners: Array, size: Array, box: Bbox, margin: float) -> NDArray[np.bool_]:
+    """For each corner, whether a name there comes nearer to a box than the margin."""
+    low, high = np.asarray(box.min) - margin, np.asarray(box.max) + margin
+    return np.asarray(np.all((corners < high) & (corners + size > low), axis=1))
+
+
+def _covers(corners: Array, size: Array, points: Array, margin: float) -> NDArray[np.bool_]:
+    """For each corner, whether a name there lies over any of the points."""
+    inside = (points > corners[:, None] - margin) & (points < corners[:, None] + size + margin)
+    return np.asarray(np.any(np.all(inside, axis=2), axis=1))
+
+
+def _crosses(spot: Array, nearest: Array, box: Bbox) -> NDArray[np.bool_]:
+    """For each line from the spot to a name, whether it passes through a box."""
+    steps = np.linspace(0, 1, 12)[:, None, None]
+    along = spot + steps * (nearest - spot)
+    inside = (along > np.asarray(box.min)) & (along < np.asarray(box.max))
+    return np.asarray(np.any(np.all(inside, axis=2), axis=0))
+
+
+def _write(ax: Axes, name: Name, offset: Array, end: Array, *, far: bool) -> None:
+    """Write a name at an offset in points from its point, with a thin line to it where it is far."""
+    written = ax.annotate(
+        name.text,
+        xy=name.point,
+        xytext=tuple(offset),
+        textcoords="offset points",
+        ha="left",
+        va="bottom",
+        arrowprops=_lead(name, tuple(end)) if far else None,
+        **_text(),
+    )
+    written.set_in_layout(False)
+
+
+def _text() -> dict[str, Any]:
+    return {"fontsize": TEXT_POINTS, "color": INK, "path_effects": HALO, "annotation_clip": False, "zorder": 5}
+
+
+def _lead(name: Name, end: tuple[float, float]) -> dict[str, Any]:
+    """A thin line from a place on the name's box to its point."""
+    return {"arrowstyle": "-", "color": name.colour, "linewidth": 0.8, "relpos": end, "shrinkA": 1, "shrinkB": 4}
+
+
+def lines_at_ends(names: Iterable[str]) -> int:
+    """How many lines of text `at_ends` writes for these names."""
+    return sum(len(textwrap.wrap(name, END_WIDTH)) for name in names)
+
+
+def at_ends(ax: Axes, names: Sequence[Name]) -> None:
+    """Write each name right of the axes, level with its point as far as the others leave room."""
+    if not names:
+        return
+    names = sorted(names, key=lambda name: (name.point[1], name.text))
+    written = [_at_end(ax, name) for name in names]
+    _root(ax).draw_without_rendering()
+    frame = ax.get_window_extent()
+    heights = np.array([_size(ax, text.get_text())[1] for text in written]) + 3
+    wanted = np.array([ax.transData.transform(name.point)[1] for name in names]) - frame.y0
+    for text, y in zip(written, _spread(wanted, heights, frame.height), strict=True):
+        text.xyann = (END, y / frame.height)
+
+
+def _at_end(ax: Axes, name: Name) -> Annotation:
+    return ax.annotate(
+        textwrap.fill(name.text, END_WIDTH),
+        xy=name.point,
+        xytext=(END, 0.5),
+        textcoords="axes fraction",
+        ha="left",
+        va="center",
+        arrowprops=_lead(name, (0, 0.5)),
+        **_text(),
+    )
+
+
+def _spread(wanted: Array, heights: Array, room: float) -> Array:
+    """The middles nearest to the wanted ones, in order, that leave each its height inside the room."""
+    heights = heights * min(1.0, room / heights.sum())
+    below = np.cumsum(heights) - heights / 2
+    free = np.clip(isotonic_regression(wanted - below).x, 0, room - heights.sum())
+    return np.asarray(free + below)

@@ -1,0 +1,238 @@
+"""Every mistake a user can make is one sentence on standard error and exit code 2, and nothing that existed is lost."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from ablate import load, records
+from ablate.cli import app
+from tests import synthetic
+
+STUDY = """
+from ablate import DIGITS, Study
+
+study = Study(question="Is it wrong?", axes={AXES}, fixed={FIXED}, scales={"digits": DIGITS})
+"""
+
+
+def invoke(*words: str) -> Result:
+    return CliRunner().invoke(app, list(words))
+
+
+def sentence(*words: str) -> str:
+    """What a wrong request prints: one line, after which nothing was done."""
+    result = invoke(*words)
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    assert lines[0].startswith("ablate: ")
+    return lines[0]
+
+
+def study(folder: Path, axes: object = "{}", fixed: object = "{}") -> str:
+    path = folder / "wrong.py"
+    path.write_text(STUDY.replace("{AXES}", str(axes)).replace("{FIXED}", str(fixed)))
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "plot", "report"])
+def test_unknown_study(command: str) -> None:
+    said = sentence(command, "quickstrat")
+    assert "unknown study 'quickstrat'" in said
+    assert "did you mean 'quickstart'?" in said
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "plot", "report"])
+def test_unknown_scale(command: str) -> None:
+    assert "unknown scale 'huge'" in sentence(command, "quickstart", "--scale", "huge")
+
+
+def test_missing_study_file(tmp_path: Path) -> None:
+    assert "there is no study file" in sentence("plan", str(tmp_path / "nothing.py"))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"mixer": "atention"}, ["unknown mixer 'atention'", "did you mean 'attention'?", "patch_ff"]),
+        ({"depht": 3}, ["unknown field 'depht'", "did you mean 'depth'?"]),
+        ({"depth": "three"}, ["depth", "'three'", "str", "wanted is a int"]),
+        ({"depth": 2.5}, ["depth", "2.5", "wanted is a int"]),
+        ({"epochs": 0}, ["epochs is 0", "above 0"]),
+        ({"epochs": -3}, ["epochs is -3", "above 0"]),
+        ({"patch_size": 5}, ["patch_size 5 does not divide image_size 12"]),
+        ({"heads": 7}, ["heads 7 does not divide dim 64"]),
+        ({"lr": float("1e400")}, ["lr", "inf"]),
+        ({"image_size": 8}, ["image_size is 8", "9 or more"]),
+        ({"dataset": "digit"}, ["unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"]),
+    ],
+)
+def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]) -> None:
+    text = repr(fields).replace("inf", "float('inf')")
+    said = sentence("plan", study(tmp_path, fixed=text), "--root", str(tmp_path))
+    for word in words:
+        assert word in said
+
+
+def test_a_study_that_fails_shows_its_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("from ablate import Study\n\nlayers = undefined_name + 1\n")
+    result = invoke("plan", str(path))
+    assert result.exit_code == 2
+    assert "broken.py, line 3: NameError: name 'undefined_name' is not defined" in result.stderr
+    assert "    layers = undefined_name + 1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_study_with_a_syntax_error_shows_its_own_line(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text("from ablate import Study\nstudy = Study(\n")
+    result = invoke("plan", str(path))
+    assert result.exit_code == 2
+    assert "broken.py, line 2: SyntaxError" in result.stderr
+
+
+def test_a_file_without_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "empty.py"
+    path.write_text("answer = 42\n")
+    assert "assigns no study" in sentence("plan", str(path))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--jobs", "0", "--jobs is 0; wanted is 1 or more"),
+        ("--seeds", "0", "seeds is 0; wanted is a whole number"),
+        ("--threads", "0", "threads is 0; wanted is 1 or more"),
+        ("--data", "nonsense", "--data is 'nonsense'; wanted is NAME=PATH"),
+    ],
+)
+def test_wrong_option(tmp_path: Path, option: str, value: str, words: str) -> None:
+    assert words in sentence("run", "quickstart", "--root", str(tmp_path), option, value)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """An image folder of two classes."""
+    folder = tmp_path / "pictures"
+    for part in ("train", "val"):
+        for name in ("cat", "dog"):
+            (folder / part / name).mkdir(parents=True)
+            Image.new("RGB", (16, 16), "red").save(folder / part / name / "0.png")
+    return folder
+
+
+def test_missing_image_folder(tmp_path: Path) -> None:
+    path = study(tmp_path, fixed={"dataset": "pictures"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={tmp_path / 'nowhere'}")
+    assert "there is no image folder" in said
+
+
+def test_image_folder_without_a_test_part(tmp_path: Path, pictures: Path) -> None:
+    (pictures / "val").rename(pictures / "other")
+    path = study(tmp_path, fixed={"dataset": "pictures"})
+    assert "has no val folder" in sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+
+
+def test_empty_class(tmp_path: Path, pictures: Path) -> None:
+    (pictures / "train" / "dog" / "0.png").unlink()
+    path = study(tmp_path, fixed={"dataset": "pictures"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+    assert "class dog in" in said
+    assert "is empty" in said
+
+
+def test_classes_that_differ(tmp_path: Path, pictures: Path) -> None:
+    (pictures / "val" / "dog").rename(pictures / "val" / "horse")
+    path = study(tmp_path, fixed={"dataset": "pictures"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+    assert "differ in their classes: dog, horse" in said
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"{broken", "cannot read the record"),
+        (b'{"schema": 99}', "this version of ablate knows up to 1"),
+        (b"[1, 2]", "is no record of a run"),
+        (b'{"schema": 1}', "lacks key, run"),
+    ],
+)
+def test_damaged_record(tmp_path: Path, command: str, content: bytes, words: str) -> None:
+    run = load("quickstart").runs()[0]
+    path = records.write(tmp_path / "results", synthetic.record(run))
+    path.write_bytes(content)
+    assert words in sentence(command, "quickstart", "--root", str(tmp_path))
+    assert path.read_bytes() == content
+
+
+def test_two_records_of_one_run(tmp_path: Path) -> None:
+    run = load("quickstart").runs()[0]
+    path = records.write(tmp_path / "results", synthetic.record(run))
+    copy = tmp_path / "results" / "copy" / path.name
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    said = sentence("run", "quickstart", "--root", str(tmp_path))
+    assert "has two records" in said
+    assert path.exists()
+    assert copy.exists()
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> Iterator[None]:
+    """This process without root's right to write anywhere."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(folder.stat().st_mode | 0o055)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_results_that_cannot_be_written(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path = records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
+    (tmp_path / "results").chmod(0o555)
+    request.getfixturevalue("nobody")
+    said = sentence("run", "quickstart", "--root", str(tmp_path))
+    assert "cannot write in" in said
+    assert "Permission denied" in said
+    assert orjson.loads(path.read_bytes())["schema"] == 1
+
+
+def test_results_that_are_a_file(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("mine")
+    assert "cannot write in" in sentence("run", "quickstart", "--root", str(tmp_path))
+    assert (tmp_path / "results").read_text() == "mine"
+
+
+def test_unknown_log(tmp_path: Path) -> None:
+    assert "there is no log of a run 'abc'; known are none" in sentence("logs", "abc", "--root", str(tmp_path))
+
+
+def test_unknown_plot(tmp_path: Path) -> None:
+    said = sentence("plot", "quickstart", "--root", str(tmp_path), "--plot", "acuracy_params")
+    assert "did you mean 'accuracy_params'?" in said
+
+
+def test_new_refuses_a_taken_or_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("new", "mine").exit_code == 0
+    before = (tmp_path / "studies" / "mine.py").read_text()
+    assert "exists" in sentence("new", "mine")
+    assert (tmp_path / "studies" / "mine.py").read_text() == before
+    assert "wanted are letters" in sentence("new", "my study")

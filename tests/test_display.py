@@ -1,0 +1,78 @@
+"""What progress looks like: calm lines into a file, a table on a terminal, estimates that add up."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ablate import display
+from ablate.spec import Run
+from ablate.status import RunStatus
+
+RUNS = [Run(pool="avg", image_size=12, patch_size=4, seed=seed) for seed in range(4)]
+NAMES = {run.key: f"attention, seed {run.seed}" for run in RUNS}
+DONE = {"top1": 91.25, "loss": 0.5, "total_s": 20.0}
+HALF = {"epoch": 15, "epochs": 30, "eta_s": 10.0, "elapsed_s": 10.0, "train_loss": 0.75, "heldout_top1": 80.0}
+
+
+def statuses(*states: str) -> list[RunStatus]:
+    extra = {"done": {"metrics": DONE}, "running": {"progress": HALF}, "failed": {"error": "no luck"}}
+    return [RunStatus(run, state, **extra.get(state, {})) for run, state in zip(RUNS, states, strict=False)]
+
+
+def printed(*looks: list[RunStatus]) -> str:
+    stream = io.StringIO()
+    with display.Display(NAMES, 2, stream) as shown:
+        for look in looks:
+            shown(look)
+    return stream.getvalue()
+
+
+def test_a_line_for_each_change_and_none_twice() -> None:
+    first, then = statuses("running", "waiting"), statuses("done", "failed")
+    lines = printed(first, first, then, then).splitlines()
+    assert lines == [
+        "running attention, seed 0: started",
+        "done    attention, seed 0: test top-1 91.2 % in 20 s [1/2]",
+        "failed  attention, seed 1: no luck [1/2]",
+    ]
+
+
+def test_what_was_done_before_is_no_news() -> None:
+    assert printed(statuses("done", "done")) == ""
+
+
+def test_no_control_codes_where_there_is_no_terminal() -> None:
+    assert "\x1b" not in printed(statuses("running"), statuses("done"))
+
+
+def test_table_shows_epoch_loss_accuracy_and_time_left() -> None:
+    console = Console(file=io.StringIO(), width=100)
+    console.print(display.table(statuses("running", "done", "waiting"), NAMES))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "15/30" in text
+    assert "0.750" in text
+    assert "80.0 %" in text
+    assert "91.2 %" in text
+
+
+def test_running_ones_are_shown_first_where_there_are_too_many() -> None:
+    shown = display.table(statuses("done", "waiting", "done", "running"), NAMES, most=2)
+    assert list(shown.columns[0].cells) == ["attention, seed 3", "attention, seed 1"]
+
+
+def test_time_left() -> None:
+    assert display.time_left(statuses("waiting"), 1) is None
+    assert display.time_left(statuses("running"), 1) == pytest.approx(10)
+    # One running with 10 s to go, two waiting of 20 s each, on two slots.
+    assert display.time_left(statuses("running", "waiting", "waiting"), 2) == pytest.approx(25)
+    assert display.time_left(statuses("done", "done"), 2) == pytest.approx(0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (125, "2:05"), (7265, "2:01:05")]
+)
+def test_clock(seconds: float, text: str) -> None:
+    assert display.clock(seconds) == text

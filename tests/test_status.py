@@ -1,0 +1,104 @@
+"""The state of a run, from what lies on disk."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ablate import job, lease, records, status
+from ablate.paths import Root
+from ablate.registry import SpecError
+from ablate.spec import Run
+from tests import synthetic
+
+RUN = Run(pool="avg", image_size=12, patch_size=4, dim=8, depth=1, heads=1)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+def look(root: Root) -> status.RunStatus:
+    return status.Survey(root, [RUN]).look()[0]
+
+
+def test_waiting_before_anything(place: Root) -> None:
+    assert look(place).state == "waiting"
+
+
+def test_running_while_a_lease_is_held(place: Root) -> None:
+    folder = place.run_folder(RUN.key)
+    held = lease.Lease.acquire(folder, "someone")
+    assert held is not None
+    (folder / "progress.json").write_bytes(orjson.dumps({"epoch": 3, "epochs": 30}))
+    seen = look(place)
+    assert (seen.state, seen.worker, seen.progress["epoch"]) == ("running", "someone", 3)
+    held.release()
+    seen = look(place)
+    assert (seen.state, seen.worker) == ("waiting", "")
+
+
+def test_waiting_again_when_the_heartbeat_stops(place: Root) -> None:
+    folder = place.run_folder(RUN.key)
+    folder.mkdir(parents=True)
+    elsewhere = lease.Owner(worker="far", host="another-host", pid=1, started="1")
+    (folder / "lease.1").write_bytes(orjson.dumps(elsewhere.__dict__))
+    assert look(place).state == "running"
+    old = time.time() - lease.STALE_S - 1
+    os.utime(folder / "lease.1", (old, old))
+    assert look(place).state == "waiting"
+
+
+def test_failed_with_its_note(place: Root) -> None:
+    folder = place.run_folder(RUN.key)
+    folder.mkdir(parents=True)
+    (folder / "log.txt").write_text("one\ntwo\n")
+    job.note_failure(folder, "no luck", "someone")
+    seen = look(place)
+    assert (seen.state, seen.error) == ("failed", "no luck")
+    note = job.failure_of(folder)
+    assert note is not None
+    assert note["log"] == ["one", "two"]
+
+
+def test_done_when_its_record_is_there(place: Root) -> None:
+    survey = status.Survey(place, [RUN])
+    records.write(place.results, synthetic.record(RUN))
+    seen = survey.look()[0]
+    assert seen.state == "done"
+    assert seen.metrics["top1"] == synthetic.record(RUN).metrics["top1"]
+
+
+def test_a_record_anywhere_under_results_counts(place: Root) -> None:
+    path = records.write(place.results, synthetic.record(RUN))
+    (place.results / "kept").mkdir()
+    path.rename(place.results / "kept" / path.name)
+    assert look(place).state == "done"
+
+
+@pytest.mark.parametrize("change", [{"run": RUN.but(depth=2).fields()}, {"fingerprint": "of other data"}])
+def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[str, object]) -> None:
+    real = synthetic.record(RUN)
+    facts = {**real.dataset, "fingerprint": change.pop("fingerprint", real.dataset["fingerprint"])}
+    content = {**real.__dict__, **change, "dataset": facts}
+    path = records.path_of(place.results, RUN)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(orjson.dumps(content))
+    survey = status.Survey(place, [RUN])
+    assert survey.look()[0].state == "waiting"
+    assert survey.stale == {RUN.key: path}
+
+
+def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
+    assert status.fingerprint("somewhere_else", {}) is None
+    assert status.fingerprint("digits", {}) == status.fingerprint("digits_shifted", {})
+
+
+def test_data_that_is_missing_is_refused_before_training() -> None:
+    with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
+        status.check_data([RUN.but(dataset="somewhere_else")], {})
