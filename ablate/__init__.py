@@ -18,10 +18,15 @@ _PUBLIC = {
     "Scale": "study",
     "SpecError": "registry",
     "Study": "study",
+    "curves": "notebook",
     "differences": "spec",
+    "frame": "table",
+    "judge": "verdict",
     "load": "study",
     "macs": "claim",
     "params": "claim",
+    "plot": "notebook",
+    "summarise": "table",
     "top1": "claim",
 }
 

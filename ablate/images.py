@@ -12,6 +12,7 @@ from ablate.registry import SpecError
 from ablate.seeds import derive
 from ablate.spec import Run
 
+BEHAVIOUR = 1
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 

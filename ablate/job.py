@@ -123,15 +123,15 @@ def _train(root: Root, run: Run, resources: Resources, lease: Lease) -> bool:
         LOG.info("run %s, %s: %s", run.key, lease.owner.worker, run)
         try:
             record = execute(run, resources, Progress(folder, run))
+            if not lease.held():
+                LOG.warning("another worker took this run over; its record counts")
+                return False
+            records.write(root.results, record)
         except Exception as error:
             LOG.exception("failed")
             if lease.held():
                 note_failure(folder, f"{type(error).__name__}: {error}", lease.owner.worker)
             return True
-        if not lease.held():
-            LOG.warning("another worker took this run over; its record counts")
-            return False
-        records.write(root.results, record)
         LOG.info("done: test top-1 %.2f %% of %d", record.metrics["top1"], record.metrics["n"])
         return True
 
@@ -144,6 +144,7 @@ class Progress:
         self.started = time.time()
         self.written = 0.0
         self.state: dict[str, Any] = {}
+        self.path.unlink(missing_ok=True)  # of an earlier try
 
     def __call__(self, state: dict[str, Any]) -> None:
         self.state |= state

@@ -70,7 +70,8 @@ def initialise(model: VisionTransformer, seed: int) -> None:
     Parameters that two variants share are therefore equal at the start, whatever else the variants hold.
     """
     with torch.random.fork_rng(devices=[]):
-        for name, module in model.named_modules():
+        # From the leaves up, as timm does: a module's own `init_weights` has the last word over its children.
+        for name, module in reversed(list(model.named_modules())):
             if module is not model:
                 torch.manual_seed(derive(seed, "weights", name))
                 init_weights_vit_timm(module, name)

@@ -16,7 +16,7 @@ import torch
 
 from ablate.resources import Resources
 
-PACKAGES = ("ablate", "torch", "torchvision", "timm", "numpy", "scikit-learn")
+PACKAGES = ("ablate", "torchvision", "timm", "numpy", "scikit-learn")
 
 
 def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]
     settings = {name: value for name, value in resources.fields().items() if name != "data"}
     return {
         **_commit(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}, **_torch()},
         "device": device_name(device),
         "host": socket.gethostname(),
         "platform": platform.platform(),
@@ -52,6 +52,11 @@ def _cpu_name() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def _torch() -> dict[str, str]:
+    """torch as it names itself, with its build: 2.15.0+cu132."""
+    return {"torch": str(torch.__version__)}
 
 
 def _version(package: str) -> str | None:

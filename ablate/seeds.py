@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import hashlib
 
+BEHAVIOUR = 1
+
 
 def derive(*parts: int | str) -> int:
     """A 63-bit seed from the parts, such as `derive(run.seed, "order", epoch)`."""

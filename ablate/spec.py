@@ -26,7 +26,7 @@ DATASETS = Registry("dataset", "ablate.datasets", _HERE / "datasets")
 ADDED_LATER: Mapping[str, Any] = {}
 
 # Modules whose behaviour every run depends on; a number above 1 enters every key.
-PIECES = ("models", "resident", "workers", "optim", "train")
+PIECES = ("seeds", "models", "datasets/__init__", "images", "resident", "workers", "optim", "train")
 
 LARGEST = 2**63  # JSON's integers, as orjson writes them, have 64 bits
 
@@ -58,6 +58,9 @@ def _share(value: float) -> str | None:
 
 
 def _dataset_name(value: str) -> str | None:
+    # results/speed/ holds measurements of speed, which are no records of runs.
+    if value == "speed":
+        return "another name: results/speed is taken"
     return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
 
 
@@ -171,6 +174,12 @@ def _check_together(run: Run) -> None:
         raise SpecError(f"patch_size {run.patch_size} does not divide image_size {run.image_size}")
     if run.dim % run.heads:
         raise SpecError(f"heads {run.heads} does not divide dim {run.dim}")
+    if run.mlp_ratio * run.dim < 1:
+        raise SpecError(
+            f"mlp_ratio {run.mlp_ratio:g} of dim {run.dim} leaves no hidden layer; wanted is 1 or more wide"
+        )
+    if round(run.token_ratio * (run.image_size // run.patch_size) ** 2) < 1:
+        raise SpecError(f"token_ratio {run.token_ratio:g} leaves no hidden layer over the tokens")
     if run.warmup_epochs >= run.epochs:
         raise SpecError(f"warmup_epochs is {run.warmup_epochs}; wanted is fewer than epochs, {run.epochs}")
     if run.pool == "cls" and not run.norm_before_pool:

@@ -73,9 +73,7 @@ class Study:
         if not self.scales:
             raise SpecError(f"study {self.name} has no scales; wanted is at least one")
         _check_seeds(self.seeds)
-        for axis, values in self.axes.items():
-            if isinstance(values, str) or not len(values):
-                raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
+        _check_axes(self.axes)
         if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
             raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
 
@@ -130,6 +128,19 @@ class Study:
         """All runs: seed by seed, every variant, so that an unfinished study has paired seeds."""
         variants = self.variants(scale)
         return [v.run.but(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
+
+
+def _check_axes(axes: Mapping[str, AxisValues]) -> None:
+    """Every axis has values, and no field is set by two of them: one would silently win."""
+    set_by: dict[str, str] = {}
+    for axis, values in axes.items():
+        if isinstance(values, str) or not len(values):
+            raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
+        parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
+        for name in {name for part in parts for name in part}:
+            if name in set_by:
+                raise SpecError(f"axes {set_by[name]} and {axis} both set the field {name}; wanted is one axis a field")
+            set_by[name] = axis
 
 
 def _check_seeds(seeds: int) -> int:
@@ -202,6 +213,7 @@ def load(name: str | Path) -> Study:
         raise SpecError(f"{path} assigns no study; wanted is a line `study = Study(...)`")
     study = replace(study, name=path.stem)
     for scale in study.scales:
+        study.variants(scale)
         for claim in study.claims:
             for quantity in claim.quantities():
                 study.variant(quantity, scale)

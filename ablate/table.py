@@ -44,12 +44,17 @@ def frame(
 
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
     """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
-    order = {variant.run: position for position, variant in enumerate(study.variants(scale))}
-    found = [(record.as_run(), record) for record in records.read_all(results)]
+    order = {_but_seed(variant.run.fields()): at for at, variant in enumerate(study.variants(scale))}
+    found = [(_but_seed({**ADDED_LATER, **record.run}), record) for record in records.read_all(results)]
+    mine = [(order[fields], record.run["seed"], record) for fields, record in found if fields in order]
     # A raised behaviour number gives a run a new key: records from before it are not of this study any more.
-    found = [(run, record) for run, record in found if record.key == run.key]
-    mine = [(order[run.but(seed=0)], run.seed, record) for run, record in found if run.but(seed=0) in order]
+    mine = [(at, seed, record) for at, seed, record in mine if record.key == record.as_run().key]
     return [record for _, seed, record in sorted(mine, key=lambda item: item[:2]) if seeds is None or seed < seeds]
+
+
+def _but_seed(fields: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    """A run's fields without its seed, to find runs of one variant; a record of some other program does no harm."""
+    return frozenset((name, value) for name, value in fields.items() if name != "seed")
 
 
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from ablate.seeds import derive
 from ablate.spec import Run
 
 BEHAVIOUR = 1
+BICUBIC = v2.InterpolationMode.BICUBIC
 
 
 class _Pictures(Dataset[tuple[torch.Tensor, int]]):
@@ -43,21 +44,22 @@ class _Pictures(Dataset[tuple[torch.Tensor, int]]):
 
 
 def training_transform(run: Run) -> v2.Compose:
-    """Random resized crop (the whole picture where `crop_min_area` is 1) and flip."""
-    return v2.Compose(
-        [
-            v2.RandomResizedCrop(run.image_size, (run.crop_min_area, 1.0), interpolation=v2.InterpolationMode.BICUBIC),
-            v2.RandomHorizontalFlip(run.hflip),
-            *_to_tensor(),
-        ]
-    )
+    """Random resized crop and flip; where `crop_min_area` is 1 there is no random crop, but the centre."""
+    flip = v2.RandomHorizontalFlip(run.hflip)
+    if run.crop_min_area == 1:
+        return v2.Compose([*_centre(run.image_size, run.image_size), flip, *_to_tensor()])
+    crop = v2.RandomResizedCrop(run.image_size, (run.crop_min_area, 1.0), interpolation=BICUBIC)
+    return v2.Compose([crop, flip, *_to_tensor()])
 
 
 def evaluation_transform(run: Run) -> v2.Compose:
     """The shorter side to image_size / eval_crop, then the centre."""
-    side = round(run.image_size / run.eval_crop)
-    resize = v2.Resize(side, interpolation=v2.InterpolationMode.BICUBIC)
-    return v2.Compose([resize, v2.CenterCrop(run.image_size), *_to_tensor()])
+    return v2.Compose([*_centre(round(run.image_size / run.eval_crop), run.image_size), *_to_tensor()])
+
+
+def _centre(resized: int, size: int) -> list[v2.Transform]:
+    """The shorter side to `resized`, then the square of `size` in the middle."""
+    return [v2.Resize(resized, interpolation=BICUBIC), v2.CenterCrop(size)]
 
 
 def _to_tensor() -> list[v2.Transform]:

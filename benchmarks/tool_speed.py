@@ -68,7 +68,7 @@ def main() -> None:
             "ablate status, 1,000 records": ["status", str(thousand), *many],
             "ablate table, 1,000 records": ["table", str(thousand), *many],
         }
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+        print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
         print(f"{'command':45} {'median s':>9} {'min':>6} {'max':>6}   n={REPEATS}")
         for name, words in commands.items():
             times = time_command(words)

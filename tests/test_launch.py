@@ -166,7 +166,7 @@ def test_no_more_workers_than_slots_or_runs(place: Root) -> None:
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "gpus", lambda: [])
+    monkeypatch.setattr(launch, "gpus", list)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     assert launch.slots(Resources(threads=2)) == 4
     assert launch.slots(Resources(threads=16)) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,6 +10,9 @@ from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ablate.paths import Root
+    from ablate.study import Study
 
 
 def _plot_names(incomplete: str) -> list[str]:
@@ -23,7 +25,7 @@ def _plot_names(incomplete: str) -> list[str]:
 Format = Annotated[str, typer.Option("--format", help="text, md, tex, csv, html or json.")]
 Plots = Annotated[
     list[str] | None,
-    typer.Option("--plot", help="A plot's name, several times for several; all by default.", autocompletion=_plot_names),
+    typer.Option("--plot", help="A plot's name; may be given several times.", autocompletion=_plot_names),
 ]
 
 
@@ -40,22 +42,22 @@ def table(
     Example: ablate table quickstart --format md
     """
     from ablate.formats import render
-
-    typer.echo(render(summary(name, scale, seeds, root), "json" if as_json else style), nl=False)
-
-
-def summary(name: str, scale: str | None, seeds: int | None, root: Path | None) -> pd.DataFrame:
-    """A row a variant of a study, from the records under the root."""
+    from ablate.paths import Root
     from ablate.study import load
-    from ablate.table import frame, summarise
 
     study = load(name)
-    return summarise(frame(study, scale, seeds=seeds, root=root), study.seed_count(scale, seeds))
+    chosen = "json" if as_json else style
+    typer.echo(render(summary(study, study.scale(scale), seeds, Root.at(root)), chosen), nl=False)
 
 
-def plot(
-    name: Name, scale: ScaleName = None, seeds: Seeds = None, plots: Plots = None, root: Folder = None
-) -> None:
+def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataFrame:
+    """A row a variant of a study, from the records under the root."""
+    from ablate.table import frame, summarise
+
+    return summarise(frame(study, scale, seeds=seeds, root=root.path), study.seed_count(scale, seeds))
+
+
+def plot(name: Name, scale: ScaleName = None, seeds: Seeds = None, plots: Plots = None, root: Folder = None) -> None:
     """Draw a study's plots as SVG and PNG into its report's folder, and print the files' names.
 
     Example: ablate plot quickstart --plot accuracy_params

@@ -97,7 +97,26 @@ def names(study: Study, scale: str, runs: list[Any]) -> dict[str, str]:
 def _conclude(
     study: Study, scale: str, seeds: int | None, root: Root, statuses: list[RunStatus], *, as_json: bool
 ) -> int:
-    return int(any(status.state == "failed" for status in statuses))
+    """Write the report and print the table and what failed; the exit code says whether anything did."""
+    from ablate.report import render
+
+    failed = [status for status in statuses if status.state == "failed"]
+    labels = names(study, scale, [status.run for status in statuses])
+    page = render(study, scale, root, seeds)
+    if as_json:
+        runs = [_as_json(status, labels[status.run.key]) for status in statuses]
+        print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
+        return int(bool(failed))
+    from ablate.cli.results import summary
+    from ablate.formats import render as render_table
+
+    typer.echo("\n" + render_table(summary(study, scale, seeds, root), "text"))
+    for status in failed:
+        typer.echo(f"failed  {labels[status.run.key]}: {status.error} (ablate logs {status.run.key})")
+    if failed:
+        typer.echo(f"{len(failed)} of {len(statuses)} runs failed; try them again with --retry")
+    typer.echo(f"report: {page}")
+    return int(bool(failed))
 
 
 def status(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_columns, print_json
+
 if TYPE_CHECKING:
     from ablate.spec import Run
     from ablate.study import Study, Variant

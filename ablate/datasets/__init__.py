@@ -27,6 +27,7 @@ from ablate.spec import DATASETS, Run
 if TYPE_CHECKING:
     import numpy as np
 
+BEHAVIOUR = 1
 Part = Literal["train", "heldout", "test"]
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablate.datasets import Files, Part, check_batch, hold_out
 from ablate.registry import SpecError
 from ablate.spec import Run
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BEHAVIOUR = 1
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
@@ -36,6 +40,7 @@ def check(run: Run, location: Path | None) -> None:
     if odd := sorted(set(train) ^ set(test)):
         raise SpecError(f"train and test of {location} differ in their classes: only one has {', '.join(odd[:5])}")
     check_batch(run, sum(map(len, train.values())))
+    hold_out(_labels(train), run.holdout)
 
 
 def load(run: Run, location: Path | None) -> Files:
@@ -43,14 +48,19 @@ def load(run: Run, location: Path | None) -> Files:
     import numpy as np
 
     train, test = (_listing(folder) for folder in _parts(location))
-    classes = tuple(train)
-    label = {name: number for number, name in enumerate(classes)}
-    pairs = [(path, label[name]) for part in (train, test) for name, paths in part.items() for path in paths]
-    labels = np.array([number for _, number in pairs], dtype=np.int64)
+    labels = np.concatenate([_labels(train), _labels(test)])
     n_train = sum(map(len, train.values()))
     kept, held = hold_out(labels[:n_train], run.holdout)
-    parts: dict[Part, np.ndarray] = {"train": kept, "heldout": held, "test": np.arange(n_train, len(pairs))}
-    return Files(paths=tuple(path for path, _ in pairs), labels=labels, parts=parts, classes=classes)
+    parts: dict[Part, np.ndarray] = {"train": kept, "heldout": held, "test": np.arange(n_train, len(labels))}
+    paths = tuple(path for part in (train, test) for of_class in part.values() for path in of_class)
+    return Files(paths=paths, labels=labels, parts=parts, classes=tuple(train))
+
+
+def _labels(listing: Listing) -> np.ndarray:
+    """The label of every picture of a part, in the listing's order."""
+    import numpy as np
+
+    return np.repeat(np.arange(len(listing), dtype=np.int64), [len(paths) for paths in listing.values()])
 
 
 def _parts(location: Path | None) -> tuple[Path, Path]:

@@ -88,7 +88,7 @@ def as_html(summary: pd.DataFrame, links: Mapping[str, str] | None = None) -> st
 
 def _html_row(row: Row, link: str | None) -> str:
     name = html_escape(str(row["variant"]))
-    name = f'<a href="{html_escape(link)}">{name}</a>' if link else name
+    name = f'<a href="{html_escape(link)}">{name}</a>' if link else f"<span>{name}</span>"
     values = [_html_cell("td", c, c.text(row), _sort_value(row[c.sources[0]])) for c in COLUMNS[1:]]
     return f'<tr><th scope="row">{name}</th>{"".join(values)}</tr>\n'
 

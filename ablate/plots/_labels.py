@@ -84,7 +84,7 @@ def _box(ends: Array) -> Bbox:
 
 def _size(ax: Axes, text: str) -> Array:
     """Width and height of a text, in pixels."""
-    probe = ax.text(0, 0, text, fontsize=TEXT_POINTS, transform=ax.transAxes)
+    probe = ax.text(0, 0, text, fontsize=TEXT_POINTS, transform=ax.transAxes, parse_math=False)
     size = probe.get_window_extent().size
     probe.remove()
     return np.asarray(size)
@@ -156,7 +156,14 @@ def _write(ax: Axes, name: Name, offset: Array, end: Array, *, far: bool) -> Non
 
 
 def _text() -> dict[str, Any]:
-    return {"fontsize": TEXT_POINTS, "color": INK, "path_effects": HALO, "annotation_clip": False, "zorder": 5}
+    return {
+        "fontsize": TEXT_POINTS,
+        "color": INK,
+        "path_effects": HALO,
+        "annotation_clip": False,
+        "parse_math": False,
+        "zorder": 5,
+    }
 
 
 def _lead(name: Name, end: tuple[float, float]) -> dict[str, Any]:

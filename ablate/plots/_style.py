@@ -88,7 +88,7 @@ def say_missing(ax: Axes, data: pd.DataFrame, measured: list[str]) -> None:
         ax.set(xticks=[], yticks=[])
     elif absent := [name for name in variants(data) if name not in measured]:
         note = textwrap.fill("not measured: " + "; ".join(absent), 60)
-        ax.set_xlabel(f"{ax.get_xlabel()}\n{note}")
+        ax.set_xlabel(f"{ax.get_xlabel()}\n{note}", parse_math=False)
 
 
 def encode(figure: Figure, kind: str) -> bytes:

@@ -119,7 +119,7 @@ def test_plot_writes_a_picture(finished: Path, name: str) -> None:
     assert all(path.exists() and path.stem == name for path in written)
 
 
-@pytest.mark.parametrize("format_", ["markdown", "latex", "csv", "json", "html"])
+@pytest.mark.parametrize("format_", ["text", "md", "tex", "csv", "json", "html"])
 def test_table_formats(finished: Path, format_: str) -> None:
     shown = invoke("table", "quickstart", "--root", str(finished), "--format", format_).stdout
     assert "attention" in shown

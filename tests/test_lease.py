@@ -1,0 +1,247 @@
+"""Who may train a run: one at a time, the dead replaced, nothing unlinked."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ablate import lease
+from ablate.lease import STALE_S, Lease, Owner, current
+
+HOLD = """
+import sys
+from pathlib import Path
+from ablate.lease import Lease
+folder, start = Path(sys.argv[1]), sys.stdin.readline()
+print("held" if Lease.acquire(folder, sys.argv[2]) else "refused", flush=True)
+sys.stdin.readline()
+"""
+
+
+def holder(folder: Path, worker: str) -> subprocess.Popen[str]:
+    """A process that tries to acquire when it is sent a line, says so, and ends with the next line."""
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder), worker],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+
+
+def go_on(process: subprocess.Popen[str]) -> None:
+    assert process.stdin
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def answer(process: subprocess.Popen[str]) -> str:
+    assert process.stdout
+    return process.stdout.readline().strip()
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Lease]:
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    yield found
+    found.release()
+
+
+def put(folder: Path, owner: Owner | None, generation: int = 1, age_s: float = 0.0) -> Path:
+    """A lease as another process may have left it; without an owner it is still being written."""
+    path = folder / f"lease.{generation}"
+    path.write_text(json.dumps(dataclasses.asdict(owner)) if owner else "")
+    then = time.time() - age_s
+    os.utime(path, (then, then))
+    return path
+
+
+def elsewhere() -> Owner:
+    return Owner("other", "another-host", 1, "1")
+
+
+def test_a_lease_is_exclusive(held: Lease, tmp_path: Path) -> None:
+    assert Lease.acquire(tmp_path, "somebody else") is None
+    assert held.held()
+    newest = current(tmp_path)
+    assert newest is not None
+    assert newest.alive
+    assert newest.owner == Owner.me("me")
+
+
+def test_a_folder_without_a_lease(tmp_path: Path) -> None:
+    assert current(tmp_path) is None
+    assert current(tmp_path / "nowhere") is None
+
+
+def test_a_released_lease_lets_others_in_at_the_next_generation(tmp_path: Path) -> None:
+    for generation in (1, 2, 3):
+        found = Lease.acquire(tmp_path, "me")
+        assert found is not None
+        assert found.generation == generation
+        found.release()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["lease.1", "lease.2", "lease.3"]
+
+
+def test_generations_are_numbers_not_words(tmp_path: Path) -> None:
+    for generation in (2, 9, 10):
+        put(tmp_path, elsewhere(), generation, age_s=2 * STALE_S)
+    (tmp_path / "lease.tmp").write_text("no generation")
+    newest = current(tmp_path)
+    assert newest is not None
+    assert newest.generation == 10
+
+
+def test_one_of_many_threads_gets_it(tmp_path: Path) -> None:
+    barrier, got = threading.Barrier(8), []
+
+    def try_it(number: int) -> None:
+        barrier.wait()
+        got.append(Lease.acquire(tmp_path, f"thread {number}"))
+
+    threads = [threading.Thread(target=try_it, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winners = [found for found in got if found]
+    assert len(winners) == 1
+    winners[0].release()
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_one_of_several_processes_gets_it_fresh_or_by_takeover(tmp_path: Path, stale: bool) -> None:
+    if stale:
+        put(tmp_path, elsewhere(), age_s=2 * STALE_S)
+    processes = [holder(tmp_path, f"process {number}") for number in range(3)]
+    try:
+        for process in processes:
+            go_on(process)
+        assert sorted(answer(process) for process in processes) == ["held", "refused", "refused"]
+    finally:
+        for process in processes:
+            process.communicate("\n", timeout=20)
+    assert len(list(tmp_path.iterdir())) == 1 + stale
+
+
+def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+    process = holder(tmp_path, "victim")
+    go_on(process)
+    assert answer(process) == "held"
+    assert Lease.acquire(tmp_path, "me") is None
+    process.kill()
+    process.communicate(timeout=20)
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    assert found.generation == 2
+    assert (tmp_path / "lease.1").exists(), "nothing is unlinked"
+    found.release()
+
+
+def test_a_zombie_is_dead(tmp_path: Path) -> None:
+    """A killed worker whose parent has not asked for it yet has a process id, and works no more."""
+    process = holder(tmp_path, "victim")
+    go_on(process)
+    assert answer(process) == "held"
+    process.kill()
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    newest = current(tmp_path)
+    assert newest is not None
+    assert not newest.alive
+    process.communicate(timeout=20)
+
+
+def test_a_reused_process_id_is_not_the_old_process(tmp_path: Path) -> None:
+    put(tmp_path, dataclasses.replace(Owner.me("before"), started="12345"))
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    found.release()
+
+
+def test_a_process_of_another_host_is_judged_by_its_heartbeat_alone(tmp_path: Path) -> None:
+    put(tmp_path, elsewhere(), age_s=STALE_S - 10)
+    assert Lease.acquire(tmp_path, "me") is None
+    put(tmp_path, elsewhere(), age_s=STALE_S + 10)
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    found.release()
+
+
+@pytest.mark.parametrize("text", ["", '{"worker": "a", "ho', "null", '{"worker": "a"}'])
+def test_a_lease_being_written_counts_as_alive_while_fresh(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "lease.1"
+    path.write_text(text)
+    assert Lease.acquire(tmp_path, "me") is None
+    then = time.time() - 2 * STALE_S
+    os.utime(path, (then, then))
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    found.release()
+
+
+def test_an_owner_sees_that_it_was_taken_over(held: Lease, tmp_path: Path) -> None:
+    put(tmp_path, elsewhere(), generation=2)
+    assert not held.held()
+
+
+def test_releasing_after_a_takeover_does_not_end_the_new_lease(tmp_path: Path) -> None:
+    old = Lease.acquire(tmp_path, "old")
+    assert old is not None
+    put(tmp_path, elsewhere(), generation=2)
+    old.release()
+    assert Lease.acquire(tmp_path, "third") is None
+
+
+def test_the_heartbeat_keeps_it_fresh_until_it_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "HEARTBEAT_S", 0.01)
+    found = Lease.acquire(tmp_path, "me")
+    assert found is not None
+    os.utime(found.path, (0, 0))
+    deadline = time.monotonic() + 5
+    while found.path.stat().st_mtime == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert found.path.stat().st_mtime > 0
+    found.release()
+    os.utime(found.path, (0, 0))
+    time.sleep(0.05)
+    assert found.path.stat().st_mtime == 0, "the thread has ended"
+
+
+def test_two_acquirers_who_saw_the_same_dead_lease_do_not_both_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one must not follow with a generation of its own."""
+    put(tmp_path, elsewhere(), age_s=2 * STALE_S)
+    seen = current(tmp_path)
+    winner = Lease.acquire(tmp_path, "fast")
+    assert winner is not None
+    monkeypatch.setattr(lease, "current", lambda _: seen)
+    assert Lease.acquire(tmp_path, "slow") is None
+    monkeypatch.undo()
+    winner.release()
+
+
+def test_this_process_is_not_gone() -> None:
+    me = Owner.me("me")
+    assert me.host == socket.gethostname()
+    assert me.pid == os.getpid()
+    assert not me.gone()
+    assert not elsewhere().gone(), "nothing is known of other hosts"
+
+
+def test_without_proc_a_process_is_asked_by_a_signal() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    assert lease._signalled(os.getpid()) == "alive"
+    process.wait(timeout=20)
+    assert lease._signalled(process.pid) == ""

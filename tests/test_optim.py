@@ -1,0 +1,69 @@
+"""Who is decayed, and the learning rate of every epoch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from ablate.models import build
+from ablate.optim import optimiser, schedule
+from ablate.spec import MIXERS, Run
+from tests.tiny import TINY
+
+
+def rates(run: Run) -> list[float]:
+    """The learning rate each epoch is trained with."""
+    optimizer = optimiser(run, build(run, 1, 10))
+    scheduler, found = schedule(run, optimizer), []
+    for epoch in range(run.epochs):
+        found.append(optimizer.param_groups[0]["lr"])
+        scheduler.step(epoch + 1)
+    assert {group["lr"] for group in optimizer.param_groups} == {optimizer.param_groups[0]["lr"]}
+    return found
+
+
+def cosine(run: Run, epoch: int) -> float:
+    return run.min_lr + 0.5 * (run.lr - run.min_lr) * (1 + math.cos(math.pi * epoch / run.epochs))
+
+
+@pytest.mark.parametrize("warmup", [0, 1, 3])
+def test_a_linear_warm_up_then_a_cosine_by_the_epoch(warmup: int) -> None:
+    run = TINY.but(epochs=10, warmup_epochs=warmup, lr=1e-2, warmup_lr=1e-4, min_lr=1e-3)
+    climb = [run.warmup_lr + epoch * (run.lr - run.warmup_lr) / warmup for epoch in range(warmup)]
+    assert rates(run) == pytest.approx(climb + [cosine(run, epoch) for epoch in range(warmup, 10)])
+
+
+def test_a_peak_below_the_floor_stays_where_it_is() -> None:
+    """min_lr and warmup_lr of another size of model must not raise a small lr."""
+    run = TINY.but(epochs=4, warmup_epochs=2, lr=1e-6, warmup_lr=1e-5, min_lr=1e-5)
+    assert rates(run) == pytest.approx([1e-6] * 4)
+
+
+@pytest.mark.parametrize("opt", ["adamw", "sgd"])
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("pool", ["avg", "cls"])
+def test_matrices_are_decayed_and_nothing_else(mixer: str, pool: str, opt: str) -> None:
+    run = TINY.but(mixer=mixer, pool=pool, opt=opt, weight_decay=0.3)
+    model = build(run, 1, 10)
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups = optimiser(run, model).param_groups
+    by_decay = {group["weight_decay"]: {names.pop(id(p)) for p in group["params"]} for group in groups}
+    assert not names, "every parameter is in one group"
+    assert set(by_decay) == {0.0, 0.3}
+    embeddings = {"pos_embed", "cls_token"}
+    undecayed = {n for n, p in model.named_parameters() if p.dim() < 2 or n in embeddings}
+    assert by_decay[0.0] == undecayed
+    assert "head.weight" in by_decay[0.3]
+
+
+@pytest.mark.parametrize(("opt", "name"), [("adamw", "AdamW"), ("sgd", "SGD")])
+def test_the_optimiser_is_the_one_asked_for(opt: str, name: str) -> None:
+    run = TINY.but(opt=opt)
+    found = optimiser(run, build(run, 1, 10))
+    assert type(found).__name__ == name
+    if opt == "adamw":
+        assert found.defaults["betas"] == (0.9, 0.999)
+        assert found.defaults["eps"] == 1e-8
+    else:
+        assert found.param_groups[0]["momentum"] == 0.9

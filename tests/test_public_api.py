@@ -1,0 +1,51 @@
+"""What `import ablate` offers. A name may be added here; to take one away breaks somebody's study."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import ablate
+
+PUBLIC = [
+    "Claim",
+    "DIGITS",
+    "Resources",
+    "Run",
+    "Scale",
+    "SpecError",
+    "Study",
+    "__version__",
+    "curves",
+    "differences",
+    "frame",
+    "judge",
+    "load",
+    "macs",
+    "params",
+    "plot",
+    "summarise",
+    "top1",
+]
+
+
+def test_the_public_names_are_pinned() -> None:
+    assert sorted(ablate.__all__) == sorted(PUBLIC)
+    assert sorted(dir(ablate)) == sorted(PUBLIC)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_name_is_there(name: str) -> None:
+    found = getattr(ablate, name)
+    assert isinstance(found, str) or found is getattr(import_module(f"ablate.{ablate._PUBLIC[name]}"), name)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'ablate' has no attribute 'Stduy'"):
+        ablate.Stduy  # noqa: B018
+
+
+def test_the_package_is_typed() -> None:
+    assert (Path(ablate.__file__).parent / "py.typed").exists()

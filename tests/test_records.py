@@ -1,0 +1,167 @@
+"""One JSON a run: atomic, exact, refused in a sentence when it is damaged or not one."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from ablate import records, spec
+from ablate.paths import Root
+from ablate.records import SCHEMA, Record
+from ablate.registry import SpecError
+from tests.tiny import TINY, record_of
+
+
+@pytest.fixture
+def written(root: Root) -> Path:
+    return records.write(root.results, record_of(TINY))
+
+
+def rewrite(path: Path, **changes: Any) -> None:
+    path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | changes))
+
+
+def test_a_record_survives_being_written(written: Path) -> None:
+    assert records.read(written) == record_of(TINY)
+
+
+def test_a_trained_record_survives_being_written_bit_for_bit(root: Root, trained: Record) -> None:
+    assert records.read(records.write(root.results, trained)) == trained
+
+
+def test_it_lies_where_its_run_says_and_nothing_else_does(root: Root, written: Path) -> None:
+    assert written == records.path_of(root.results, TINY) == root.results / TINY.dataset / f"{TINY.key}.json"
+    assert [path for path in root.results.rglob("*") if path.is_file()] == [written]
+    assert written.read_bytes().endswith(b"}\n")
+
+
+def test_the_first_record_of_a_run_stays(root: Root, written: Path) -> None:
+    records.write(root.results, record_of(TINY, top1=99.0))
+    assert records.read(written).metrics["top1"] == 50.0
+
+
+def test_a_failed_write_leaves_no_record(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        records.write(root.results, record_of(TINY))
+    assert not [path for path in root.results.rglob("*") if path.is_file()]
+    assert records.read_all(root.results) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"", "cannot read the record"),
+        (b'{"schema": 1, "key"', "cannot read the record .*; restore it, or move it away to train it again"),
+        (b"[1, 2]", "is no record of a run: it has no schema number"),
+        (b'{"key": "a"}', "is no record of a run: it has no schema number; move it out of the results folder"),
+        (b'{"schema": "1"}', "has no schema number"),
+        (b'{"schema": 1, "key": "a"}', "lacks run, metrics, history, complexity, dataset, cost, provenance"),
+    ],
+)
+def test_a_file_that_is_no_record_is_a_sentence(written: Path, content: bytes, sentence: str) -> None:
+    written.write_bytes(content)
+    with pytest.raises(SpecError, match=sentence) as error:
+        records.read(written)
+    assert str(written) in str(error.value)
+
+
+def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="cannot read the record"):
+        records.read(tmp_path / "gone.json")
+
+
+def test_a_newer_schema_is_refused(written: Path) -> None:
+    rewrite(written, schema=SCHEMA + 1)
+    with pytest.raises(SpecError, match=rf"has schema {SCHEMA + 1}; this version of ablate knows up to {SCHEMA}"):
+        records.read(written)
+
+
+def test_what_is_unknown_in_a_record_does_no_harm(written: Path) -> None:
+    rewrite(written, remark="from a later version of this schema")
+    assert records.read(written) == record_of(TINY)
+
+
+def test_two_files_cannot_stand_for_one_run(root: Root, written: Path) -> None:
+    twin = root.results / "elsewhere" / written.name
+    twin.parent.mkdir()
+    twin.write_bytes(written.read_bytes())
+    with pytest.raises(SpecError, match=f"run {TINY.key} has two records, .*; move one of them away"):
+        records.index(root.results)
+
+
+def test_a_copy_under_another_name_is_refused_not_counted_twice(written: Path, root: Root) -> None:
+    written.with_name("copy.json").write_bytes(written.read_bytes())
+    with pytest.raises(SpecError, match=rf"copy\.json is the record of run {TINY.key}, under another name"):
+        records.read_all(root.results)
+
+
+def test_records_are_found_at_any_depth_and_in_order(root: Root) -> None:
+    runs = [TINY.but(seed=seed, dataset=name) for name in ("b_data", "a_data") for seed in (0, 1)]
+    for run in runs:
+        records.write(root.results, record_of(run))
+    for name in (".hidden.json", "notes.txt", "speed/s.json"):
+        path = root.results / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("no record")
+    found = records.index(root.results)
+    assert set(found) == {run.key for run in runs}
+    assert list(found.values()) == sorted(found.values())
+    assert {record.key for record in records.read_all(root.results)} == set(found)
+
+
+def test_no_folder_no_records(tmp_path: Path) -> None:
+    assert records.index(tmp_path / "nowhere") == {}
+    assert records.read_all(tmp_path / "nowhere") == []
+
+
+def test_a_record_answers_its_run_and_its_data_only() -> None:
+    record = record_of(TINY, fingerprint="this data")
+    assert record.answers(TINY)
+    assert record.answers(TINY, "this data")
+    assert not record.answers(TINY, "other data")
+    assert not record.answers(TINY.but(seed=1))
+
+
+def test_a_record_from_before_a_raised_behaviour_number_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Same fields, other key: what trained it then is not what would train it now."""
+    record = record_of(TINY)
+    monkeypatch.setattr(spec, "behaviours", lambda _: {"train.py": 2})
+    assert record.as_run() == TINY
+    assert not record.answers(TINY.but())
+
+
+def test_a_record_older_than_a_field_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = {"smoothing": TINY.smoothing}
+    monkeypatch.setattr(spec, "ADDED_LATER", later)
+    monkeypatch.setattr(records, "ADDED_LATER", later)
+    now = TINY.but()
+    old = {name: value for name, value in now.fields().items() if name != "smoothing"}
+    record = dataclasses.replace(record_of(now), run=old)
+    assert record.answers(now)
+    assert not record.answers(now.but(smoothing=0.3))
+
+
+def test_a_record_set_aside_is_kept_but_counts_no_more(root: Root, written: Path) -> None:
+    content = written.read_bytes()
+    records.set_aside(written)
+    assert records.index(root.results) == {}
+    assert [path.read_bytes() for path in written.parent.iterdir()] == [content]
+    records.write(root.results, record_of(TINY, fingerprint="0" * 16))
+    assert records.read(written).dataset["fingerprint"] == "0" * 16
+
+
+def test_a_record_is_complete(trained: Record) -> None:
+    """What the module's docstring promises, on a run that was really trained."""
+    assert trained.schema == SCHEMA
+    assert trained.key == TINY.key
+    assert trained.as_run() == TINY
+    assert {"top1", "top5", "loss", "n", "correct", "heldout_top1", "heldout_loss"} == set(trained.metrics)
+    assert {"params", "macs", "tokens"} <= set(trained.complexity)
+    assert {"fingerprint", "classes", "channels", "n_train", "n_heldout", "n_test"} <= set(trained.dataset)
+    assert {"training_s", "images_per_s", "total_s", "peak_memory_mib"} <= set(trained.cost)
+    assert {"commit", "versions", "device", "resources"} <= set(trained.provenance)

@@ -1,0 +1,254 @@
+"""The loop: what it computes, that it computes it twice alike, and when it reads which part."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ablate import train
+from ablate.datasets import Part
+from ablate.images import Batch, Images
+from ablate.loading import open_images
+from ablate.models import build
+from ablate.records import Record
+from ablate.resources import Resources
+from ablate.spec import MIXERS, Run
+from ablate.train import DivergedError, Fitted, evaluate, fit
+from tests.tiny import LEGAL_POOLS, TINY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+CPU = torch.device("cpu")
+GOLDEN = Path(__file__).with_name("golden_losses.json")
+RENEW = "python -m tests.test_train"
+
+
+def images_of(run: Run) -> Images:
+    return open_images(run, Resources(), CPU)[0]
+
+
+def fitted(run: Run, report: train.Report = lambda _: None) -> Fitted:
+    return fit(run, images_of(run), CPU, report)
+
+
+def ten_losses(mixer: str) -> list[float]:
+    """The losses of ten steps: ten epochs of one batch."""
+    run = TINY.but(mixer=mixer, dataset="digits", epochs=10, batch_size=1024, lr=3e-2, warmup_epochs=1, drop=0.1)
+    return [entry["train_loss"] for entry in fitted(run).history]
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_golden_losses(mixer: str) -> None:
+    golden = json.loads(GOLDEN.read_text())
+    told = f"a change of the numbers is meant? raise the BEHAVIOUR of what changed, and renew with `{RENEW}`"
+    assert mixer in golden, f"a new mixer: add its losses with `{RENEW}`"
+    assert ten_losses(mixer) == pytest.approx(golden[mixer], rel=1e-4), told
+
+
+def test_golden_losses_fall_and_differ() -> None:
+    """Had the file been written by a loop that trains nothing, this would tell."""
+    golden = json.loads(GOLDEN.read_text())
+    assert set(golden) == set(MIXERS)
+    for losses in golden.values():
+        assert len(losses) == 10
+        assert losses[-1] < losses[0] - 0.1
+    assert len({tuple(losses) for losses in golden.values()}) == len(golden)
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("drop", [0.0, 0.2])
+def test_twice_the_same_run_is_the_same_bits(mixer: str, drop: float) -> None:
+    run = TINY.but(mixer=mixer, drop=drop, drop_path=drop)
+    one = fitted(run)
+    torch.rand(7)  # what ran before must not matter
+    other = fitted(run)
+    assert one.metrics == other.metrics
+    assert one.history == other.history
+
+
+def test_another_seed_or_dropout_is_another_run() -> None:
+    histories = [
+        fitted(TINY.but(**changes)).history for changes in ({}, {"seed": 1}, {"drop": 0.2}, {"drop_path": 0.2})
+    ]
+    losses = [history[-1]["train_loss"] for history in histories]
+    assert len(set(losses)) == 4
+
+
+def test_dropout_is_drawn_anew_each_step() -> None:
+    drawn: list[float] = []
+
+    def report(state: dict[str, Any]) -> None:
+        if state["step"]:
+            drawn.append(float(torch.rand(())))
+
+    fitted(TINY.but(drop=0.1), report)
+    assert len(set(drawn)) == len(drawn) == 8
+
+
+@pytest.mark.parametrize(("pool", "norm_before_pool"), LEGAL_POOLS)
+def test_it_learns(pool: str, norm_before_pool: bool) -> None:
+    run = TINY.but(dataset="digits", pool=pool, norm_before_pool=norm_before_pool)
+    result = fitted(run.but(epochs=10, batch_size=64, lr=1e-2))
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"] - 0.5
+    assert result.metrics["top5"] > result.metrics["top1"] > 40
+
+
+def test_it_learns_by_sgd_too() -> None:
+    losses = [entry["train_loss"] for entry in fitted(TINY.but(dataset="digits", opt="sgd", lr=0.1, epochs=6)).history]
+    assert losses[-1] < losses[0] - 0.01
+
+
+def test_history_has_an_entry_an_epoch(trained: Record) -> None:
+    assert [entry["epoch"] for entry in trained.history] == [1, 2]
+    for entry in trained.history:
+        assert {"lr", "train_loss", "heldout_top1", "heldout_loss"} <= set(entry)
+        assert all(math.isfinite(value) for value in entry.values())
+    assert trained.history[0]["lr"] == TINY.lr
+    assert trained.metrics["heldout_top1"] == trained.history[-1]["heldout_top1"]
+
+
+def test_nothing_is_held_out_unless_asked() -> None:
+    result = fitted(TINY.but(holdout=0.0, epochs=2))
+    assert not [name for name in (*result.metrics, *result.history[0]) if name.startswith("heldout")]
+
+
+def test_the_outcome_of_each_picture_is_kept(trained: Record) -> None:
+    metrics = trained.metrics
+    bits = np.unpackbits(np.frombuffer(base64.b64decode(metrics["correct"]), np.uint8))
+    assert metrics["n"] == 360
+    assert len(bits) == 360 + (-360 % 8)
+    assert 100 * bits[:360].mean() == pytest.approx(metrics["top1"])
+    assert not bits[360:].any()
+
+
+class Fixed(torch.nn.Module):
+    """Logits by the picture's mean, whatever the batch: class 0 up to the middle, then class 6."""
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        bright = pictures.mean((1, 2, 3)) > -0.8
+        logits = torch.arange(10.0, 0.0, -1.0).repeat(len(pictures), 1)
+        logits[:, 6] = torch.where(bright, 20.0, 0.0)
+        return logits
+
+
+@pytest.mark.parametrize("batch_size", [7, 256, 360])
+@pytest.mark.parametrize("part", ["test", "heldout"])
+def test_an_evaluation_by_hand(batch_size: int, part: Part) -> None:
+    """Exact on any batch size: every picture once, in the part's order."""
+    run = TINY.but(batch_size=batch_size)
+    images = images_of(run)
+    outcome = evaluate(run, Fixed(), images, part)
+    pictures, labels = (torch.cat(list(both)) for both in zip(*images.evaluation(part), strict=True))
+    logits = Fixed()(pictures)
+    correct = logits.argmax(1) == labels
+    assert torch.equal(outcome.correct, correct)
+    assert len(correct) == images.sizes[part]
+    assert outcome.top1 == pytest.approx(100 * correct.float().mean().item())
+    first_five = torch.stack([row.argsort(descending=True)[:5] for row in logits])
+    assert outcome.top5 == pytest.approx(100 * (first_five == labels[:, None]).any(1).float().mean().item())
+    right = logits.log_softmax(1)[torch.arange(len(labels)), labels]
+    assert outcome.loss == pytest.approx(-right.mean().item(), rel=1e-5)
+
+
+def test_an_evaluation_is_without_dropout() -> None:
+    run = TINY.but(drop=0.5, drop_path=0.5)
+    images = images_of(run)
+    model = build(run, 1, 10).train()
+    one, other = (evaluate(run, model, images, "test") for _ in range(2))
+    assert one.loss == other.loss
+    pictures, labels = (torch.cat(list(both)) for both in zip(*images.evaluation("test"), strict=True))
+    with torch.no_grad():
+        exact = torch.nn.functional.cross_entropy(model.eval()(pictures), labels).item()
+    assert one.loss == pytest.approx(exact, rel=1e-5)
+
+
+class Spied(Images):
+    """Another data set's batches, with a note of what was asked for and when."""
+
+    def __init__(self, images: Images) -> None:
+        self.__dict__.update(images.__dict__)
+        self.images, self.asked = images, list[str]()
+
+    def training(self, epoch: int) -> Iterator[Batch]:
+        self.asked.append(f"train {epoch}")
+        yield from self.images.training(epoch)
+
+    def evaluation(self, part: Part) -> Iterator[Batch]:
+        self.asked.append(part)
+        yield from self.images.evaluation(part)
+
+
+def test_the_test_part_is_read_once_at_the_end() -> None:
+    spied = Spied(images_of(TINY))
+    fit(TINY, spied, CPU, lambda _: None)
+    assert spied.asked == ["train 0", "heldout", "train 1", "heldout", "test"]
+
+
+def test_a_loss_that_is_no_number_is_a_sentence() -> None:
+    with pytest.raises(
+        DivergedError, match=r"the training loss of epoch 1 is (nan|inf); try a lower lr, or clip_grad=1"
+    ):
+        fitted(TINY.but(lr=1e18, min_lr=1e18, opt="sgd", epochs=2))
+
+
+@pytest.mark.parametrize(("holdout", "part"), [(0.0, "test"), (0.2, "heldout")])
+def test_weights_spoiled_by_the_last_step_are_not_recorded(holdout: float, part: str) -> None:
+    """The loss was finite when the last step was taken; only the evaluation can tell."""
+    run = TINY.but(lr=1e18, min_lr=1e18, opt="sgd", epochs=1, batch_size=1100, holdout=holdout)
+    with pytest.raises(DivergedError, match=f"the loss over part '{part}' is (nan|inf); try a lower lr"):
+        fitted(run)
+
+
+def test_clipping_bounds_the_step() -> None:
+    """By plain gradient descent the first step is lr × the gradient: clipped, it is no longer than lr × the bound."""
+    moved = []
+    for clip in (0.0, 1e-3):
+        run = TINY.but(opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=clip, batch_size=1024, epochs=1)
+        before = torch.nn.utils.parameters_to_vector(build(run, 1, 10).parameters()).detach()
+        models: list[torch.nn.Module] = []
+        keep = train.optimiser
+
+        def spy(run: Run, model: torch.nn.Module, keep: Any = keep, models: Any = models) -> Any:
+            models.append(model)
+            return keep(run, model)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(train, "optimiser", spy)
+            fitted(run)
+        after = torch.nn.utils.parameters_to_vector(models[0].parameters()).detach()
+        moved.append((after - before).norm().item())
+    assert moved[0] > 0.01
+    # timm's SGD has Nesterov momentum: its first step is 1 + 0.9 gradients long.
+    assert moved[1] == pytest.approx(1.9e-3, rel=0.02)
+
+
+def test_bfloat16_changes_the_numbers_and_little_else() -> None:
+    exact, rough = (fitted(TINY.but(precision=precision)).history[-1]["train_loss"] for precision in ("fp32", "bf16"))
+    assert exact != rough
+    assert rough == pytest.approx(exact, rel=0.02)
+
+
+def test_what_is_reported_on_the_way() -> None:
+    states: list[dict[str, Any]] = []
+    fitted(TINY, states.append)
+    steps = [(state["epoch"], state["step"]) for state in states]
+    assert steps == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0), (1, 1), (1, 2), (1, 3), (1, 4), (2, 0)]
+    assert states[4]["train_loss"] > 0
+
+
+def test_speed_is_counted_in_trained_pictures(trained: Record) -> None:
+    cost = trained.cost
+    assert cost["images_per_s"] * cost["training_s"] == pytest.approx(2 * 4 * 256)
+    assert 0 < cost["training_s"] < cost["total_s"]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    GOLDEN.write_text(json.dumps({mixer: ten_losses(mixer) for mixer in MIXERS}, indent=2) + "\n")

@@ -1,0 +1,64 @@
+"""Small things the tests share: a run that trains in a tenth of a second, and records that need no training."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+from ablate.records import Record
+from ablate.spec import Run
+
+TINY = Run(
+    dataset="digits_shifted",
+    image_size=12,
+    patch_size=4,
+    dim=16,
+    depth=2,
+    heads=2,
+    mlp_ratio=2.0,
+    pool="avg",
+    batch_size=256,
+    epochs=2,
+    holdout=0.2,
+)
+LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_before_pool)
+
+
+def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metrics: Any) -> Record:
+    """A record as a run of 8 test pictures would have left it, half of them right."""
+    found = {"top1": 50.0, "top5": 90.0, "loss": 1.0, "n": 8, "correct": base64.b64encode(b"\xf0").decode(), **metrics}
+    return Record(
+        key=run.key,
+        run=run.fields(),
+        metrics=found,
+        history=[{"epoch": epoch + 1, "lr": run.lr, "train_loss": 2.0 - epoch} for epoch in range(2)],
+        complexity={"params": params, "macs": 10 * params, "tokens": 9},
+        dataset={"fingerprint": fingerprint, "classes": ["0", "1"], "channels": 1, "n_test": 8},
+        cost={"training_s": 2.0, "images_per_s": 100.0, "total_s": 3.0, "peak_memory_mib": None},
+        provenance={
+            "commit": "c" * 40,
+            "dirty": False,
+            "versions": {"torch": "2"},
+            "device": "a CPU",
+            "host": "here",
+            "resources": {"threads": 1, "workers": 0, "device": "auto"},
+        },
+    )
+
+
+def picture_folder(
+    where: Path, train: dict[str, int], test: dict[str, int], *, test_name: str = "val", side: int = 20
+) -> Path:
+    """A directory of PNGs, each of its own colour: pictures per class for the training and the test part."""
+    from PIL import Image
+
+    for part, classes in (("train", train), (test_name, test)):
+        for at, (name, count) in enumerate(classes.items()):
+            folder = where / part / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                picture = Image.new("RGB", (side, side), (80 * at, 10 * number, 50 if part == "train" else 200))
+                picture.putpixel((number % side, 0), (255, 255, 255))
+                picture.save(folder / f"{number}.png")
+    return where
