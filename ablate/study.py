@@ -58,6 +58,7 @@ class Study:
         cross: combine the axes instead of changing one at a time.
         claims: what the study claims, judged from the records.
         name: filled in by `load` from the file's name.
+        source: filled in by `load`: what a command calls it, its name or its file.
     """
 
     question: str
@@ -68,6 +69,7 @@ class Study:
     cross: bool = False
     claims: Sequence[Claim] = ()
     name: str = "unnamed"
+    source: str = ""
 
     def __post_init__(self) -> None:
         if not self.scales:
@@ -211,7 +213,7 @@ def load(name: str | Path) -> Study:
     study = _execute(path).get("study")
     if not isinstance(study, Study):
         raise SpecError(f"{path} assigns no study; wanted is a line `study = Study(...)`")
-    study = replace(study, name=path.stem)
+    study = replace(study, name=path.stem, source=Path(name).name)
     for scale in study.scales:
         study.variants(scale)
         for claim in study.claims:

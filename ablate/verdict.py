@@ -55,11 +55,17 @@ def _judge(claim: Claim, values: Sequence[float]) -> Verdict:
     if interval.low is None or interval.high is None:
         return Verdict(claim, "undecided", "n = 1: one seed gives no interval", interval)
     shown = interval.mean - claim.holds.expression.constant
-    reason = f"{shown:.2f} ± {interval.half:.2f} (95 % interval, paired by seed, n = {interval.n})"
+    half = _rounded((interval.high - interval.low) / 2)
+    reason = f"{shown:.2f} ± {half} (95 % interval, paired by seed, n = {interval.n})"
     decision = _side(claim.holds, interval.low, interval.high)
     if decision == "undecided":
-        reason += f"; a difference under {interval.half:.2f} from the threshold cannot be told with these seeds"
+        reason += f"; a difference under {half} from the threshold cannot be told with these seeds"
     return Verdict(claim, decision, reason, interval)
+
+
+def _rounded(half: float) -> str:
+    """Half a width with two decimals; one that would be rounded to nothing is said to be below the last."""
+    return f"{half:.2f}" if half >= 0.005 or half == 0 else "<0.01"
 
 
 def _side(holds: Comparison, low: float, high: float) -> Decision:

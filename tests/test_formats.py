@@ -80,7 +80,9 @@ def test_a_name_stays_a_name() -> None:
     assert r"\<b\>x\</b\> \& \$y_1\$ \| \`z\`" in formats.as_markdown(table)
     latex = formats.as_latex(table)
     assert r"\textless{}b\textgreater{}x" in latex
-    assert r"\$y\_1\$ \textbar{} `z` 100 \% \#1 \textasciitilde{}\textasciicircum{}\{\textbackslash{}a\} {[}k{]}" in latex
+    assert (
+        r"\$y\_1\$ \textbar{} `z` 100 \% \#1 \textasciitilde{}\textasciicircum{}\{\textbackslash{}a\} {[}k{]}" in latex
+    )
     assert next(csv.DictReader(io.StringIO(formats.as_csv(table))))["variant"] == name
 
 
@@ -134,7 +136,12 @@ def test_durations(seconds: float, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("mean", "low", "text"),
-    [(96.114, 95.0, "96.11 ± 1.11"), (96.114, float("nan"), "96.11"), (50, 49.999, "50.00 ± <0.01"), (5, 5, "5.00 ± 0.00")],
+    [
+        (96.114, 95.0, "96.11 ± 1.11"),
+        (96.114, float("nan"), "96.11"),
+        (50, 49.999, "50.00 ± <0.01"),
+        (5, 5, "5.00 ± 0.00"),
+    ],
 )
 def test_measured(mean: float, low: float, text: str) -> None:
     assert units.measured(mean, low) == text

@@ -13,7 +13,7 @@ def draw(data: pd.DataFrame, ax: Axes | None, title: str, y: str, y_title: str) 
     """Draw the column `y` of a frame of training curves."""
     measured = data.dropna(subset=[y]) if y in data else data.iloc[:0]
     drawn = [name for name in _style.variants(data) if (measured["variant"] == name).any()]
-    axes = _style.prepare(ax, title, "Epoch", y_title, extra=0.18 * max(0, _labels.lines_at_ends(drawn) - 12))
+    axes = _style.prepare(ax, title, "Epoch", y_title, _labels.extra_height(drawn, _labels.END_WIDTH, free=12))
     looks = _style.looks(data)
     names = []
     for name in drawn:

@@ -23,7 +23,7 @@ Segment = tuple[tuple[float, float], tuple[float, float]]
 # All lengths are in points. A place's cost is its distance from the marker, plus what it would cover.
 STEP, GAP, FAR, MARKER = 3.0, 7.0, 9.5, 4.5
 OVER_NAME, OVER_MARKER, OVER_LINE, NEAR_OTHER, NOT_RIGHT = 1e4, 200.0, 25.0, 15.0, 4.0
-END, END_WIDTH = 1.05, 20  # where names right of the axes begin, and how many letters a line has
+BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name; where names right of the axes begin
 HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -54,7 +54,7 @@ def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> Non
     leads: list[Array] = []
     placed: list[Bbox] = []
     for name, spot in zip(names, spots, strict=True):
-        name = replace(name, text=textwrap.fill(name.text, 28))
+        name = replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH))
         size = _size(ax, name.text) * inch
         corner = _cheapest(spot, size, frame, Obstacles(placed, spots, boxes, leads))
         placed.append(Bbox.from_bounds(*corner, *size))
@@ -171,9 +171,9 @@ def _lead(name: Name, end: tuple[float, float]) -> dict[str, Any]:
     return {"arrowstyle": "-", "color": name.colour, "linewidth": 0.8, "relpos": end, "shrinkA": 1, "shrinkB": 4}
 
 
-def lines_at_ends(names: Iterable[str]) -> int:
-    """How many lines of text `at_ends` writes for these names."""
-    return sum(len(textwrap.wrap(name, END_WIDTH)) for name in names)
+def extra_height(names: Iterable[str], width: int, free: int) -> float:
+    """Inches a figure needs beyond the usual ones, where `free` lines of text fit, for names of that width."""
+    return 0.18 * max(0, sum(len(textwrap.wrap(name, width)) for name in names) - free)
 
 
 def at_ends(ax: Axes, names: Sequence[Name]) -> None:

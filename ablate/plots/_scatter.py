@@ -18,9 +18,10 @@ LOG_FROM = 10.0  # largest over smallest value from which on the axis is logarit
 def draw(data: pd.DataFrame, ax: Axes | None, title: str, x: str, x_title: str) -> Axes:
     """Draw `top1` against the column `x` of a study's frame."""
     summary = summarise(data).dropna(subset=["top1", x])
-    axes = _style.prepare(ax, title, x_title, "Test top-1 (%)", extra=0.16 * max(0, len(summary) - 6))
-    looks = _style.looks(data)
     rows = {str(row["variant"]): row for row in summary.to_dict("records")}
+    extra = _labels.extra_height(rows, _labels.BESIDE_WIDTH, free=8)
+    axes = _style.prepare(ax, title, x_title, "Test top-1 (%)", extra)
+    looks = _style.looks(data)
     for name, row in rows.items():
         look, seeds = looks[name], data[data["variant"] == name]
         axes.plot(seeds[x], seeds["top1"], look.marker, color=look.colour, alpha=0.3, markersize=4, markeredgewidth=0)

@@ -11,14 +11,15 @@ from pathlib import Path
 
 import matplotlib as mpl
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ablate.paths import write_atomically
 
-# Okabe and Ito's colours, told apart with every common colour blindness; without their yellow, too light on paper.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+# seaborn's colours for the colour-blind, without those too light on paper.
+PALETTE = tuple(seaborn.color_palette("colorblind").as_hex()[at] for at in (0, 3, 2, 4, 1, 9, 5, 7))
 MARKERS = ("o", "s", "^", "D", "v")
 LINES = ("-", "--", ":", "-.")
 INK, QUIET, RULE = "#1f2328", "#5c646d", "#d5dae0"

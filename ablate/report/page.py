@@ -52,7 +52,7 @@ def inline(svg: str, name: str, title: str) -> str:
         title: what it shows, for those who cannot see it.
     """
     svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*(<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>)", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'^<svg ([^>]*?)\s*width="[^"]*"', r"<svg \1", re.sub(r'^(<svg [^>]*?)\s*height="[^"]*"', r"\1", svg))
     svg = re.sub("|".join(COLOURS), lambda found: COLOURS[found[0]], svg)

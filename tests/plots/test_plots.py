@@ -34,7 +34,9 @@ def many(number: int = 12) -> Study:
 def coinciding() -> Sequence[Record]:
     """Records of `many` whose variants hardly differ in anything."""
     nearly = [record(run, complexity={"params": 100_000 + at}) for at, run in enumerate(many().runs())]
-    return [record(one.as_run(), metrics={"top1": 95 + one.run["seed"] / 10}, complexity=one.complexity) for one in nearly]
+    return [
+        record(one.as_run(), metrics={"top1": 95 + one.run["seed"] / 10}, complexity=one.complexity) for one in nearly
+    ]
 
 
 def odd() -> Study:
