@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,20 +19,35 @@ COLOURS: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim
 MOST_ROWS = 20
 
 
+class _Console(Console):
+    """rich's console, but for a reader that went away: that is for the caller to see, no failure of a run."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def open_console(stream: TextIO) -> Console:
+    """A console on a stream, for what people read."""
+    return _Console(file=stream, highlight=False)
+
+
 class Display:
     """Shows the state of a study's runs again and again.
 
     Args:
         names: what to call each run, by key.
         size: number of slots, for the estimate of the time left.
+        stream: where to; a terminal gets a table that changes in place.
+        live: False keeps to lines on a terminal too.
     """
 
-    def __init__(self, names: Mapping[str, str], size: int, stream: TextIO | None = None) -> None:
+    def __init__(self, names: Mapping[str, str], size: int, stream: TextIO, *, live: bool = True) -> None:
         self.names, self.size = names, size
-        self.console = Console(file=stream or sys.stdout, highlight=False)
+        self.console = open_console(stream)
         self.started = time.monotonic()
         self.seen: dict[str, str] = {}
-        self.live = Live(console=self.console, auto_refresh=False, transient=True) if self.console.is_terminal else None
+        table_fits = live and self.console.is_terminal
+        self.live = Live(console=self.console, auto_refresh=False, transient=True) if table_fits else None
 
     def __enter__(self) -> Display:
         if self.live:
@@ -86,16 +100,25 @@ def counts(statuses: Sequence[RunStatus]) -> Text:
     return Text(" · ").join(Text(*part) for part in parts)
 
 
-def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int = MOST_ROWS) -> Table:
-    """A row a run: those that run first where there are too many to show."""
+def table(
+    statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int = MOST_ROWS, keys: bool = False
+) -> Table:
+    """A row a run: those that run first where there are too many to show.
+
+    Args:
+        keys: show each run's key too.
+    """
     grid = Table(box=None, pad_edge=False, header_style="dim")
-    grid.add_column("run", no_wrap=True)
-    grid.add_column("state", no_wrap=True)
+    grid.add_column("run", no_wrap=True, overflow="ellipsis")
+    grid.add_column("state", no_wrap=True, min_width=7)
     for heading in ("epoch", "loss", "top-1", "left"):
-        grid.add_column(heading, justify="right", no_wrap=True, min_width=7)
+        grid.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    if keys:
+        grid.add_column("key", no_wrap=True, min_width=10)
     shown = statuses if len(statuses) <= most else sorted(statuses, key=_interest)[:most]
     for status in shown:
-        grid.add_row(names[status.run.key], Text(status.state, COLOURS[status.state]), *_cells(status))
+        state = Text(status.state, COLOURS[status.state])
+        grid.add_row(names[status.run.key], state, *_cells(status), *([status.run.key] if keys else []))
     return grid
 
 
@@ -128,7 +151,9 @@ def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 41 s, 2:05 or 3:10:00."""
+    """Seconds as 0.4 s, 41 s, 2:05 or 3:10:00."""
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

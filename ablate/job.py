@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 import orjson
 
 from ablate import records
-from ablate.lease import Lease
+from ablate.lease import Lease, current
 from ablate.paths import Root, write_atomically
 from ablate.records import Record
 from ablate.resources import Resources
@@ -82,17 +83,20 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
     return Run.of(content["run"]), Resources(**content["resources"])
 
 
-def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
+def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) -> list[str]:
     """Train, one after the other, every listed run that nobody has finished or is working on.
 
     Args:
         path: the root.
         keys: of runs left there by `request`.
         worker: a name for this worker, unique to it.
+        gpu: the CUDA device it may use, by index or name, "" for none; None leaves what it sees as it is.
 
     Returns:
         The keys this worker finished or saw fail.
     """
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported, which reads it once
     root = Root(Path(path))
     return [key for key in keys if _take(root, key, worker)]
 
@@ -100,7 +104,7 @@ def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
 def _take(root: Root, key: str, worker: str) -> bool:
     run, resources = requested(root, key)
     folder = root.run_folder(key)
-    if _settled(root, run):
+    if _settled(root, run) or _left_by_a_mate(folder, worker):
         return False
     lease = Lease.acquire(folder, worker)
     if lease is None:
@@ -115,6 +119,18 @@ def _take(root: Root, key: str, worker: str) -> bool:
 def _settled(root: Root, run: Run) -> bool:
     """Whether a run needs no work: it has a record, or failed and nobody asked to try it again."""
     return records.path_of(root.results, run).exists() or failure_of(root.run_folder(run.key)) is not None
+
+
+def _left_by_a_mate(folder: Path, worker: str) -> bool:
+    """Whether a worker of the same launch holds this run, or died with it: that is for the launcher to note."""
+    held = current(folder)
+    owner = held.owner if held else None
+    return owner is not None and not owner.released and _launch(owner.worker) == _launch(worker)
+
+
+def _launch(worker: str) -> str:
+    """The part of a worker's name that its mates share: all but the number at its end."""
+    return worker.rpartition("-")[0] or worker
 
 
 def _train(root: Root, run: Run, resources: Resources, lease: Lease) -> bool:
@@ -178,6 +194,8 @@ def failure_of(folder: Path) -> dict[str, Any] | None:
         content: dict[str, Any] = orjson.loads((folder / "failure.json").read_bytes())
     except FileNotFoundError:
         return None
+    except orjson.JSONDecodeError:
+        return {"error": "it failed; the note that says why is damaged", "log": []}
     return content
 
 

@@ -12,8 +12,11 @@ import os
 import socket
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 from ablate.paths import write_atomically
 
@@ -23,22 +26,42 @@ STALE_S = 60.0
 
 @dataclass(frozen=True)
 class Owner:
-    """The process that holds a lease; `started` tells a reused process id from the old one."""
+    """The process that holds a lease.
+
+    `machine` says where its process id means something; `started` tells a reused process id from the old one.
+    """
 
     worker: str
     host: str
     pid: int
     started: str
+    machine: str = ""
     released: bool = False
 
     @classmethod
     def me(cls, worker: str) -> Owner:
         """This process, under a worker's name."""
-        return cls(worker, socket.gethostname(), os.getpid(), _start_time(os.getpid()))
+        return cls(worker, socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
 
-    def gone(self) -> bool:
-        """Whether this process is known to be dead: only a process of the same host can be known."""
-        return self.host == socket.gethostname() and _start_time(self.pid) != self.started
+    @property
+    def near(self) -> bool:
+        """Whether it runs where this process can see whether it lives."""
+        return self.machine == _machine()
+
+    @property
+    def lives(self) -> bool:
+        """Whether a near process is there."""
+        return _start_time(self.pid) == self.started
+
+
+@cache
+def _machine() -> str:
+    """The host, its boot, and the process-id namespace: containers of one host, or two of one name, are told apart."""
+    parts = [socket.gethostname()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+        parts.append(os.readlink("/proc/self/ns/pid"))
+    return " ".join(parts)
 
 
 def _start_time(pid: int) -> str:
@@ -71,19 +94,25 @@ class Held:
 
     @property
     def alive(self) -> bool:
-        """Whether its owner may still be working."""
-        if self.owner is not None and (self.owner.released or self.owner.gone()):
+        """Whether its owner may still be working: a near one is looked at, a far one must show its heartbeat."""
+        if self.owner is not None and self.owner.released:
             return False
+        if self.owner is not None and self.owner.near:
+            return self.owner.lives
         return self.age_s < STALE_S
 
 
-def current(folder: Path) -> Held | None:
-    """The newest lease in a run's folder, None where there never was one."""
+def current(folder: Path, now: float | None = None) -> Held | None:
+    """The newest lease in a run's folder, None where there never was one.
+
+    Args:
+        now: the time by the clock that stamps the files; None is this machine's, near enough to show a state.
+    """
     generations = [int(path.suffix[1:]) for path in folder.glob("lease.*") if path.suffix[1:].isdigit()]
     if not generations:
         return None
     path = folder / f"lease.{max(generations)}"
-    return Held(max(generations), _read(path), time.time() - path.stat().st_mtime)
+    return Held(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
 
 
 def _read(path: Path) -> Owner | None:
@@ -91,6 +120,12 @@ def _read(path: Path) -> Owner | None:
         return Owner(**json.loads(path.read_text()))
     except (TypeError, ValueError):
         return None
+
+
+def _file_time(folder: Path) -> float:
+    """The time by the clock of the file system, which may be another machine's."""
+    with NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
+        return os.fstat(file.fileno()).st_mtime
 
 
 class Lease:
@@ -107,7 +142,7 @@ class Lease:
     def acquire(cls, folder: Path, worker: str) -> Lease | None:
         """The lease of a run, or None while somebody else may be working on it."""
         folder.mkdir(parents=True, exist_ok=True)
-        newest = current(folder)
+        newest = current(folder, _file_time(folder))
         if newest is not None and newest.alive:
             return None
         path = folder / f"lease.{newest.generation + 1 if newest else 1}"
@@ -122,7 +157,7 @@ class Lease:
     def held(self) -> bool:
         """Whether no later generation has appeared."""
         newest = current(self.path.parent)
-        return newest is not None and newest.generation == self.generation
+        return newest is None or newest.generation <= self.generation
 
     def release(self) -> None:
         """Let others in: the file stays and says so."""
@@ -132,4 +167,5 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            os.utime(self.path)
+            with suppress(OSError):  # a file system that stutters is no reason to lose the run
+                os.utime(self.path)

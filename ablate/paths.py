@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from ablate.registry import SpecError
 
@@ -18,7 +19,10 @@ class Root:
     @classmethod
     def at(cls, path: str | Path | None = None) -> Root:
         """The root given, else ABLATE_ROOT, else the current folder; absolute, so that workers agree on it."""
-        return cls(Path(path or os.environ.get("ABLATE_ROOT") or ".").absolute())
+        root = Path(path or os.environ.get("ABLATE_ROOT") or ".").absolute()
+        if root.exists() and not root.is_dir():
+            raise SpecError(f"the root {root} is a file; wanted is a folder, see --root")
+        return cls(root)
 
     @property
     def results(self) -> Path:
@@ -60,7 +64,7 @@ class Root:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         with open(temporary, "wb") as file:
             file.write(data)

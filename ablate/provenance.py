@@ -27,7 +27,11 @@ def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]
     settings = {name: value for name, value in resources.fields().items() if name != "data"}
     return {
         **_commit(),
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}, **_torch()},
+        "versions": {
+            "python": platform.python_version(),
+            "torch": str(torch.__version__),
+            **{name: _version(name) for name in PACKAGES},
+        },
         "device": device_name(device),
         "host": socket.gethostname(),
         "platform": platform.platform(),
@@ -52,11 +56,6 @@ def _cpu_name() -> str:
         lines = []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
-
-
-def _torch() -> dict[str, str]:
-    """torch as it names itself, with its build: 2.15.0+cu132."""
-    return {"torch": str(torch.__version__)}
 
 
 def _version(package: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ from ablate.spec import ADDED_LATER, Run
 
 SCHEMA = 1
 NOT_RECORDS = frozenset({"speed"})
+NUMBER = (int, float)
+NEEDED: dict[str, dict[str, Any]] = {
+    "run": {"dataset": str, "seed": int},
+    "metrics": {"top1": NUMBER, "loss": NUMBER, "n": int},
+    "complexity": {"params": int, "macs": int},
+    "dataset": {"fingerprint": str},
+    "cost": {"total_s": NUMBER, "training_s": NUMBER, "images_per_s": NUMBER},
+    "provenance": {"versions": dict, "resources": dict, "finished": str},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +50,7 @@ class Record:
     def answers(self, run: Run, fingerprint: str | None = None) -> bool:
         """Whether this record is of that run, and of that data where a fingerprint is given."""
         same_data = fingerprint is None or self.dataset["fingerprint"] == fingerprint
-        return same_data and self.key == run.key and self.as_run() == run
+        return same_data and self.key == run.key and {**ADDED_LATER, **self.run} == run.fields()
 
     def as_run(self) -> Run:
         """The run this is a record of; a field younger than the record holds what stood for it then."""
@@ -63,7 +73,8 @@ def write(results: Path, record: Record) -> Path:
 def set_aside(path: Path) -> None:
     """Keep a record that does not answer its run (it is of other data) under a name that is no record's."""
     fingerprint = str(read(path).dataset["fingerprint"])
-    os.replace(path, path.with_suffix(f".{fingerprint[:8]}.superseded"))
+    with suppress(FileNotFoundError):  # another launcher was faster
+        os.replace(path, path.with_suffix(f".{fingerprint[:8]}.superseded"))
 
 
 def read(path: Path) -> Record:
@@ -85,11 +96,23 @@ def read(path: Path) -> Record:
             f"the record {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: upgrade it"
         )
     wanted = [item.name for item in fields(Record)]
-    if missing := [name for name in wanted if name not in content]:
+    if missing := list(_missing(content)):
         raise SpecError(f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train it again")
     if content["key"] != path.stem:
         raise SpecError(f"{path} is the record of run {content['key']}, under another name; move the copy away")
     return Record(**{name: content[name] for name in wanted})
+
+
+def _missing(content: dict[str, Any]) -> Iterator[str]:
+    """The parts of a record that are not there or of the wrong kind, and the numbers that every reader needs."""
+    for item in fields(Record):
+        kind = {"schema": int, "key": str, "history": list}.get(item.name, dict)
+        if not isinstance(content.get(item.name), kind):
+            yield item.name
+    for part, names in NEEDED.items():
+        values = content.get(part)
+        if isinstance(values, dict):
+            yield from (f"{part}.{name}" for name, kind in names.items() if not isinstance(values.get(name), kind))
 
 
 def index(results: Path) -> dict[str, Path]:

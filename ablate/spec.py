@@ -38,7 +38,7 @@ def _anything(_: Any) -> str | None:
 
 
 def _positive(value: float) -> str | None:
-    return None if value > 0 else "a number above 0"
+    return None if value > 0 else f"a {'whole ' if isinstance(value, int) else ''}number above 0"
 
 
 def _not_negative(value: float) -> str | None:

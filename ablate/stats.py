@@ -13,20 +13,12 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; `low` and `high` are None where n is 1.
-
-    `half` is half the interval's width: about the smallest difference from a threshold these n values could show.
-    """
+    """A mean with its confidence interval; `low` and `high` are None where n is 1."""
 
     mean: float
     n: int
     low: float | None
     high: float | None
-
-    @property
-    def half(self) -> float | None:
-        """Half the width of the interval."""
-        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:

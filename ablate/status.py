@@ -13,7 +13,6 @@ from ablate import lease, records
 from ablate.datasets import locate, source
 from ablate.job import failure_of
 from ablate.paths import Root
-from ablate.registry import SpecError
 from ablate.spec import DATASETS, Run
 
 State = Literal["done", "running", "failed", "waiting"]
@@ -118,16 +117,3 @@ def _distinct(runs: Sequence[Run]) -> Iterator[Run]:
         if facts not in seen:
             seen.add(facts)
             yield run
-
-
-def find(runs: Sequence[Run], name: str) -> Run:
-    """The run whose key begins with `name`.
-
-    Raises:
-        SpecError: when none does, or several do.
-    """
-    found = [run for run in runs if run.key.startswith(name)]
-    if len(found) != 1:
-        what = f"{len(found)} runs begin with" if found else "no run begins with"
-        raise SpecError(f"{what} {name!r}; known are " + ", ".join(run.key for run in runs))
-    return found[0]

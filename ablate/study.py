@@ -214,12 +214,20 @@ def load(name: str | Path) -> Study:
     if not isinstance(study, Study):
         raise SpecError(f"{path} assigns no study; wanted is a line `study = Study(...)`")
     study = replace(study, name=path.stem, source=Path(name).name)
+    try:
+        _check(study)
+    except SpecError as error:
+        raise SpecError(f"{path}: {error}") from None
+    return study
+
+
+def _check(study: Study) -> None:
+    """Every scale has its variants, and every claim speaks of some."""
     for scale in study.scales:
         study.variants(scale)
         for claim in study.claims:
             for quantity in claim.quantities():
                 study.variant(quantity, scale)
-    return study
 
 
 def _execute(path: Path) -> dict[str, Any]:
@@ -228,12 +236,12 @@ def _execute(path: Path) -> dict[str, Any]:
     try:
         code = compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
         exec(code, names)  # noqa: S102 - a study is a program
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SpecError(_blame(path, error)) from error
     return names
 
 
-def _blame(path: Path, error: Exception) -> str:
+def _blame(path: Path, error: BaseException) -> str:
     """What went wrong in a study file, with the file's own line."""
     number = error.lineno if isinstance(error, SyntaxError) else None
     for frame in traceback.extract_tb(error.__traceback__):
@@ -241,4 +249,5 @@ def _blame(path: Path, error: Exception) -> str:
     line = linecache.getline(str(path), number or 0).strip()
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
     what = reason if isinstance(error, SpecError) else f"{type(error).__name__}: {reason}"
-    return f"{path}, line {number}: {what}" + (f"\n    {line}" if line else "")
+    where = f"{path}, line {number}" if number else str(path)
+    return f"{where}: {what}" + (f"\n    {line}" if line else "")

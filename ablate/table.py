@@ -39,6 +39,8 @@ def frame(
         return pd.DataFrame([row(record) for record in records.read_all(results)])
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
+    if seeds is not None:
+        study.seed_count(scale, seeds)
     return study_frame(study, scale, study_records(study, scale, results, seeds))
 
 

@@ -8,12 +8,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
 from ablate import job, launch, lease, records
+from ablate.launch import local
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.resources import Resources
@@ -125,8 +127,47 @@ def die_holding(root: Root, key: str, name: str) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     folder = root.run_folder(key)
-    owner = lease.Owner(worker=name, host=lease.Owner.me("").host, pid=gone.pid, started="1")
+    owner = replace(lease.Owner.me(name), pid=gone.pid, started="1")
     (folder / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_death_seen_in_two_looks_is_one_death(place: Root) -> None:
+    """The process is gone at the first look, its controller only later: no idle death, and the launch goes on."""
+
+    class Lingering(FakeWorker):
+        looks = 0
+
+        def alive(self) -> bool:
+            self.looks += 1
+            return not self.outcome and self.looks < 5
+
+    class Backend(FakeBackend):
+        def start(self, name: str, slot: int, keys: Sequence[str]) -> FakeWorker:
+            self.lists.append(list(keys))
+            return Lingering(name, slot, self.act(name, keys))
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        if keys[0] == RUNS[0].key:
+            job.work(str(place.path), keys[1:2], name)
+            die_holding(place, keys[0], name)
+            return False
+        job.work(str(place.path), keys, name)
+        return True
+
+    assert start(place, Backend(act)) == ["failed", "done", "done", "done"]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_heartbeat_that_jumps_kills_no_worker_of_this_machine(place: Root) -> None:
+    """A suspended laptop wakes with old heartbeats: who still lives keeps its run."""
+    folder = place.run_folder(RUNS[0].key)
+    held = lease.Lease.acquire(folder, "awake")
+    assert held is not None
+    os.utime(held.path, (1, 1))
+    assert Survey(place, RUNS[:1]).look()[0].state == "running"
+    assert lease.Lease.acquire(folder, "thief") is None
+    held.release()
 
 
 @pytest.mark.usefixtures("fast")
@@ -166,44 +207,40 @@ def test_no_more_workers_than_slots_or_runs(place: Root) -> None:
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(launch, "gpus", list)
+    monkeypatch.setattr(local, "gpus", list)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    assert launch.slots(Resources(threads=2)) == 4
-    assert launch.slots(Resources(threads=16)) == 1
-    assert launch.slots(Resources(), jobs=3) == 3
-    monkeypatch.setattr(launch, "gpus", lambda: [0, 1])
-    assert launch.slots(Resources()) == 2
+    assert local.slots(Resources(threads=2)) == 4
+    assert local.slots(Resources(threads=16)) == 1
+    assert local.slots(Resources(), jobs=3) == 3
+    monkeypatch.setattr(local, "gpus", lambda: ["0", "1"])
+    assert local.slots(Resources()) == 2
     with pytest.raises(SpecError, match="--jobs is 0; wanted is 1 or more"):
-        launch.slots(Resources(), jobs=0)
+        local.slots(Resources(), jobs=0)
 
 
-@pytest.mark.parametrize(("visible", "wanted"), [("0,3", [0, 3]), ("", []), ("2", [2])])
-def test_gpus_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch, visible: str, wanted: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("visible", "wanted"), [("0,3", ["0", "3"]), ("", []), ("MIG-1f2e, GPU-77aa", ["MIG-1f2e", "GPU-77aa"])]
+)
+def test_gpus_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch, visible: str, wanted: list[str]) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert launch.gpus() == wanted
+    assert local.gpus() == wanted
 
 
-@pytest.mark.usefixtures("fast")
-def test_each_slot_sees_its_own_gpu(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The real executor's worker is told its GPU; nothing of CUDA is needed to be told."""
-    monkeypatch.setattr(launch, "gpus", lambda: [5, 7])
-    backend = launch.Local(place, Resources())
-    workers = [backend.start(f"w{slot}", slot, []) for slot in range(2)]
-    while any(worker.alive() for worker in workers):
-        environments = [Path(f"/proc/{worker._job.job_id}/environ") for worker in workers]
-        seen = [path.read_bytes() for path in environments if path.exists()]
-        if len(seen) == 2 and all(b"CUDA_VISIBLE_DEVICES" in content for content in seen):
-            assert b"CUDA_VISIBLE_DEVICES=5\0" in seen[0] + b"\0"
-            assert b"CUDA_VISIBLE_DEVICES=7\0" in seen[1] + b"\0"
-            break
-    else:
-        pytest.fail("no worker's environment was seen")
-    for worker in workers:
-        worker.stop()
-    deadline = time.monotonic() + 20
-    while any(worker.alive() for worker in workers) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(worker.alive() for worker in workers)
+def test_each_slot_is_told_its_own_gpu(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "5,7")
+    backend = local.Local(place, Resources())
+    workers = [backend.start(f"w{slot}", slot, []) for slot in range(3)]
+    assert [worker._job.submission().args[-1] for worker in workers] == ["5", "7", "5"]
+    wait_for(lambda: not any(worker.alive() for worker in workers))
+    assert all(worker.returned() for worker in workers)
+
+
+def test_a_worker_sees_the_gpu_it_was_told(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    job.work(str(place.path), [], "told", "2")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2"
+    job.work(str(place.path), [], "not told")
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "2"
 
 
 STUDY = '''
@@ -227,11 +264,12 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def ablate(study: Path, root: Path, log: Path) -> subprocess.Popen[bytes]:
-    """`ablate run` in a session of its own, so that a test can kill all of it."""
+def ablate(study: Path, root: Path, log: Path, *, deaf: bool = False) -> subprocess.Popen[bytes]:
+    """`ablate run` in a session of its own, so that a test can kill all of it; deaf: as a shell's `&` starts it."""
     command = [sys.executable, "-m", "ablate", "run", str(study), "--root", str(root), "--jobs", "2"]
     with open(log, "ab") as file:
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True)
+        deafen = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if deaf else None
+        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, preexec_fn=deafen)
 
 
 def results_of(root: Path) -> dict[str, tuple[object, object]]:
@@ -279,10 +317,15 @@ def test_two_launchers_at_once_train_each_run_once(
         assert log.count(f"run {key}, ") == 1, log
 
 
-def test_interrupt_stops_the_workers_and_keeps_the_records(study_file: Path, tmp_path: Path) -> None:
-    process = ablate(study_file, tmp_path, tmp_path / "out.txt")
+@pytest.mark.parametrize(
+    ("number", "deaf"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["Ctrl-C", "kill %1"]
+)
+def test_interrupt_stops_the_workers_and_keeps_the_records(
+    study_file: Path, tmp_path: Path, number: signal.Signals, deaf: bool
+) -> None:
+    process = ablate(study_file, tmp_path, tmp_path / "out.txt", deaf=deaf)
     wait_for(lambda: len(list((tmp_path / "results").rglob("*.json"))) >= 1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     assert process.wait(timeout=30) == 130, (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
     before = results_of(tmp_path)
@@ -291,3 +334,29 @@ def test_interrupt_stops_the_workers_and_keeps_the_records(study_file: Path, tmp
     assert not any(held.alive for held in leases if held is not None)
     time.sleep(1)
     assert results_of(tmp_path) == before
+
+
+def test_a_killed_worker_costs_its_run_only(
+    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
+) -> None:
+    process = ablate(study_file, tmp_path, tmp_path / "out.txt")
+    victim = wait_for_owner(tmp_path)
+    os.kill(victim, signal.SIGKILL)
+    assert process.wait(timeout=120) == 1
+    found = results_of(tmp_path)
+    assert len(found) == 5
+    assert all(undisturbed[key] == outcome for key, outcome in found.items())
+    assert "the worker process died" in (tmp_path / "out.txt").read_text()
+
+
+def wait_for_owner(root: Path) -> int:
+    """The process that first takes a run."""
+    found: list[int] = []
+
+    def look() -> bool:
+        held = [lease.current(folder) for folder in (root / "runs").glob("*") if (folder / "lease.1").exists()]
+        found.extend(one.owner.pid for one in held if one is not None and one.owner is not None)
+        return bool(found)
+
+    wait_for(look)
+    return found[0]

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -226,18 +227,41 @@ def test_two_acquirers_who_saw_the_same_dead_lease_do_not_both_get_it(
     seen = current(tmp_path)
     winner = Lease.acquire(tmp_path, "fast")
     assert winner is not None
-    monkeypatch.setattr(lease, "current", lambda _: seen)
+    monkeypatch.setattr(lease, "current", lambda *_: seen)
     assert Lease.acquire(tmp_path, "slow") is None
     monkeypatch.undo()
     winner.release()
 
 
-def test_this_process_is_not_gone() -> None:
+def test_this_process_is_near_and_lives() -> None:
     me = Owner.me("me")
     assert me.host == socket.gethostname()
     assert me.pid == os.getpid()
-    assert not me.gone()
-    assert not elsewhere().gone(), "nothing is known of other hosts"
+    assert me.near
+    assert me.lives
+    assert not elsewhere().near, "nothing is known of other hosts"
+
+
+def test_a_container_of_the_same_name_is_not_near() -> None:
+    twin = replace(Owner.me("twin"), machine="another namespace")
+    assert twin.host == socket.gethostname()
+    assert not twin.near
+
+
+def test_a_near_process_that_lives_keeps_its_lease_whatever_its_heartbeat(tmp_path: Path) -> None:
+    put(tmp_path, Owner.me("me"), age_s=100 * STALE_S)
+    held = current(tmp_path)
+    assert held is not None
+    assert held.alive
+
+
+def test_the_age_of_a_far_lease_is_by_the_file_system_s_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose own clock runs ahead must not take over a lease that was renewed a moment ago."""
+    put(tmp_path, elsewhere())
+    ahead = time.time() + 10 * STALE_S
+    monkeypatch.setattr(lease.time, "time", lambda: ahead)
+    assert Lease.acquire(tmp_path, "hasty") is None
+    assert not list(tmp_path.glob(".clock-*"))
 
 
 def test_without_proc_a_process_is_asked_by_a_signal() -> None:

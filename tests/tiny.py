@@ -43,6 +43,7 @@ def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metri
             "device": "a CPU",
             "host": "here",
             "resources": {"threads": 1, "workers": 0, "device": "auto"},
+            "finished": "2026-01-01T00:00:00+00:00",
         },
     )
 

@@ -36,13 +36,16 @@ def _code(call: Callable[[], int | None]) -> int:
     except (SpecError, LaunchError) as error:
         typer.echo(f"ablate: {error}", err=True)
         return WRONG if isinstance(error, SpecError) else FAILED
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # The reader of a pipe, such as head, is gone: say nothing more, not at exit either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        typer.echo(f"ablate: {error.strerror}: {error.filename}; wanted is a place to read and write", err=True)
+        return WRONG
     except KeyboardInterrupt:
         typer.echo("ablate: interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, is gone: say nothing more, not at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 app = typer.Typer(

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-
-if TYPE_CHECKING:
-    from ablate.study import Study
 
 
 def _study_names(incomplete: str) -> list[str]:
@@ -60,9 +57,17 @@ def locations(data: list[str] | None) -> dict[str, str]:
     return {name: str(Path(path).absolute()) for name, _, path in pairs}
 
 
-def run_names(study: Study, scale: str) -> dict[str, str]:
-    """Variant of every run but its seed, by the key of seed 0's run."""
-    return {variant.run.key: variant.label for variant in study.variants(scale)}
+def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
+    """The paths given with --data; a name that is built in, or that the study does not use, is a `SpecError`."""
+    from ablate.registry import SpecError
+    from ablate.spec import DATASETS
+
+    for name in data:
+        if name in DATASETS:
+            raise SpecError(f"--data names {name}, which is built in; wanted is an image folder's name")
+        if name not in used:
+            raise SpecError(f"--data names {name}; the study uses {', '.join(sorted(used))}")
+    return data
 
 
 def print_json(content: Any) -> None:

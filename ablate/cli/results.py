@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -46,8 +47,22 @@ def table(
     from ablate.study import load
 
     study = load(name)
-    chosen = "json" if as_json else style
-    typer.echo(render(summary(study, study.scale(scale), seeds, Root.at(root)), chosen), nl=False)
+    rows = summary(study, study.scale(scale), seeds, Root.at(root))
+    if style == "text" and not as_json:
+        print_table(rows)
+    else:
+        typer.echo(render(rows, "json" if as_json else style), nl=False)
+
+
+def print_table(rows: pd.DataFrame) -> None:
+    """The table on a terminal, as wide as that is; wide enough for everything elsewhere."""
+    from ablate.display import open_console
+    from ablate.formats import as_text, terminal
+
+    if sys.stdout.isatty():
+        open_console(sys.stdout).print(terminal(rows))
+    else:
+        typer.echo(as_text(rows), nl=False)
 
 
 def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataFrame:

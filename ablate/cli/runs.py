@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
@@ -14,6 +14,7 @@ from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, loca
 if TYPE_CHECKING:
     from ablate.paths import Root
     from ablate.resources import Resources
+    from ablate.spec import Run
     from ablate.status import RunStatus, Survey
     from ablate.study import Study
 
@@ -42,7 +43,9 @@ def run(
 
     Example: ablate run quickstart
     """
-    from ablate.launch import slots
+    from ablate.cli._options import check_given
+    from ablate.launch import prepare
+    from ablate.launch.local import slots
     from ablate.paths import Root
     from ablate.resources import Resources
     from ablate.status import Survey
@@ -50,45 +53,45 @@ def run(
 
     study, place = load(name), Root.at(root)
     scale = study.scale(scale)
-    resources = Resources(threads=threads, workers=workers, data=locations(data))
+    wanted = study.runs(scale, seeds)
+    given = check_given(locations(data), {run.dataset for run in wanted})
+    resources = Resources(threads=threads, workers=workers, data=given)
     size = slots(resources, jobs)
     place.make_writable()
-    survey = Survey(place, study.runs(scale, seeds), resources.data)
-    statuses = _train(study, scale, place, survey, resources, on, size, retry, quiet=as_json)
+    survey = Survey(place, wanted, resources.data)
+    missing = prepare(place, survey, resources, retry=retry)
+    labels = names(study, scale, wanted)
+    statuses = _train(place, survey, missing, resources, on, size, labels, sys.stderr if as_json else sys.stdout)
     return _conclude(study, scale, seeds, place, statuses, as_json=as_json)
 
 
 def _train(
-    study: Study,
-    scale: str,
     root: Root,
     survey: Survey,
+    missing: list[Run],
     resources: Resources,
     on: Place,
     size: int,
-    retry: bool,
-    quiet: bool,
+    labels: dict[str, str],
+    stream: TextIO,
 ) -> list[RunStatus]:
-    """Bring every run to its end, showing how it goes; on standard error where the output is JSON."""
-    import sys
-
+    """Bring every run to its end, showing how it goes."""
     from ablate.display import Display
-    from ablate.launch import Local, inline, launch, prepare
+    from ablate.launch import inline, launch
+    from ablate.launch.local import Local
 
-    missing = prepare(root, survey, resources, retry=retry)
     if not missing:
         return survey.look()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Display(names(study, scale, survey.runs), size, sys.stderr if quiet else sys.stdout) as display:
+    # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    with Display(labels, size, stream, live=on is not Place.inline) as display:
         if on is Place.inline:
-            display(survey.look())
-            inline(root, missing)
-            display(survey.look())
-            return survey.look()
+            return inline(root, survey, missing, display)
         return launch(root, survey, Local(root, resources), size, display)
 
 
-def names(study: Study, scale: str, runs: list[Any]) -> dict[str, str]:
+def names(study: Study, scale: str, runs: list[Run]) -> dict[str, str]:
     """What to call each run, by key: its variant and seed."""
     labels = {variant.run: variant.label for variant in study.variants(scale)}
     return {run.key: f"{labels[run.but(seed=0)]}, seed {run.seed}" for run in runs}
@@ -107,10 +110,10 @@ def _conclude(
         runs = [_as_json(status, labels[status.run.key]) for status in statuses]
         print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
         return int(bool(failed))
-    from ablate.cli.results import summary
-    from ablate.formats import render as render_table
+    from ablate.cli.results import print_table, summary
 
-    typer.echo("\n" + render_table(summary(study, scale, seeds, root), "text"))
+    typer.echo("")
+    print_table(summary(study, scale, seeds, root))
     for status in failed:
         typer.echo(f"failed  {labels[status.run.key]}: {status.error} (ablate logs {status.run.key})")
     if failed:
@@ -130,9 +133,7 @@ def status(
 
     Example: ablate status quickstart
     """
-    from rich.console import Console
-
-    from ablate.display import counts, table
+    from ablate.display import counts, open_console, table
     from ablate.paths import Root
     from ablate.status import Survey
     from ablate.study import load
@@ -144,8 +145,8 @@ def status(
     if as_json:
         print_json([_as_json(status, labels[status.run.key]) for status in statuses])
     else:
-        console = Console(highlight=False)
-        console.print(table(statuses, labels, most=len(statuses)))
+        console = open_console(sys.stdout)
+        console.print(table(statuses, labels, most=len(statuses), keys=True))
         console.print(counts(statuses))
         for one in statuses:
             if one.state == "failed":
@@ -170,18 +171,18 @@ def logs(
 ) -> None:
     """Print the log of a run.
 
-    Example: ablate logs b13c2d6585
+    Example: ablate logs ca6353697c
     """
     from ablate.paths import Root
     from ablate.registry import SpecError
 
-    folder = Root.at(root).runs
-    found = sorted(path.parent.name for path in folder.glob(f"{key}*/log.txt"))
+    known = sorted(path.parent.name for path in Root.at(root).runs.glob("*/log.txt"))
+    found = [name for name in known if name.startswith(key)]
     if len(found) != 1:
-        known = sorted(path.parent.name for path in folder.glob("*/log.txt"))
         what = f"{len(found)} runs begin with" if found else "there is no log of a run"
         raise SpecError(f"{what} {key!r}; known are {', '.join(known) or 'none'}")
-    typer.echo(Path(folder, found[0], "log.txt").read_text(encoding="utf-8"), nl=False)
+    log = Root.at(root).run_folder(found[0]) / "log.txt"
+    typer.echo(log.read_text(encoding="utf-8", errors="replace"), nl=False)
 
 
 COMMANDS = {"run": run, "status": status, "logs": logs}

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_columns, print_json
+from ablate.cli._options import (
+    Data,
+    Folder,
+    Json,
+    Name,
+    ScaleName,
+    Seeds,
+    check_given,
+    locations,
+    print_columns,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from ablate.spec import Run
@@ -37,36 +48,50 @@ study = Study(
 
 
 def list_(as_json: Json = False, root: Folder = None) -> None:
-    """List the studies that can be named.
+    """List the studies that can be named, with how many of their runs have a record.
 
     Example: ablate list
     """
     from ablate.paths import Root
     from ablate.records import index
-    from ablate.study import load, named
+    from ablate.study import named
 
-    present = index(Root.at(root).results)
-    found = [_summary(load(path), present) for path in named().values()]
+    present = set(index(Root.at(root).results))
+    found = [_summary(path, present) for path in named().values()]
     if as_json:
         print_json(found)
         return
     print_columns(
-        [("STUDY", "SCALE", "VARIANTS", "RUNS DONE", "QUESTION")]
-        + [
-            (study["name"], scale["name"], scale["variants"], f"{scale['done']}/{scale['runs']}", study["question"])
-            for study in found
-            for scale in study["scales"]
-        ]
+        [("STUDY", "SCALE", "VARIANTS", "RUNS DONE", "QUESTION"), *(row for one in found for row in _rows(one))]
     )
 
 
-def _summary(study: Study, present: dict[str, Path]) -> dict[str, Any]:
-    scales = []
-    for name in study.scales:
-        runs = study.runs(name)
-        done = sum(run.key in present for run in runs)
-        scales.append({"name": name, "variants": len(study.variants(name)), "runs": len(runs), "done": done})
-    return {"name": study.name, "question": study.question, "scales": scales}
+def _summary(path: Path, present: set[str]) -> dict[str, Any]:
+    """A study at each of its scales; one whose file fails is listed with its error, and hides no other."""
+    from ablate.registry import SpecError
+    from ablate.study import load
+
+    try:
+        study = load(path)
+    except SpecError as error:
+        return {"name": path.stem, "question": "", "scales": [], "error": str(error)}
+    scales = [_scale(study, name, present) for name in study.scales]
+    return {"name": study.name, "question": study.question, "scales": scales, "error": ""}
+
+
+def _scale(study: Study, name: str, present: set[str]) -> dict[str, Any]:
+    runs = study.runs(name)
+    done = sum(run.key in present for run in runs)
+    return {"name": name, "variants": len(study.variants(name)), "runs": len(runs), "done": done}
+
+
+def _rows(study: dict[str, Any]) -> list[tuple[object, ...]]:
+    if study["error"]:
+        return [(study["name"], "-", "-", "-", study["error"].splitlines()[0])]
+    return [
+        (study["name"], scale["name"], scale["variants"], f"{scale['done']}/{scale['runs']}", study["question"])
+        for scale in study["scales"]
+    ]
 
 
 def plan(
@@ -85,9 +110,11 @@ def plan(
     from ablate.status import Survey, check_data
     from ablate.study import load
 
-    study, given = load(name), locations(data)
+    study = load(name)
     scale = study.scale(scale)
-    statuses = Survey(Root.at(root), study.runs(scale, seeds), given).look()
+    runs = study.runs(scale, seeds)
+    given = check_given(locations(data), {run.dataset for run in runs})
+    statuses = Survey(Root.at(root), runs, given).look()
     missing = [status.run for status in statuses if status.state != "done"]
     check_data(missing, given)
     variants = [_variant(study.variants(scale)[0].run, variant, missing) for variant in study.variants(scale)]

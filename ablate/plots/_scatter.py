@@ -55,5 +55,6 @@ def _limits(axes: Axes, x: pd.Series) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.xaxis.set_major_formatter(EngFormatter())
     axes.margins(x=0.18, y=0.1)
+    axes.set_xlim(left=max(axes.get_xlim()[0], 0 if axes.get_xscale() == "linear" else x.min() / 10))
     low, high = axes.get_ylim()
     axes.set_ylim(max(low, -1.5), min(high, 101.5))

@@ -177,6 +177,70 @@ def test_damaged_record(tmp_path: Path, command: str, content: bytes, words: str
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])
+@pytest.mark.parametrize(
+    ("part", "value", "words"),
+    [
+        ("metrics", {}, "lacks metrics.top1, metrics.loss, metrics.n"),
+        ("run", [], "lacks run"),
+        ("cost", None, "lacks cost"),
+        ("dataset", {}, "lacks dataset.fingerprint"),
+    ],
+)
+def test_record_damaged_inside(tmp_path: Path, command: str, part: str, value: object, words: str) -> None:
+    path = records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
+    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), part: value}))
+    said = sentence(command, "quickstart", "--root", str(tmp_path))
+    assert words in said
+    assert str(path) in said
+
+
+@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "plot", "report"])
+def test_root_that_is_a_file(tmp_path: Path, command: str) -> None:
+    (tmp_path / "mine").write_text("mine")
+    assert "is a file; wanted is a folder" in sentence(command, "quickstart", "--root", str(tmp_path / "mine"))
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("command", ["plot", "report"])
+def test_reports_that_are_a_file(tmp_path: Path, command: str) -> None:
+    (tmp_path / "reports").write_text("mine")
+    assert "reports" in sentence(command, "quickstart", "--root", str(tmp_path))
+    assert (tmp_path / "reports").read_text() == "mine"
+
+
+def test_a_study_that_exits_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "leaving.py").write_text("raise SystemExit(5)\n")
+    result = invoke("plan", str(tmp_path / "leaving.py"))
+    assert result.exit_code == 2
+    assert "leaving.py, line 1: SystemExit: 5" in result.stderr
+
+
+def test_one_bad_study_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "studies").mkdir()
+    (tmp_path / "studies" / "broken.py").write_text("nonsense = undefined\n")
+    result = invoke("list")
+    assert result.exit_code == 0
+    assert "quickstart" in result.stdout
+    assert "broken.py, line 1: NameError" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("digits_shifted=/nope", "which is built in"), ("foo=/nope", "the study uses digits_shifted")],
+)
+def test_data_that_no_run_uses(tmp_path: Path, value: str, words: str) -> None:
+    assert words in sentence("run", "quickstart", "--root", str(tmp_path), "--data", value)
+
+
+@pytest.mark.parametrize("key", ["/x", "*", "["])
+def test_odd_log_names(tmp_path: Path, key: str) -> None:
+    (tmp_path / "runs" / "abc").mkdir(parents=True)
+    (tmp_path / "runs" / "abc" / "log.txt").write_text("one\n")
+    assert "known are abc" in sentence("logs", key, "--root", str(tmp_path))
+
+
 def test_two_records_of_one_run(tmp_path: Path) -> None:
     run = load("quickstart").runs()[0]
     path = records.write(tmp_path / "results", synthetic.record(run))

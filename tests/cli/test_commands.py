@@ -162,6 +162,16 @@ def test_start_up_imports_neither_torch_nor_pandas() -> None:
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("command", ["list", "plan", "status", "table", "run"])
+def test_a_reader_that_goes_away_is_no_failure(finished: Path, command: str) -> None:
+    words = [command, *(["quickstart"] if command != "list" else []), "--root", str(finished)]
+    process = subprocess.Popen([sys.executable, "-m", "ablate", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.close()
+    _, stderr = process.communicate()
+    assert (process.returncode, stderr) == (0, b"")
+
+
 def test_root_paths(tmp_path: Path) -> None:
     root = Root.at(tmp_path)
     assert (root.results, root.runs, root.reports) == tuple(tmp_path / name for name in ("results", "runs", "reports"))
