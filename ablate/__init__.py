@@ -28,6 +28,7 @@ _PUBLIC = {
     "plot": "notebook",
     "summarise": "table",
     "top1": "claim",
+    "use": "extend",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

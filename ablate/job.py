@@ -16,9 +16,11 @@ from typing import Any
 import orjson
 
 from ablate import records
+from ablate.extend import files_of, fingerprints, use
 from ablate.lease import Lease, current
 from ablate.paths import Root, write_atomically
 from ablate.records import Record
+from ablate.registry import SpecError
 from ablate.resources import Resources
 from ablate.spec import Run
 
@@ -46,6 +48,7 @@ def execute(run: Run, resources: Resources, report: Callable[[dict[str, Any]], N
     from ablate.provenance import where_and_what
     from ablate.train import fit
 
+    own = fingerprints(run)
     torch.set_num_threads(resources.threads)
     device = _device(resources)
     with peak(device) as memory:
@@ -59,7 +62,7 @@ def execute(run: Run, resources: Resources, report: Callable[[dict[str, Any]], N
         complexity=complexity(run, images.channels, len(images.classes)),
         dataset=facts,
         cost=fitted.cost | memory,
-        provenance=where_and_what(resources, device),
+        provenance=where_and_what(resources, device) | ({"files": own} if own else {}),
     )
 
 
@@ -72,15 +75,24 @@ def _device(resources: Resources) -> Any:
 
 
 def request(root: Root, run: Run, resources: Resources) -> None:
-    """Leave a run where a worker finds it by its key."""
-    content = {"run": run.fields(), "resources": resources.fields()}
+    """Leave a run where a worker finds it by its key, with the paths of the user's own files it needs."""
+    content = {"run": run.fields(), "resources": resources.fields(), "files": files_of(run)}
     write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content))
 
 
 def requested(root: Root, key: str) -> tuple[Run, Resources]:
-    """The run and resources left under a key."""
+    """The run and resources left under a key; the user's own files it needs are made known.
+
+    Raises:
+        SpecError: when such a file is gone, or a behaviour number has changed since: the key is another now.
+    """
     content = orjson.loads((root.run_folder(key) / "run.json").read_bytes())
-    return Run.of(content["run"]), Resources(**content["resources"])
+    for slot, path in content.get("files", {}).items():
+        use(path, slot)
+    run = Run.of(content["run"])
+    if run.key != key:
+        raise SpecError(f"run {key} is {run.key} by now: a BEHAVIOUR it depends on was changed; launch the study again")
+    return run, Resources(**content["resources"])
 
 
 def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) -> list[str]:
@@ -102,8 +114,12 @@ def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) ->
 
 
 def _take(root: Root, key: str, worker: str) -> bool:
-    run, resources = requested(root, key)
     folder = root.run_folder(key)
+    try:
+        run, resources = requested(root, key)
+    except SpecError as error:
+        note_failure(folder, str(error), worker)
+        return True
     if _settled(root, run) or _left_by_a_mate(folder, worker):
         return False
     lease = Lease.acquire(folder, worker)

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
 import torch
-from timm.models.vision_transformer import Block, VisionTransformer, init_weights_vit_timm
+from timm.layers import build_sincos2d_pos_embed
+from timm.models.vision_transformer import VisionTransformer, init_weights_vit_timm
 from torch import nn
 
+from ablate.block import parts
 from ablate.seeds import derive
-from ablate.spec import MIXERS, Run
+from ablate.spec import STEMS, Run
 
 BEHAVIOUR = 1
-
-
-class FeatureBlock(Block):
-    """timm's block without its token-mixing branch: x + mlp(norm2(x)), (B, N, D) to (B, N, D)."""
-
-    def __init__(self, dim: int, num_heads: int, *, attn_layer: Any, **kwargs: Any) -> None:
-        super().__init__(dim, num_heads, **kwargs)
-        del self.norm1, self.attn, self.ls1, self.drop_path1
-
-    def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False) -> torch.Tensor:
-        out: torch.Tensor = x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
-        return out
-
-
-def tokens(run: Run) -> int:
-    """Number of tokens a block sees: the patches, and the class token where there is one."""
-    return (run.image_size // run.patch_size) ** 2 + (run.pool == "cls")
 
 
 def build(run: Run, channels: int, classes: int) -> VisionTransformer:
@@ -41,8 +26,19 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
         channels: of the pictures.
         classes: number of them.
     """
-    layer = MIXERS[run.mixer].layer(run, tokens(run))
+    model = assemble(run, channels, classes)
+    initialise(model, run)
+    return model
+
+
+def assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "skip"] = "") -> VisionTransformer:
+    """The run's model with whatever weights timm gives it, or with none to speak of: for those who ask for its shape.
+
+    Args:
+        weight_init: timm's argument; "skip" leaves the weights as PyTorch's layers draw them.
+    """
     model = VisionTransformer(
+        weight_init=weight_init,
         img_size=run.image_size,
         patch_size=run.patch_size,
         in_chans=channels,
@@ -50,6 +46,7 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
         global_pool="token" if run.pool == "cls" else "avg",
         class_token=run.pool == "cls",
         fc_norm=not run.norm_before_pool,
+        pos_embed="none" if run.pos_embed == "none" else "learn",
         embed_dim=run.dim,
         depth=run.depth,
         num_heads=run.heads,
@@ -57,14 +54,15 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
         pos_drop_rate=run.drop,
         proj_drop_rate=run.drop,
         drop_path_rate=run.drop_path,
-        block_fn=Block if layer else FeatureBlock,
-        attn_layer=layer or nn.Identity,
+        embed_layer=STEMS[run.stem].layer(run),
+        **parts(run),
     )
-    initialise(model, run.seed)
+    if run.pos_embed == "sincos" and model.pos_embed is not None:
+        model.pos_embed.requires_grad_(False)
     return model
 
 
-def initialise(model: VisionTransformer, seed: int) -> None:
+def initialise(model: VisionTransformer, run: Run) -> None:
     """Draw every parameter from timm's distribution for it, with a generator of (seed, its module's name).
 
     Parameters that two variants share are therefore equal at the start, whatever else the variants hold.
@@ -73,16 +71,26 @@ def initialise(model: VisionTransformer, seed: int) -> None:
         # From the leaves up, as timm does: a module's own `init_weights` has the last word over its children.
         for name, module in reversed(list(model.named_modules())):
             if module is not model:
-                torch.manual_seed(derive(seed, "weights", name))
+                torch.manual_seed(derive(run.seed, "weights", name))
                 init_weights_vit_timm(module, name)
-        _initialise_embeddings(model, seed)
+        _initialise_embeddings(model, run)
 
 
-def _initialise_embeddings(model: VisionTransformer, seed: int) -> None:
+def _initialise_embeddings(model: VisionTransformer, run: Run) -> None:
     """Position embedding and class token, as timm's `VisionTransformer.init_weights` draws them."""
-    torch.manual_seed(derive(seed, "weights", "pos_embed"))
-    assert model.pos_embed is not None, "every model here has one"
-    nn.init.trunc_normal_(model.pos_embed, std=0.02)
     if model.cls_token is not None:
-        torch.manual_seed(derive(seed, "weights", "cls_token"))
-        nn.init.normal_(model.cls_token, std=1e-6)
+        torch.manual_seed(derive(run.seed, "weights", "cls_token"))
+        nn.init.normal_(model.cls_token, std=run.cls_init)
+    if model.pos_embed is None:
+        return
+    torch.manual_seed(derive(run.seed, "weights", "pos_embed"))
+    nn.init.trunc_normal_(model.pos_embed, std=0.02)
+    if run.pos_embed == "sincos":
+        with torch.no_grad():
+            model.pos_embed.copy_(_sincos(run, model.pos_embed.device))
+
+
+def _sincos(run: Run, device: torch.device) -> torch.Tensor:
+    """timm's two-dimensional sines and cosines, (1, N, D); a class token has none."""
+    table = build_sincos2d_pos_embed([run.side, run.side], run.dim, device=device)
+    return nn.functional.pad(table, (0, 0, run.tokens - run.side**2, 0))[None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from timm.optim import create_optimizer_v2
+from timm.optim._param_groups import param_groups_weight_decay
 from timm.scheduler import CosineLRScheduler
 from torch import nn
 from torch.optim import Optimizer
@@ -14,10 +15,20 @@ from ablate.spec import Run
 BEHAVIOUR = 1
 
 
+def groups(run: Run, model: nn.Module) -> list[dict[str, Any]]:
+    """Parameters that are not decayed, then those that are: timm's rule.
+
+    Biases and norms are not decayed; position embedding and class token only with `decay_pos_embed`.
+    """
+    spared = () if run.decay_pos_embed else model.no_weight_decay()  # type: ignore[operator]
+    found: list[dict[str, Any]] = param_groups_weight_decay(model, run.weight_decay, no_weight_decay_list=spared)
+    return found
+
+
 def optimiser(run: Run, model: nn.Module) -> Optimizer:
-    """The run's optimiser; biases, norms, position embedding and class token are not decayed (timm's rule)."""
+    """The run's optimiser over all its trainable parameters."""
     fused: dict[str, Any] = {"fused": True} if run.opt == "adamw" else {}
-    return create_optimizer_v2(model, opt=run.opt, lr=run.lr, weight_decay=run.weight_decay, **fused)
+    return create_optimizer_v2(groups(run, model), opt=run.opt, lr=run.lr, weight_decay=run.weight_decay, **fused)
 
 
 def schedule(run: Run, over: Optimizer) -> CosineLRScheduler:

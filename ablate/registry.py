@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import hashlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -53,10 +56,19 @@ class Registry:
         return name in self._modules
 
     def __getitem__(self, name: str) -> ModuleType:
-        return importlib.import_module(self._modules[self.check(name)])
+        own = self.file(self.check(name))
+        return load_file(own) if own else importlib.import_module(self._modules[name])
+
+    def file(self, name: str) -> Path | None:
+        """The file of an entry that was added by its path; None for one that belongs to a package."""
+        return self._paths[name] if self._modules[name] == str(self._paths[name]) else None
 
     def add(self, name: str, module: str, path: Path) -> None:
         """Make one more module known under `name`.
+
+        Args:
+            module: its dotted name; for a file outside any package, its path.
+            path: the file itself.
 
         Raises:
             SpecError: when the name is taken by another module.
@@ -74,6 +86,10 @@ class Registry:
             raise unknown(self.kind, name, self)
         return name
 
+    def path(self, name: str) -> Path:
+        """The file of an entry."""
+        return self._paths[self.check(name)]
+
     def behaviour(self, name: str) -> int:
         """The entry's behaviour number: raised when a mended entry must not be taken for the old one."""
         return behaviour(self._paths[self.check(name)])
@@ -81,7 +97,10 @@ class Registry:
 
 def behaviour(path: Path) -> int:
     """The `BEHAVIOUR` number a source file declares, read without importing it."""
-    return int(constant(path, "BEHAVIOUR"))
+    number = constant(path, "BEHAVIOUR")
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise SpecError(f"{path} has the BEHAVIOUR {number!r}; wanted is a whole number")
+    return number
 
 
 @cache
@@ -91,7 +110,57 @@ def constant(path: Path, name: str) -> Any:
     Raises:
         SpecError: when the file assigns no literal to that name.
     """
-    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+    for node in _statements(path):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            return ast.literal_eval(node.value)
+            try:
+                return ast.literal_eval(node.value)
+            except ValueError:
+                raise SpecError(f"{path} assigns {name} no plain value; wanted is one such as {name} = 1") from None
     raise SpecError(f"{path} assigns no {name}; add a line such as {name} = 1")
+
+
+@cache
+def optional(path: Path, name: str, default: Any) -> Any:
+    """The literal that a source file assigns to `name`, or the default where it assigns none."""
+    return constant(path, name) if name in defined(path) else default
+
+
+def defined(path: Path) -> set[str]:
+    """The functions and variables a source file defines at its top level, read without importing it."""
+    found: set[str] = set()
+    for node in _statements(path):
+        if isinstance(node, ast.FunctionDef):
+            found.add(node.name)
+        if isinstance(node, ast.Assign):
+            found.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        if isinstance(node, ast.ImportFrom):
+            found.update(alias.asname or alias.name for alias in node.names)
+    return found
+
+
+def _statements(path: Path) -> list[ast.stmt]:
+    try:
+        return ast.parse(path.read_text(encoding="utf-8")).body
+    except SyntaxError as error:
+        raise SpecError(f"{path}, line {error.lineno}: {error.msg}") from None
+
+
+def load_file(path: Path) -> ModuleType:
+    """The module in a file that belongs to no package, executed once; its name is made unique by its whole path.
+
+    Raises:
+        SpecError: when the file fails.
+    """
+    name = f"ablate_file_{hashlib.sha256(str(path).encode()).hexdigest()[:10]}_{path.stem}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None, "a .py file can always be loaded"
+    assert spec.loader is not None
+    sys.modules[name] = module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise SpecError(f"{path} fails when loaded: {type(error).__name__}: {error}") from error
+    return module

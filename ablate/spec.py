@@ -19,14 +19,31 @@ from ablate.registry import Registry, SpecError, behaviour, unknown
 
 _HERE = Path(__file__).parent
 MIXERS = Registry("mixer", "ablate.mixers", _HERE / "mixers")
+CHANNELS = Registry("channel", "ablate.channels", _HERE / "channels")
+STEMS = Registry("stem", "ablate.stems", _HERE / "stems")
 DATASETS = Registry("dataset", "ablate.datasets", _HERE / "datasets")
 
 # A field added to `Run` after the first release, with the value that stands for the behaviour before it existed:
 # while the field holds that value it stays out of the key, so that old records keep counting.
-ADDED_LATER: Mapping[str, Any] = {}
+ADDED_LATER: Mapping[str, Any] = {
+    "token_hidden": 0,
+    "gating_ratio": 3.0,
+    "channel": "ff",
+    "channel_norm": "channel",
+    "channel_heads": 1,
+    "order": "token_first",
+    "token_norm": "channel",
+    "stem": "patchify",
+    "pos_embed": "learned",
+    "cls_init": 1e-6,
+    "decay_pos_embed": False,
+}
 
 # Modules whose behaviour every run depends on; a number above 1 enters every key.
-PIECES = ("seeds", "models", "datasets/__init__", "images", "resident", "workers", "optim", "train")
+PIECES = ("seeds", "block", "models", "datasets/__init__", "images", "resident", "workers", "optim", "train")
+
+# The pieces whose behaviour shapes the model.
+SHAPING_PIECES = ("mixers/", "channels/", "stems/", "block.", "models.")
 
 LARGEST = 2**63  # JSON's integers, as orjson writes them, have 64 bits
 
@@ -78,6 +95,16 @@ class Run:
 
     mixer: str = _field("attention", "token mixer of every block", _anything)
     token_ratio: float = _field(4.0, "hidden width over tokens, in units of the number of tokens", _positive)
+    token_hidden: int = _field(0, "hidden width over tokens as a fixed number; 0 takes token_ratio", _not_negative)
+    gating_ratio: float = _field(3.0, "width of gMLP's gate, in units of dim", _positive)
+    token_norm: str = _field("channel", "axis of the norm before the token mixer", _one_of("channel", "token"))
+    channel: str = _field("ff", "feature branch of every block", _anything)
+    channel_norm: str = _field("channel", "axis of the norm before the feature branch", _one_of("channel", "token"))
+    channel_heads: int = _field(1, "heads of attention over features; a divisor of the number of tokens", _positive)
+    order: str = _field("token_first", "which branch of a block comes first", _one_of("channel_first", "token_first"))
+    stem: str = _field("patchify", "how patches become tokens", _anything)
+    pos_embed: str = _field("learned", "position embedding", _one_of("learned", "none", "sincos"))
+    cls_init: float = _field(1e-6, "standard deviation of the class token at the start", _not_negative)
     patch_size: int = _field(16, "side of a square patch, pixels", _positive)
     dim: int = _field(192, "embedding width", _positive)
     depth: int = _field(12, "number of blocks", _positive)
@@ -98,6 +125,7 @@ class Run:
     opt: str = _field("adamw", "optimiser, by timm's name", _one_of("adamw", "sgd"))
     lr: float = _field(1e-3, "peak learning rate at this batch size", _positive)
     weight_decay: float = _field(0.05, "weight decay; none on biases, norms and embeddings", _not_negative)
+    decay_pos_embed: bool = _field(False, "decay the position embedding and class token too", _anything)
     batch_size: int = _field(64, "global batch size", _positive)
     epochs: int = _field(30, "passes over the training part", _positive)
     warmup_epochs: int = _field(0, "epochs of linear warm-up", _not_negative)
@@ -114,14 +142,34 @@ class Run:
             object.__setattr__(self, item.name, value)
             if wanted := item.metadata["check"](value):
                 raise SpecError(f"{item.name} is {value!r}; wanted is {wanted}")
-        MIXERS.check(self.mixer)
+        for registry, name in ((MIXERS, self.mixer), (CHANNELS, self.channel), (STEMS, self.stem)):
+            registry.check(name)
         _check_together(self)
+
+    @property
+    def side(self) -> int:
+        """Patches along one side of the picture."""
+        return self.image_size // self.patch_size
+
+    @property
+    def tokens(self) -> int:
+        """Tokens a block sees: the patches, and the class token where there is one."""
+        return self.side**2 + (self.pool == "cls")
 
     @cached_property
     def key(self) -> str:
         """Ten hex digits of a sha256 over all fields and the behaviour numbers they bring in."""
         values = {k: v for k, v in self.fields().items() if k not in ADDED_LATER or v != ADDED_LATER[k]}
         text = json.dumps([values, behaviours(self)], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+    @cached_property
+    def architecture(self) -> str:
+        """Ten hex digits over what shapes the model: equal for runs that differ in data, recipe or seed alone."""
+        values = {name: value for name, value in self.fields().items() if name in SHAPING}
+        values = {k: v for k, v in values.items() if k not in ADDED_LATER or v != ADDED_LATER[k]}
+        numbers = {name: number for name, number in behaviours(self).items() if name.startswith(SHAPING_PIECES)}
+        text = json.dumps([values, numbers], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
     def fields(self) -> dict[str, Any]:
@@ -138,6 +186,11 @@ class Run:
         """The run a mapping of fields describes; an unknown field is a `SpecError`."""
         _known_fields(values)
         return cls(**values)
+
+
+_NAMES = [item.name for item in fields(Run)]
+# The fields that shape the model.
+SHAPING = frozenset([*_NAMES[: _NAMES.index("drop_path") + 1], "image_size"])
 
 
 def _known_fields(values: Mapping[str, Any]) -> None:
@@ -170,6 +223,22 @@ def _coerce(name: str, value: Any, wanted: type[Any]) -> Any:
 
 
 def _check_together(run: Run) -> None:
+    _check_widths(run)
+    if run.mixer == "none" and run.channel == "none":
+        raise SpecError("mixer and channel are both 'none', which leaves nothing in a block; wanted is one of them")
+    if run.channel == "attention" and run.tokens % run.channel_heads:
+        raise SpecError(f"channel_heads {run.channel_heads} does not divide the {run.tokens} tokens")
+    if run.pos_embed == "sincos" and run.dim % 4:
+        raise SpecError(f"dim is {run.dim}; pos_embed 'sincos' wants a multiple of 4")
+    if run.stem == "conv":
+        _check_conv_stem(run)
+    if run.warmup_epochs >= run.epochs:
+        raise SpecError(f"warmup_epochs is {run.warmup_epochs}; wanted is fewer than epochs, {run.epochs}")
+    if run.pool == "cls" and not run.norm_before_pool:
+        raise SpecError("norm_before_pool is False with pool 'cls', where it changes nothing; wanted is pool 'avg'")
+
+
+def _check_widths(run: Run) -> None:
     if run.image_size % run.patch_size:
         raise SpecError(f"patch_size {run.patch_size} does not divide image_size {run.image_size}")
     if run.dim % run.heads:
@@ -178,18 +247,28 @@ def _check_together(run: Run) -> None:
         raise SpecError(
             f"mlp_ratio {run.mlp_ratio:g} of dim {run.dim} leaves no hidden layer; wanted is 1 or more wide"
         )
-    if round(run.token_ratio * (run.image_size // run.patch_size) ** 2) < 1:
-        raise SpecError(f"token_ratio {run.token_ratio:g} leaves no hidden layer over the tokens")
-    if run.warmup_epochs >= run.epochs:
-        raise SpecError(f"warmup_epochs is {run.warmup_epochs}; wanted is fewer than epochs, {run.epochs}")
-    if run.pool == "cls" and not run.norm_before_pool:
-        raise SpecError("norm_before_pool is False with pool 'cls', where it changes nothing; wanted is pool 'avg'")
+    if run.token_hidden == 0 and round(run.token_ratio * run.tokens) < 1:
+        raise SpecError(f"token_ratio {run.token_ratio:g} of {run.tokens} tokens leaves no hidden layer over them")
+    if round(run.gating_ratio * run.dim) < 1:
+        raise SpecError(f"gating_ratio {run.gating_ratio:g} of dim {run.dim} leaves no gate; wanted is 1 or more wide")
+
+
+def _check_conv_stem(run: Run) -> None:
+    halvings = run.patch_size.bit_length() - 1
+    if run.patch_size < 2 or run.patch_size != 2**halvings:
+        raise SpecError(f"patch_size is {run.patch_size}; stem 'conv' halves the picture and wants a power of 2")
+    if run.dim % 2 ** (halvings - 1):
+        raise SpecError(
+            f"dim is {run.dim}; stem 'conv' with patch_size {run.patch_size} halves it {halvings - 1} times"
+        )
 
 
 def behaviours(run: Run) -> dict[str, int]:
     """The behaviour numbers above 1 of everything this run brings in; 1 is how each piece began."""
     numbers = {f"{piece}.py": behaviour(_HERE / f"{piece}.py") for piece in PIECES}
     numbers[f"mixers/{run.mixer}"] = MIXERS.behaviour(run.mixer)
+    numbers[f"channels/{run.channel}"] = CHANNELS.behaviour(run.channel)
+    numbers[f"stems/{run.stem}"] = STEMS.behaviour(run.stem)
     dataset = run.dataset if run.dataset in DATASETS else "_imagefolder"
     numbers[f"datasets/{dataset}"] = behaviour(_HERE / "datasets" / f"{dataset}.py")
     return {name: number for name, number in numbers.items() if number != 1}

@@ -6,7 +6,6 @@ axis), or all together with `cross=True`; every variant is run with the same see
 
 from __future__ import annotations
 
-import itertools
 import linecache
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ablate.axes import AxisValues, check_axes, check_match, choices, declared_by, label_of, steps_of
 from ablate.claim import Claim, Quantity
+from ablate.match import Match, solve
 from ablate.registry import SpecError, unknown
 from ablate.spec import Run
-
-AxisValues = Sequence[Any] | Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,24 @@ class Scale:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things compared: a label and the run it stands for, with seed 0."""
+    """One of the things compared.
+
+    Args:
+        label: what it is called.
+        run: the run it stands for, with seed 0.
+        declared: the fields its axes mean to change; whatever else differs from the control comes along.
+        match: how it was brought to the control's size, if it was.
+    """
 
     label: str
     run: Run
+    declared: frozenset[str] = frozenset()
+    match: Match | None = None
+
+    @property
+    def asked(self) -> Run:
+        """The run before it was matched."""
+        return self.match.asked if self.match else self.run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,11 +64,12 @@ class Study:
     Args:
         question: one sentence ending in a question mark.
         axes: a field of `Run` with its values, the control's first; or any name with a mapping of labels to fields
-            that change together.
+            that change together. The axis `match` with its modes gives every variant once a mode.
         scales: the sizes it can be run at, by name; the first is the default.
         fixed: fields that hold for every variant at every scale.
         seeds: runs per variant, with seeds 0, 1, ….
         cross: combine the axes instead of changing one at a time.
+        match: "params" or "macs" gives every variant the control's parameters or MACs, see `ablate.match`.
         claims: what the study claims, judged from the records.
         name: filled in by `load` from the file's name.
         source: filled in by `load`: what a command calls it, its name or its file.
@@ -67,6 +81,7 @@ class Study:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     seeds: int = 3
     cross: bool = False
+    match: str = "none"
     claims: Sequence[Claim] = ()
     name: str = "unnamed"
     source: str = ""
@@ -75,7 +90,8 @@ class Study:
         if not self.scales:
             raise SpecError(f"study {self.name} has no scales; wanted is at least one")
         _check_seeds(self.seeds)
-        _check_axes(self.axes)
+        check_axes(self.axes)
+        check_match(self.match, self.axes)
         if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
             raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
 
@@ -94,13 +110,28 @@ class Study:
     def variants(self, scale: str | None = None) -> list[Variant]:
         """All variants, the control first, each once."""
         base = self.base(scale)
-        steps = [_steps(axis, values, first=at == 0) for at, (axis, values) in enumerate(self.axes.items())]
+        axes = {axis: values for axis, values in self.axes.items() if axis != "match"}
+        steps = [steps_of(axis, values, first=at == 0) for at, (axis, values) in enumerate(axes.items())]
         found: dict[str, Variant] = {}
-        for choice in _choices(steps, self.cross):
+        for choice in choices(steps, self.cross):
             changes = {name: value for _, part in choice for name, value in part.items()}
             run = Run.of({**base, **changes, "seed": 0})
-            found.setdefault(run.key, Variant(_label(choice, steps, self.cross), run))
+            variant = Variant(label_of(choice, steps, self.cross), run, declared_by(list(axes), choice, steps))
+            for sized in self._matched(variant, next(iter(found.values()), variant).run):
+                found.setdefault(sized.run.key, sized)
         return list(found.values())
+
+    @property
+    def _modes(self) -> Sequence[str]:
+        """How variants are matched: each of them once a mode."""
+        return list(self.axes.get("match", [self.match]))
+
+    def _matched(self, variant: Variant, control: Run) -> Iterator[Variant]:
+        """A variant at the sizes the study asks for; the control has its own."""
+        for mode in self._modes:
+            run, match = solve(variant.label, variant.run, control, mode)
+            label = f"{variant.label}, match={mode}" if match and "match" in self.axes else variant.label
+            yield replace(variant, label=label, run=run, match=match)
 
     def variant(self, quantity: Quantity, scale: str | None = None) -> Variant:
         """The variant a quantity of a claim speaks of.
@@ -114,10 +145,15 @@ class Study:
             if quantity.label not in by_label:
                 raise unknown("variant", quantity.label, by_label)
             return by_label[quantity.label]
-        wanted = variants[0].run.but(**quantity.where)
-        for variant in variants:
-            if variant.run == wanted:
-                return variant
+        where = dict(quantity.where)
+        mode = where.pop("match", None)
+        wanted = variants[0].run.but(**where)
+        # The control, and whatever has its size already, is the same variant in every mode of the study.
+        alike = [variant for variant in variants if variant.asked == wanted]
+        matched = [variant for variant in alike if mode is None or (variant.match and variant.match.mode == mode)]
+        unmatched = [variant for variant in alike if variant.match is None and mode in self._modes]
+        if matched or unmatched:
+            return (matched or unmatched)[0]
         known = ", ".join(variant.label for variant in variants)
         raise SpecError(f"{quantity} is no variant of study {self.name}; the variants are {known}")
 
@@ -132,51 +168,10 @@ class Study:
         return [v.run.but(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
 
 
-def _check_axes(axes: Mapping[str, AxisValues]) -> None:
-    """Every axis has values, and no field is set by two of them: one would silently win."""
-    set_by: dict[str, str] = {}
-    for axis, values in axes.items():
-        if isinstance(values, str) or not len(values):
-            raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
-        parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
-        for name in {name for part in parts for name in part}:
-            if name in set_by:
-                raise SpecError(f"axes {set_by[name]} and {axis} both set the field {name}; wanted is one axis a field")
-            set_by[name] = axis
-
-
 def _check_seeds(seeds: int) -> int:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
         raise SpecError(f"seeds is {seeds!r}; wanted is a whole number, 1 or more")
     return seeds
-
-
-Step = tuple[str, Mapping[str, Any]]
-
-
-def _steps(axis: str, values: AxisValues, *, first: bool) -> list[Step]:
-    """Each value of an axis as a label and the fields it sets; words on the first axis speak for themselves."""
-    if isinstance(values, Mapping):
-        return list(values.items())
-    return [(v if first and isinstance(v, str) else f"{axis}={v}", {axis: v}) for v in values]
-
-
-def _choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:
-    """One step of every axis each time: all combinations, or one axis at a time away from the first steps."""
-    if cross:
-        yield from itertools.product(*steps)
-        return
-    control = tuple(axis[0] for axis in steps)
-    yield control
-    for at, axis in enumerate(steps):
-        for step in axis[1:]:
-            yield (*control[:at], step, *control[at + 1 :])
-
-
-def _label(choice: tuple[Step, ...], steps: Sequence[list[Step]], cross: bool) -> str:
-    """The first axis's label, and those of the others where they left the control (all of them when crossed)."""
-    rest = [step[0] for step, axis in zip(choice[1:], steps[1:], strict=True) if cross or step is not axis[0]]
-    return ", ".join([label for label, _ in choice[:1]] + rest) or "control"
 
 
 def folders() -> list[Path]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from torch import nn
 
 from ablate.models import build
 from ablate.optim import optimiser, schedule
-from ablate.spec import MIXERS, Run
-from tests.tiny import TINY
+from ablate.spec import Run
+from tests.tiny import DISTINCT, TINY, VARIANTS
 
 
 def rates(run: Run) -> list[float]:
@@ -41,20 +42,44 @@ def test_a_peak_below_the_floor_stays_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("opt", ["adamw", "sgd"])
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("variant", DISTINCT)
 @pytest.mark.parametrize("pool", ["avg", "cls"])
-def test_matrices_are_decayed_and_nothing_else(mixer: str, pool: str, opt: str) -> None:
-    run = TINY.but(mixer=mixer, pool=pool, opt=opt, weight_decay=0.3)
+def test_matrices_are_decayed_and_nothing_else(variant: str, pool: str, opt: str) -> None:
+    run = VARIANTS[variant].but(pool=pool, opt=opt, weight_decay=0.3)
     model = build(run, 1, 10)
+    trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    by_decay = decayed(run, model)
+    assert set(by_decay) == {0.0, 0.3}
+    assert by_decay[0.0] | by_decay[0.3] == set(trained), "every parameter that is trained is in one group"
+    embeddings = {"pos_embed", "cls_token"}
+    assert by_decay[0.0] == {n for n, p in trained.items() if p.dim() < 2 or n in embeddings}
+    assert "head.weight" in by_decay[0.3]
+
+
+def decayed(run: Run, model: nn.Module) -> dict[float, set[str]]:
+    """The names of the parameters the optimiser holds, by their weight decay; each is held once."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups = optimiser(run, model).param_groups
-    by_decay = {group["weight_decay"]: {names.pop(id(p)) for p in group["params"]} for group in groups}
-    assert not names, "every parameter is in one group"
-    assert set(by_decay) == {0.0, 0.3}
-    embeddings = {"pos_embed", "cls_token"}
-    undecayed = {n for n, p in model.named_parameters() if p.dim() < 2 or n in embeddings}
-    assert by_decay[0.0] == undecayed
-    assert "head.weight" in by_decay[0.3]
+    return {group["weight_decay"]: {names.pop(id(p)) for p in group["params"]} for group in groups}
+
+
+@pytest.mark.parametrize(
+    ("changes", "moves"),
+    [
+        ({"pool": "cls"}, {"pos_embed", "cls_token"}),
+        ({"pool": "avg"}, {"pos_embed"}),
+        ({"pool": "cls", "pos_embed": "none"}, {"cls_token"}),
+        ({"pool": "cls", "pos_embed": "sincos"}, {"cls_token"}),
+        ({"pool": "cls", "mixer": "gating", "stem": "conv"}, {"pos_embed", "cls_token"}),
+    ],
+    ids=str,
+)
+def test_decay_pos_embed_moves_the_embeddings_and_nothing_else(changes: dict[str, str], moves: set[str]) -> None:
+    spared, also = (TINY.but(decay_pos_embed=decay, weight_decay=0.3, **changes) for decay in (False, True))
+    before, after = (decayed(run, build(run, 1, 10)) for run in (spared, also))
+    assert before[0.0] - after[0.0] == after[0.3] - before[0.3] == moves
+    assert after[0.0] < before[0.0]
+    assert before[0.3] < after[0.3]
 
 
 @pytest.mark.parametrize(("opt", "name"), [("adamw", "AdamW"), ("sgd", "SGD")])

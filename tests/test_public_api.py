@@ -28,6 +28,7 @@ PUBLIC = [
     "plot",
     "summarise",
     "top1",
+    "use",
 ]
 
 

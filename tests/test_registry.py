@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from ablate.registry import Registry, SpecError, behaviour, constant, unknown
-from ablate.spec import DATASETS, MIXERS
+from ablate.registry import Registry, SpecError, behaviour, constant, defined, load_file, unknown
+from ablate.spec import CHANNELS, DATASETS, MIXERS, STEMS
 
 
 @pytest.fixture
@@ -44,6 +45,35 @@ def test_a_constant_may_be_any_literal_and_only_at_top_level(tmp_path: Path) -> 
         constant(path, "INNER")
 
 
+def test_what_a_file_defines_is_read_without_importing(tmp_path: Path) -> None:
+    path = tmp_path / "some.py"
+    path.write_text("from m import a as b, c\nD = 1\ndef e(): f = 1\nclass G: pass\nraise RuntimeError\n")
+    assert defined(path) == {"b", "c", "D", "e"}
+
+
+def test_a_file_is_loaded_once_under_a_name_of_its_own(tmp_path: Path) -> None:
+    modules = []
+    for folder in ("one", "other"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "json.py"
+        path.write_text(f"WHERE = {folder!r}\n")
+        modules.append(load_file(path))
+        assert load_file(path) is modules[-1]
+    assert [module.WHERE for module in modules] == ["one", "other"]
+    assert not {"one", "other", "json"} & {module.__name__ for module in modules}
+    for module in modules:
+        del sys.modules[module.__name__]
+
+
+def test_an_entry_may_be_a_file(folder: Path, tmp_path: Path) -> None:
+    registry, path = Registry("thing", "nowhere", folder), tmp_path / "gamma.py"
+    path.write_text("BEHAVIOUR = 4\n")
+    registry.add("gamma", str(path), path)
+    assert registry["gamma"].BEHAVIOUR == registry.behaviour("gamma") == 4
+    assert (registry.file("gamma"), registry.file("alpha")) == (path, None)
+    del sys.modules[registry["gamma"].__name__]
+
+
 def test_a_name_cannot_stand_for_two_modules(folder: Path) -> None:
     registry = Registry("thing", "nowhere", folder)
     with pytest.raises(SpecError, match=r"thing 'alpha' is defined twice: in nowhere\.alpha and in other\.alpha"):
@@ -73,7 +103,7 @@ def test_an_empty_list_of_names_is_said() -> None:
     assert str(unknown("thing", "a", [])) == "unknown thing 'a': known are none"
 
 
-@pytest.mark.parametrize("registry", [MIXERS, DATASETS], ids=lambda registry: registry.kind)
+@pytest.mark.parametrize("registry", [MIXERS, CHANNELS, STEMS, DATASETS], ids=lambda registry: registry.kind)
 def test_every_entry_states_its_behaviour_and_imports(registry: Registry) -> None:
     assert len(registry) >= 2
     for name in registry:

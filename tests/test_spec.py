@@ -13,8 +13,8 @@ import pytest
 from ablate import registry, spec
 from ablate.datasets import digits
 from ablate.registry import SpecError
-from ablate.spec import DATASETS, MIXERS, PIECES, Run, behaviours, differences
-from tests.tiny import TINY
+from ablate.spec import DATASETS, PIECES, Run, behaviours, differences
+from tests.tiny import PARTS, TINY
 
 BASE = Run(pool="avg")
 
@@ -58,12 +58,28 @@ GOLDEN = {
         lr=1e-3,
         seed=2,
     ),
+    "0f1fef583e": Run(mixer="patch_ff", order="channel_first", token_norm="token", cls_init=0.02, decay_pos_embed=True),
+    "78503da9a6": Run(channel="attention", channel_norm="token", pos_embed="none"),
+    "4935dfb389": Run(**DIGITS_OF_THEN, mixer="patch_ff", token_hidden=64, stem="frozen", pos_embed="sincos"),
+    "7024490941": Run(**DIGITS_OF_THEN, channel="none", stem="conv"),
+    "939cb388d3": Run(**DIGITS_OF_THEN, mixer="gating", gating_ratio=2.0, channel="attention", channel_heads=4),
 }
 
 # Another legal value than BASE's for each field.
 OTHER: dict[str, Any] = {
     "mixer": "patch_ff",
     "token_ratio": 2.0,
+    "token_hidden": 8,
+    "gating_ratio": 2.0,
+    "token_norm": "token",
+    "channel": "attention",
+    "channel_norm": "token",
+    "channel_heads": 4,
+    "order": "channel_first",
+    "stem": "frozen",
+    "pos_embed": "sincos",
+    "cls_init": 0.02,
+    "decay_pos_embed": True,
     "patch_size": 4,
     "dim": 96,
     "depth": 2,
@@ -166,7 +182,7 @@ def raise_behaviour(monkeypatch: pytest.MonkeyPatch) -> Any:
     return declare
 
 
-@pytest.mark.parametrize("piece", [*PIECES, "mixers/patch_ff", "datasets/digits"])
+@pytest.mark.parametrize("piece", [*PIECES, "mixers/patch_ff", "channels/ff", "stems/patchify", "datasets/digits"])
 def test_a_raised_behaviour_number_changes_the_key(piece: str, raise_behaviour: Any) -> None:
     run = Run(mixer="patch_ff", dataset="digits")
     before = run.key
@@ -175,7 +191,9 @@ def test_a_raised_behaviour_number_changes_the_key(piece: str, raise_behaviour: 
     assert run.but().key != before
 
 
-@pytest.mark.parametrize("piece", ["mixers/none", "datasets/digits_shifted", "datasets/_imagefolder"])
+@pytest.mark.parametrize(
+    "piece", ["mixers/none", "channels/none", "stems/conv", "datasets/digits_shifted", "datasets/_imagefolder"]
+)
 def test_what_a_run_does_not_bring_in_leaves_its_key_alone(piece: str, raise_behaviour: Any) -> None:
     run = Run(mixer="patch_ff", dataset="digits")
     raise_behaviour(piece)
@@ -199,9 +217,18 @@ def test_a_field_added_later_stays_out_of_the_key_at_its_old_value(monkeypatch: 
     assert changed.key not in (before, as_before.key)
 
 
-def test_later_fields_hold_legal_values() -> None:
-    assert Run.of(dict(spec.ADDED_LATER)) is not None
+def test_later_fields_hold_legal_values_which_are_their_defaults() -> None:
+    assert Run.of(dict(spec.ADDED_LATER)) == Run()
     assert set(spec.ADDED_LATER) <= set(BASE.fields())
+
+
+@pytest.mark.parametrize("name", spec.ADDED_LATER)
+def test_a_later_field_written_out_at_its_old_value_changes_no_key(name: str) -> None:
+    for run in GOLDEN.values():
+        if getattr(run, name) == spec.ADDED_LATER[name]:
+            assert run.but(**{name: spec.ADDED_LATER[name]}).key == run.key
+            without = {field: value for field, value in run.fields().items() if field != name}
+            assert Run.of(without).key == run.key, "a record from before the field"
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -233,6 +260,21 @@ WRONG: list[tuple[str, Any, str]] = [
     ("norm_before_pool", 1, "norm_before_pool is 1; wanted is True or False"),
     ("mixer", None, "mixer is None; wanted is a name"),
     ("mixer", "atention", "unknown mixer 'atention': did you mean 'attention'? known are"),
+    ("channel", "fff", "unknown channel 'fff': did you mean 'ff'? known are attention, ff, none"),
+    ("stem", "cnov", "unknown stem 'cnov': did you mean 'conv'? known are conv, frozen, patchify"),
+    ("order", "tokens_first", "order is 'tokens_first'; wanted is one of channel_first, token_first"),
+    ("token_norm", "batch", "token_norm is 'batch'; wanted is one of channel, token"),
+    ("channel_norm", "none", "channel_norm is 'none'; wanted is one of channel, token"),
+    ("channel_heads", 0, "channel_heads is 0; wanted is a whole number above 0"),
+    ("pos_embed", "rope", "pos_embed is 'rope'; wanted is one of learned, none, sincos"),
+    ("cls_init", -1e-6, "cls_init is -1e-06; wanted is 0 or more"),
+    ("decay_pos_embed", 1, "decay_pos_embed is 1; wanted is True or False"),
+    ("token_hidden", -1, "token_hidden is -1; wanted is 0 or more"),
+    ("token_hidden", 2.5, "token_hidden is 2.5; wanted is a whole number"),
+    ("token_ratio", 0.1, "token_ratio 0.1 of 1 tokens leaves no hidden layer over them"),
+    ("gating_ratio", 0.0, "gating_ratio is 0.0; wanted is a number above 0"),
+    ("gating_ratio", 0.001, "gating_ratio 0.001 of dim 192 leaves no gate; wanted is 1 or more wide"),
+    ("mlp_ratio", 0.001, "mlp_ratio 0.001 of dim 192 leaves no hidden layer; wanted is 1 or more wide"),
     ("pool", "max", "pool is 'max'; wanted is one of avg, cls"),
     ("opt", "adam", "opt is 'adam'; wanted is one of adamw, sgd"),
     ("precision", "fp16", "precision is 'fp16'; wanted is one of bf16, fp32"),
@@ -259,6 +301,23 @@ def test_a_wrong_value_is_answered_with_field_what_came_and_what_is_wanted(
 def test_a_norm_after_the_pooling_is_refused_where_it_changes_nothing() -> None:
     with pytest.raises(SpecError, match=r"norm_before_pool is False with pool 'cls'.*wanted is pool 'avg'"):
         Run(pool="cls", norm_before_pool=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"mixer": "none", "channel": "none"}, "mixer and channel are both 'none', which leaves nothing in a block"),
+        ({"channel": "attention", "channel_heads": 2}, "channel_heads 2 does not divide the 1 tokens"),
+        ({"pos_embed": "sincos", "dim": 6}, "dim is 6; pos_embed 'sincos' wants a multiple of 4"),
+        ({"stem": "conv", "patch_size": 1}, "patch_size is 1; stem 'conv' halves the picture and wants a power of 2"),
+        ({"stem": "conv", "dim": 12}, "dim is 12; stem 'conv' with patch_size 16 halves it 3 times"),
+    ],
+    ids=str,
+)
+def test_fields_that_do_not_go_together_are_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as error:
+        BASE.but(**changes)
+    assert sentence in str(error.value)
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_read() -> None:
@@ -288,7 +347,8 @@ def test_every_field_says_what_it_means() -> None:
         assert len(item.metadata["meaning"]) > 5, item.name
 
 
-@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize(("slot", "name"), PARTS)
 @pytest.mark.parametrize("dataset", DATASETS)
-def test_every_registered_name_is_legal(mixer: str, dataset: str) -> None:
-    assert Run(mixer=mixer, dataset=dataset).key != Run(mixer=mixer, dataset="mine").key
+def test_every_registered_name_is_legal(slot: str, name: str, dataset: str) -> None:
+    part = {slot: name}
+    assert Run(**part, dataset=dataset).key != Run(**part, dataset="mine").key

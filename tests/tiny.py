@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from ablate.extend import SLOTS
 from ablate.records import Record
 from ablate.spec import Run
 
@@ -22,6 +23,11 @@ TINY = Run(
     epochs=2,
     holdout=0.2,
 )
+# Every part the package has, as (slot, name); and each once: a slot's usual part is in the first slot's variants.
+PARTS = [(slot, name) for slot, registry in SLOTS.items() for name in registry]
+VARIANTS = {f"{slot} {name}": TINY.but(**{slot: name}) for slot, name in PARTS}
+_RUNS = list(VARIANTS.values())
+DISTINCT = [name for at, (name, run) in enumerate(VARIANTS.items()) if run not in _RUNS[:at]]
 LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_before_pool)
 
 

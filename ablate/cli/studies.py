@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ablate.cli._audit import print_audits
 from ablate.cli._options import (
     Data,
     Folder,
@@ -21,6 +22,8 @@ from ablate.cli._options import (
 )
 
 if TYPE_CHECKING:
+    from ablate.audit import Audit
+    from ablate.paths import Root
     from ablate.spec import Run
     from ablate.study import Study, Variant
 
@@ -99,12 +102,16 @@ def plan(
     scale: ScaleName = None,
     seeds: Seeds = None,
     data: Data = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Hold each variant's model against the control's; imports torch once.")
+    ] = False,
     as_json: Json = False,
     root: Folder = None,
 ) -> None:
     """Show what a study would run, and what each variant changes against the control.
 
     Example: ablate plan quickstart
+    Example: ablate plan quickstart --audit
     """
     from ablate.paths import Root
     from ablate.status import Survey, check_data
@@ -116,15 +123,33 @@ def plan(
     given = check_given(locations(data), {run.dataset for run in runs})
     statuses = Survey(Root.at(root), runs, given).look()
     missing = [status.run for status in statuses if status.state != "done"]
-    check_data(missing, given)
+    check_data([run for run in missing if not audit or _at_hand(run, given)], given)
     variants = [_variant(study.variants(scale)[0].run, variant, missing) for variant in study.variants(scale)]
+    audits = _audits(study, scale, Root.at(root), given) if audit else []
     if as_json:
-        print_json({"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants})
+        more = {"audit": [one.as_data() for one in audits]} if audit else {}
+        print_json({"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants} | more)
         return
     typer.echo(f"{study.name} at scale {scale}: {study.question}\n")
-    rows = [(v["variant"], len(v["missing"]), _changes(v["changes"])) for v in variants]
+    rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
+    print_audits(audits)
     typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
+
+
+def _at_hand(run: Run, data: dict[str, str]) -> bool:
+    """Whether a run's data can be looked at: an audit does not wait for data."""
+    from ablate.datasets import locate
+    from ablate.spec import DATASETS
+
+    return run.dataset in DATASETS or locate(run.dataset, data) is not None
+
+
+def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Audit]:
+    """Every variant held against the control."""
+    from ablate.audit import audit
+
+    return audit(study, scale, root, data)
 
 
 def _variant(control: Run, variant: Variant, missing: list[Run]) -> dict[str, Any]:
@@ -133,11 +158,15 @@ def _variant(control: Run, variant: Variant, missing: list[Run]) -> dict[str, An
 
     changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
     keys = [run.key for run in missing if run.but(seed=0) == variant.run]
-    return {"variant": variant.label, "changes": changes, "missing": keys}
+    match = {"match": variant.match.as_data()} if variant.match else {}
+    return {"variant": variant.label, "changes": changes, "missing": keys} | match
 
 
-def _changes(changes: dict[str, Any]) -> str:
-    return ", ".join(f"{field}={value}" for field, value in changes.items()) or "control"
+def _changes(variant: dict[str, Any]) -> str:
+    """The fields that differ; for a matched variant how near it came, too."""
+    text = ", ".join(f"{field}={value}" for field, value in variant["changes"].items()) or "control"
+    match = variant.get("match")
+    return f"{text} ({match['mode']} {100 * match['error']:+.2f} %)" if match else text
 
 
 def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new study.")]) -> None:

@@ -16,6 +16,8 @@ from ablate.registry import SpecError
 from ablate.spec import Run
 
 BEHAVIOUR = 1
+CHANNELS = 1
+CLASSES = 10
 SIDE = 8
 PICTURES = 1797
 TEST = 360

@@ -11,6 +11,8 @@ from ablate.datasets import Arrays, digits
 from ablate.spec import Run
 
 BEHAVIOUR = 1  # raise it too when what comes from digits.py is mended
+CHANNELS = 1
+CLASSES = 10
 
 fingerprint = digits.fingerprint
 

@@ -15,6 +15,16 @@ def layer(run: Run, tokens: int) -> type[nn.Module]:
     return Attention
 
 
+def params(run: Run, tokens: int) -> int:
+    """Queries, keys, values and output projection, with biases: 4·D² + 4·D."""
+    return 4 * run.dim**2 + 4 * run.dim
+
+
 def macs(run: Run, tokens: int) -> int:
     """Queries, keys, values and output projection (4·N·D²), scores and weighted sum (2·N²·D)."""
     return 4 * tokens * run.dim**2 + 2 * tokens**2 * run.dim
+
+
+def activations(run: Run, tokens: int) -> int:
+    """Queries, keys, values, weighted sum and projection (5·N·D), and a score for each pair of tokens and head."""
+    return 5 * tokens * run.dim + run.heads * tokens**2

@@ -15,6 +15,16 @@ def layer(run: Run, tokens: int) -> None:
     """None: nothing stands in the slot."""
 
 
+def params(run: Run, tokens: int) -> int:
+    """There is nothing."""
+    return 0
+
+
 def macs(run: Run, tokens: int) -> int:
+    """Nothing is computed."""
+    return 0
+
+
+def activations(run: Run, tokens: int) -> int:
     """Nothing is computed."""
     return 0

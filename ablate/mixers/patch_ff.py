@@ -1,6 +1,7 @@
 """A feed-forward layer over the patch axis (Melas-Kyriazi, arXiv 2105.02723, section 2 and figure 2).
 
-Linear(N, r·N), GELU, Linear(r·N, N) on the transposed tokens, the same weights for every channel.
+Linear(N, H), GELU, Linear(H, N) on the transposed tokens, the same weights for every channel. H is `token_hidden`, or
+where that is 0 `token_ratio` times N: with the first the cost is linear in N, with the second quadratic.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from torch import nn
 from ablate.spec import Run
 
 BEHAVIOUR = 1
+KNOB = "token_hidden"
 
 
 class PatchFF(Mlp):
@@ -31,7 +33,7 @@ class PatchFF(Mlp):
 
 
 def _hidden(run: Run, tokens: int) -> int:
-    return round(run.token_ratio * tokens)
+    return run.token_hidden or round(run.token_ratio * tokens)
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
@@ -39,6 +41,17 @@ def layer(run: Run, tokens: int) -> type[nn.Module]:
     return type("PatchFF", (PatchFF,), {"tokens": tokens, "hidden": _hidden(run, tokens)})
 
 
+def params(run: Run, tokens: int) -> int:
+    """Two linear layers with biases: 2·N·H + H + N."""
+    hidden = _hidden(run, tokens)
+    return 2 * tokens * hidden + hidden + tokens
+
+
 def macs(run: Run, tokens: int) -> int:
-    """Two linear layers over N tokens, once a channel: 2·D·N·(r·N), quadratic in N at a fixed ratio r."""
+    """Two linear layers over N tokens, once a channel: 2·D·N·H."""
     return 2 * run.dim * tokens * _hidden(run, tokens)
+
+
+def activations(run: Run, tokens: int) -> int:
+    """Hidden layer and output, once a channel: D·(H + N)."""
+    return run.dim * (_hidden(run, tokens) + tokens)

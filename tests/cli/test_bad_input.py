@@ -70,7 +70,7 @@ def test_missing_study_file(tmp_path: Path) -> None:
         ({"epochs": 0}, ["epochs is 0", "above 0"]),
         ({"epochs": -3}, ["epochs is -3", "above 0"]),
         ({"patch_size": 5}, ["patch_size 5 does not divide image_size 12"]),
-        ({"heads": 7}, ["heads 7 does not divide dim 64"]),
+        ({"heads": 7}, ["heads 7 does not divide dim 48"]),
         ({"lr": float("1e400")}, ["lr", "inf"]),
         ({"image_size": 8, "patch_size": 4}, ["image_size is 8", "9 or more"]),
         ({"dataset": "digit"}, ["unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"]),

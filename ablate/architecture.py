@@ -1,0 +1,95 @@
+"""What a run's model is made of, as plain data: its modules, what becomes of each parameter, norms, dropout, blindness.
+
+Made on the meta device by `ablate.outline`, kept on disk by architecture, so that a plan seen once needs no torch.
+Blocks are alike and stand once, as `blocks.*`. The kept files may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ablate.paths import write_atomically
+from ablate.spec import CHANNELS, MIXERS, STEMS, Run
+
+_HERE = Path(__file__).parent
+SOURCES = ("block", "models", "optim", "outline", "blind", "architecture", "complexity", "formula", "mixers/_grid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Architecture:
+    """A model in outline.
+
+    Args:
+        modules: the class of each module that does something.
+        shapes: of each parameter.
+        treatment: of each parameter: "decayed", "not decayed" or "frozen".
+        norms: of each norm, the axis it runs over: "channels", "tokens" or "batch".
+        dropout: rates above 0, of dropout and, for the last block, of drop path.
+        sizes: number of parameters by treatment.
+        costs: what `ablate.complexity.complexity` says.
+        channels: of the pictures it is for.
+        classes: number of them.
+        patches: number of patches the probe had; where the picture has very many, fewer.
+        unseen: patches that the logits do not depend on.
+    """
+
+    modules: dict[str, str]
+    shapes: dict[str, list[int]]
+    treatment: dict[str, str]
+    norms: dict[str, str]
+    dropout: dict[str, float]
+    sizes: dict[str, int]
+    costs: dict[str, int]
+    channels: int
+    classes: int
+    patches: int
+    unseen: int
+
+    @property
+    def blind(self) -> str:
+        """What the logits cannot depend on, in a sentence; empty where they can depend on every patch."""
+        if self.unseen == self.patches:
+            return "blind: the logits do not depend on the image"
+        return f"blind to {self.unseen} of {self.patches} patches" if self.unseen else ""
+
+
+def key_of(run: Run, channels: int, classes: int) -> str:
+    """The name an architecture is kept under: what shapes it, and the sources and versions it comes from."""
+    parts = [run.architecture, run.decay_pos_embed, channels, classes, _versions()]
+    own = [registry.path(name) for registry, name in ((MIXERS, run.mixer), (CHANNELS, run.channel), (STEMS, run.stem))]
+    digests = [_digest(path) for path in (*own, *(_HERE / f"{name}.py" for name in SOURCES))]
+    return hashlib.sha256(repr([*parts, *digests]).encode()).hexdigest()[:16]
+
+
+@cache
+def _versions() -> tuple[str, str]:
+    return version("timm"), version("torch")
+
+
+@cache
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def kept(path: Path) -> Architecture | None:
+    """What a file keeps; None where there is none, or a damaged one."""
+    try:
+        content: dict[str, Any] = orjson.loads(path.read_bytes())
+        return Architecture(**content)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def keep(path: Path, found: Architecture) -> None:
+    """Keep an architecture, where the folder can be written."""
+    try:
+        write_atomically(path, orjson.dumps(asdict(found)), durable=False)
+    except OSError:
+        return  # nothing depends on it: the next one works it out again
