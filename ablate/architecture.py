@@ -33,6 +33,7 @@ class Architecture:
         norms: of each norm, the axis it runs over: "channels", "tokens" or "batch".
         dropout: rates above 0, of dropout and, for the last block, of drop path.
         sizes: number of parameters by treatment.
+        order: the branches of a block, "mixer" and "channel", the first one first.
         costs: what `ablate.complexity.complexity` says.
         channels: of the pictures it is for.
         classes: number of them.
@@ -46,6 +47,7 @@ class Architecture:
     norms: dict[str, str]
     dropout: dict[str, float]
     sizes: dict[str, int]
+    order: list[str]
     costs: dict[str, int]
     channels: int
     classes: int

@@ -17,13 +17,15 @@ from typing import Any
 from ablate.architecture import Architecture, keep, kept, key_of
 from ablate.complexity import inputs
 from ablate.datasets import locate
-from ablate.match import Match
+from ablate.match import Match, check
 from ablate.paths import Root
-from ablate.spec import DATASETS, Run, differences
+from ablate.spec import DATASETS, SHAPING, Run, differences
 from ablate.study import Study, Variant
 
-_MIXER = ("*:blocks.*.attn*", "*:blocks.*.drop_path1")
-_CHANNEL = ("*:blocks.*.mlp*", "*:blocks.*.drop_path2")
+# Dropout is a factor of its own: a mixer that has none where the control's had some changes more than the mixer.
+_PARTS = ("module", "shape", "training", "norm axis")
+_MIXER = (*(f"{kind}:blocks.*.attn*" for kind in _PARTS), "*:blocks.*.drop_path1")
+_CHANNEL = (*(f"{kind}:blocks.*.mlp*" for kind in _PARTS), "*:blocks.*.drop_path2")
 # Where in the model a field may change things without changing more than it says, as patterns of KIND:NAME.
 SLOTS: Mapping[str, tuple[str, ...]] = {
     "mixer": _MIXER,
@@ -46,7 +48,8 @@ SLOTS: Mapping[str, tuple[str, ...]] = {
     "drop": ("dropout:*",),
     "drop_path": ("dropout:blocks.*.drop_path*",),
     "dataset": ("shape:head*", "shape:patch_embed*"),
-    "decay_pos_embed": ("training:pos_embed", "training:cls_token"),
+    "decay_pos_embed": ("training:pos_embed",),
+    "order": ("order:*",),
 }
 
 
@@ -55,7 +58,7 @@ class Change:
     """One difference between two models.
 
     Args:
-        kind: "module", "shape", "norm axis", "training" (decayed or not, or frozen), "dropout" or "tokens".
+        kind: "module", "shape", "norm axis", "order", "training" (decayed or not, or frozen), "dropout" or "tokens".
         name: of the module or parameter; blocks are alike and are `blocks.*`.
         what: before and after.
     """
@@ -90,6 +93,7 @@ class Audit:
         before: the control's architecture.
         after: the variant's.
         match: how it was brought to the control's size, if it was.
+        together: fields that an axis of no field's name moves at once: no single factor.
     """
 
     variant: str
@@ -99,6 +103,7 @@ class Audit:
     before: Architecture
     after: Architecture
     match: Match | None = None
+    together: tuple[str, ...] = ()
 
     @property
     def own(self) -> list[Change]:
@@ -110,7 +115,16 @@ class Audit:
         """What changes beyond the declared factor, in words: fields first, then what the models show."""
         more = {name: pair for name, pair in self.fields.items() if name not in self.declared}
         fields = [f"{name}: {_word(before)} → {_word(after)}" for name, (before, after) in more.items()]
-        return fields + in_words(change for change in self.changes if not change.within(self.declared))
+        first = (
+            [f"one axis moves {len(self.together)} fields at once: {', '.join(self.together)}"] if self.together else []
+        )
+        first += ["nothing: the fields differ and the models are the same"] if self.inert else []
+        return first + fields + in_words(change for change in self.changes if not change.within(self.declared))
+
+    @property
+    def inert(self) -> bool:
+        """Whether only fields that shape the model differ, and the model is the control's all the same."""
+        return bool(self.fields) and set(self.fields) <= SHAPING and self.before == self.after
 
     @property
     def blind(self) -> str:
@@ -150,6 +164,15 @@ def audit(study: Study, scale: str | None, root: Root, data: Mapping[str, str] |
     return [_audit(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
 
 
+def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
+    """Refuse variants whose match does not hold for the data at hand; see `ablate.match.check`."""
+    variants = study.variants(scale)
+    for variant in variants:
+        if variant.match is not None:
+            sizes = classes_of(variant.run.dataset, data)
+            check(variant.label, variant.run, variants[0].run, variant.match, sizes)
+
+
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
     """Channels and classes: those of the directory of images where it is at hand, else `complexity.inputs`."""
     location = None if dataset in DATASETS else locate(dataset, data)
@@ -171,10 +194,13 @@ def describe(run: Run, channels: int, classes: int, folder: Path) -> Architectur
 
 
 def _audit(control: Variant, variant: Variant, before: Architecture, after: Architecture) -> Audit:
+    fields = differences(control.run, variant.run)
+    knob = {variant.match.knob} & set(fields) if variant.match else set()
     return Audit(
         variant=variant.label,
-        fields=differences(control.run, variant.run),
-        declared=variant.declared | ({variant.match.knob} if variant.match else set()),
+        fields=fields,
+        declared=variant.declared | knob,
+        together=tuple(name for name in fields if name in variant.together),
         changes=tuple(compare(before, after)),
         before=before,
         after=after,
@@ -194,6 +220,8 @@ def compare(before: Architecture, after: Architecture) -> Iterator[Change]:
     yield from _embeddings(before.shapes, after.shapes)
     yield from _both("training", before.treatment, after.treatment)
     yield from _dropout(before.dropout, after.dropout)
+    if sorted(before.order) == sorted(after.order) and before.order != after.order:
+        yield Change("order", "blocks.*", f"{' then '.join(before.order)} → {' then '.join(after.order)}")
     if before.costs["tokens"] != after.costs["tokens"]:
         yield Change("tokens", "", f"{before.costs['tokens']} → {after.costs['tokens']}")
 

@@ -57,6 +57,16 @@ def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[l
     return frozenset(found)
 
 
+def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> frozenset[str]:
+    """The fields that an axis of no field's name moves at once: several factors under one label."""
+    found: set[str] = set()
+    for axis, step, known in zip(axes, choice, steps, strict=True):
+        fields = {name for _, part in known for name in part}
+        if step is not known[0] and axis not in fields and len(fields) > 1:
+            found |= fields
+    return frozenset(found)
+
+
 def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:
     """One step of every axis each time: all combinations, or one axis at a time away from the first steps."""
     if cross:

@@ -59,6 +59,12 @@ class VariantBlock(Block):
         return x
 
 
+def order_of(block: Any) -> list[str]:
+    """A block's branches in their order: "mixer" and "channel"; timm's own mixes tokens first."""
+    names = {"_mix_tokens": "mixer", "_mix_features": "channel"}
+    return [names[branch] for branch in getattr(block, "branches", names)]
+
+
 def parts(run: Run) -> dict[str, Any]:
     """timm's `block_fn`, `attn_layer` and `mlp_layer` for a run: timm's own block where nothing needs another."""
     mixer = MIXERS[run.mixer].layer(run, run.tokens)

@@ -91,10 +91,15 @@ def _is_frozen(registry: Registry, name: str) -> bool:
     return bool(optional(registry.path(name), "FROZEN", False))
 
 
+def _has_branch(registry: Registry, name: str) -> bool:
+    return bool(optional(registry.path(name), "BRANCH", True))
+
+
 def _rest(run: Run, classes: int) -> int:
     """Parameters of the block's norms, the class token, the last norm and the head."""
-    first = 0 if run.mixer == "none" else run.tokens if run.token_norm == "token" else run.dim  # noqa: S105 - an axis
-    second = 0 if run.channel == "none" else run.tokens if run.channel_norm == "token" else run.dim
+    over = {"channel": run.dim, "token": run.tokens}
+    first = over[run.token_norm] * _has_branch(MIXERS, run.mixer)
+    second = over[run.channel_norm] * _has_branch(CHANNELS, run.channel)
     return 2 * run.depth * (first + second) + run.dim * (run.pool == "cls") + 2 * run.dim + (run.dim + 1) * classes
 
 

@@ -68,5 +68,5 @@ def _uses(node: ast.stmt) -> Iterator[str]:
     defaults = (
         [d for d in (*node.args.defaults, *node.args.kw_defaults) if d] if isinstance(node, ast.FunctionDef) else []
     )
-    parts = [*node.body, *defaults] if isinstance(node, ast.FunctionDef) else [node]
+    parts = [*node.body, *defaults, *node.decorator_list] if isinstance(node, ast.FunctionDef) else [node]
     yield from (part.id for top in parts for part in ast.walk(top) if isinstance(part, ast.Name))

@@ -94,11 +94,26 @@ def solve(label: str, run: Run, control: Run, mode: str) -> tuple[Run, Match | N
     return solved, match
 
 
-def _cost(run: Run | None, mode: str) -> int | None:
+def check(label: str, run: Run, control: Run, match: Match, sizes: tuple[int, int]) -> None:
+    """Hold a match against the data's real channels and classes, which a directory of images tells only when at hand.
+
+    Raises:
+        SpecError: when it is further off than 5 % with them.
+    """
+    target, reached = (_cost(one, match.mode, sizes) for one in (control, run))
+    if target and reached and abs(reached / target - 1) > TOLERANCE:
+        off = f"{100 * (reached / target - 1):+.1f} %"
+        raise SpecError(
+            f"{label} was matched for {inputs(run.dataset)[1]:,} classes and is {off} off for the {sizes[1]} of "
+            f"{run.dataset}; wanted is within {TOLERANCE:.0%}: match by a knob other than dim"
+        )
+
+
+def _cost(run: Run | None, mode: str, sizes: tuple[int, int] | None = None) -> int | None:
     """Parameters or MACs; None for no match, and for a width that is not legal."""
     if run is None or mode == "none":
         return None
-    sizes = inputs(run.dataset)
+    sizes = sizes or inputs(run.dataset)
     return parameters(run, *sizes)[0] if mode == "params" else macs(run, *sizes)
 
 

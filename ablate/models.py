@@ -10,6 +10,7 @@ from timm.models.vision_transformer import VisionTransformer, init_weights_vit_t
 from torch import nn
 
 from ablate.block import parts
+from ablate.registry import SpecError
 from ablate.seeds import derive
 from ablate.spec import STEMS, Run
 
@@ -71,9 +72,20 @@ def initialise(model: VisionTransformer, run: Run) -> None:
         # From the leaves up, as timm does: a module's own `init_weights` has the last word over its children.
         for name, module in reversed(list(model.named_modules())):
             if module is not model:
+                _check_initialised(name, module)
                 torch.manual_seed(derive(run.seed, "weights", name))
                 init_weights_vit_timm(module, name)
         _initialise_embeddings(model, run)
+
+
+def _check_initialised(name: str, module: nn.Module) -> None:
+    """Refuse parameters that would keep whatever was drawn before: no seed of the run decides them."""
+    known = isinstance(module, nn.Linear) or hasattr(module, "init_weights") or hasattr(module, "reset_parameters")
+    if not known and (own := [own for own, _ in module.named_parameters(recurse=False)]):
+        raise SpecError(
+            f"{type(module).__name__} ({name}) holds parameters that nothing initialises: {', '.join(own)}; "
+            "wanted is a method init_weights() that draws them"
+        )
 
 
 def _initialise_embeddings(model: VisionTransformer, run: Run) -> None:

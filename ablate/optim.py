@@ -18,9 +18,10 @@ BEHAVIOUR = 1
 def groups(run: Run, model: nn.Module) -> list[dict[str, Any]]:
     """Parameters that are not decayed, then those that are: timm's rule.
 
-    Biases and norms are not decayed; position embedding and class token only with `decay_pos_embed`.
+    Biases, norms and the class token are not decayed; the position embedding only with `decay_pos_embed`, as in the
+    paper's released code, whose list of exceptions misses it.
     """
-    spared = () if run.decay_pos_embed else model.no_weight_decay()  # type: ignore[operator]
+    spared = model.no_weight_decay() - ({"pos_embed"} if run.decay_pos_embed else set())  # type: ignore[operator]
     found: list[dict[str, Any]] = param_groups_weight_decay(model, run.weight_decay, no_weight_decay_list=spared)
     return found
 

@@ -14,10 +14,11 @@ from torch.overrides import TorchFunctionMode
 
 from ablate.architecture import Architecture
 from ablate.blind import unseen
-from ablate.block import TokenNorm
+from ablate.block import TokenNorm, order_of
 from ablate.complexity import complexity
 from ablate.models import assemble
 from ablate.optim import groups
+from ablate.registry import SpecError
 from ablate.spec import Run
 
 # The drop-path rate rises from 0 in the first block, so that one block would not show it.
@@ -41,6 +42,13 @@ def outline(run: Run, channels: int, classes: int) -> Architecture:
     model = _skeleton(run, channels, classes)
     modules = {name: module for name, module in _modules(model) if not isinstance(module, SILENT)}
     treatment, sizes = _treatment(run, model)
+    costs = complexity(run, channels, classes)
+    if (built := (sum(sizes.values()), sizes["frozen"])) != (costs["params"], costs["frozen"]):
+        raise SpecError(
+            f"the files of mixer {run.mixer}, channel {run.channel} and stem {run.stem} count {costs['params']:,} "
+            f"parameters ({costs['frozen']:,} frozen), the model has {built[0]:,} ({built[1]:,} frozen); mend "
+            "params, FROZEN or BRANCH in the one that is wrong"
+        )
     blind, patches = unseen(run)
     return Architecture(
         modules={name: type(module).__name__ for name, module in modules.items()},
@@ -49,7 +57,8 @@ def outline(run: Run, channels: int, classes: int) -> Architecture:
         norms={name: axis for name, module in modules.items() if (axis := _axis(module))},
         dropout={name: rate for name, module in _modules(model) if (rate := _rate(module)) > 0},
         sizes=sizes,
-        costs=complexity(run, channels, classes),
+        order=order_of(model.blocks[0]),
+        costs=costs,
         channels=channels,
         classes=classes,
         patches=patches,

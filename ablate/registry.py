@@ -111,9 +111,9 @@ def constant(path: Path, name: str) -> Any:
         SpecError: when the file assigns no literal to that name.
     """
     for node in _statements(path):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+        if name in _assigned(node):
             try:
-                return ast.literal_eval(node.value)
+                return ast.literal_eval(node.value)  # type: ignore[attr-defined]
             except ValueError:
                 raise SpecError(f"{path} assigns {name} no plain value; wanted is one such as {name} = 1") from None
     raise SpecError(f"{path} assigns no {name}; add a line such as {name} = 1")
@@ -131,11 +131,18 @@ def defined(path: Path) -> set[str]:
     for node in _statements(path):
         if isinstance(node, ast.FunctionDef):
             found.add(node.name)
-        if isinstance(node, ast.Assign):
-            found.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        found.update(_assigned(node))
         if isinstance(node, ast.ImportFrom):
             found.update(alias.asname or alias.name for alias in node.names)
     return found
+
+
+def _assigned(node: ast.stmt) -> set[str]:
+    """The names a statement assigns to, with an annotation or without."""
+    if isinstance(node, ast.AnnAssign) and node.value is not None:
+        return {node.target.id} if isinstance(node.target, ast.Name) else set()
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def _statements(path: Path) -> list[ast.stmt]:

@@ -112,7 +112,7 @@ class Run:
     mlp_ratio: float = _field(4.0, "hidden width over features, in units of dim", _positive)
     pool: str = _field("cls", "what the head reads: the class token or the average token", _one_of("avg", "cls"))
     norm_before_pool: bool = _field(True, "last norm before the pooling; after it, it couples the tokens", _anything)
-    drop: float = _field(0.0, "dropout after the position embedding and in the feed-forward layers", _fraction)
+    drop: float = _field(0.0, "dropout after the position embedding and inside the branches that have any", _fraction)
     drop_path: float = _field(0.0, "stochastic depth of the last block, rising linearly from 0", _fraction)
 
     dataset: str = _field("digits_shifted", "name of the data set", _dataset_name)
@@ -125,7 +125,7 @@ class Run:
     opt: str = _field("adamw", "optimiser, by timm's name", _one_of("adamw", "sgd"))
     lr: float = _field(1e-3, "peak learning rate at this batch size", _positive)
     weight_decay: float = _field(0.05, "weight decay; none on biases, norms and embeddings", _not_negative)
-    decay_pos_embed: bool = _field(False, "decay the position embedding and class token too", _anything)
+    decay_pos_embed: bool = _field(False, "decay the position embedding too", _anything)
     batch_size: int = _field(64, "global batch size", _positive)
     epochs: int = _field(30, "passes over the training part", _positive)
     warmup_epochs: int = _field(0, "epochs of linear warm-up", _not_negative)

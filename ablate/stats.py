@@ -1,4 +1,7 @@
-"""Intervals: what a few seeds, or many pictures, allow one to say. The distributions are scipy's."""
+"""Intervals: what a few seeds, or many pictures, allow one to say. The distributions are scipy's.
+
+Their quantiles come from scipy.special, which imports ten times faster than scipy.stats.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 
@@ -30,5 +33,5 @@ def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     n, mean = len(array), float(array.mean())
     if n == 1:
         return Interval(mean, n, None, None)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * array.std(ddof=1) / np.sqrt(n))
+    half = float(stdtrit(n - 1, (1 + level) / 2) * array.std(ddof=1) / np.sqrt(n))
     return Interval(mean, n, mean - half, mean + half)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.axes import AxisValues, check_axes, check_match, choices, declared_by, label_of, steps_of
+from ablate.axes import AxisValues, bundled_by, check_axes, check_match, choices, declared_by, label_of, steps_of
 from ablate.claim import Claim, Quantity
 from ablate.match import Match, solve
 from ablate.registry import SpecError, unknown
@@ -43,12 +43,14 @@ class Variant:
         label: what it is called.
         run: the run it stands for, with seed 0.
         declared: the fields its axes mean to change; whatever else differs from the control comes along.
+        together: the fields that an axis of no field's name moves at once.
         match: how it was brought to the control's size, if it was.
     """
 
     label: str
     run: Run
     declared: frozenset[str] = frozenset()
+    together: frozenset[str] = frozenset()
     match: Match | None = None
 
     @property
@@ -116,7 +118,8 @@ class Study:
         for choice in choices(steps, self.cross):
             changes = {name: value for _, part in choice for name, value in part.items()}
             run = Run.of({**base, **changes, "seed": 0})
-            variant = Variant(label_of(choice, steps, self.cross), run, declared_by(list(axes), choice, steps))
+            moved = declared_by(list(axes), choice, steps), bundled_by(list(axes), choice, steps)
+            variant = Variant(label_of(choice, steps, self.cross), run, *moved)
             for sized in self._matched(variant, next(iter(found.values()), variant).run):
                 found.setdefault(sized.run.key, sized)
         return list(found.values())

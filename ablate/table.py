@@ -61,9 +61,23 @@ def _but_seed(fields: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
 
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """The frame of some records of a study, with `variant` as an ordered category."""
-    labels = {variant.run: variant.label for variant in study.variants(scale)}
-    rows = [{"variant": labels[record.as_run().but(seed=0)], **row(record)} for record in found]
-    table = pd.DataFrame(rows, columns=None if rows else ["variant", "key", "seed", *SUMMARISED, *CONSTANT])
+    labels = _labels(study, scale)
+    rows = [{"variant": _label(labels, record), **row(record)} for record in found]
+    return _by_variant(rows, ["variant", "key", "seed", *SUMMARISED, *CONSTANT], labels)
+
+
+def _labels(study: Study, scale: str) -> dict[frozenset[tuple[str, Any]], str]:
+    """The label of every variant, by its fields but the seed."""
+    return {_but_seed(variant.run.fields()): variant.label for variant in study.variants(scale)}
+
+
+def _label(labels: Mapping[frozenset[tuple[str, Any]], str], record: Record) -> str:
+    return labels[_but_seed({**ADDED_LATER, **record.run})]
+
+
+def _by_variant(rows: list[dict[str, Any]], columns: list[str], labels: Mapping[Any, str]) -> pd.DataFrame:
+    """Rows as a frame whose `variant` keeps the study's order; `columns` are those of an empty one."""
+    table = pd.DataFrame(rows, columns=None if rows else columns)
     table["variant"] = pd.Categorical(table["variant"], categories=list(labels.values()), ordered=True)
     return table
 
@@ -90,15 +104,13 @@ def row(record: Record) -> dict[str, Any]:
 
 def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """Training curves: a row per run and epoch, with `variant` and `seed`."""
-    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    labels = _labels(study, scale)
     rows = [
-        {"variant": labels[record.as_run().but(seed=0)], "seed": record.run["seed"], **entry}
-        for record in found
+        {"variant": label, "seed": record.run["seed"], **entry}
+        for label, record in ((_label(labels, record), record) for record in found)
         for entry in record.history
     ]
-    table = pd.DataFrame(rows, columns=None if rows else ["variant", "seed", "epoch", "train_loss"])
-    table["variant"] = pd.Categorical(table["variant"], categories=list(labels.values()), ordered=True)
-    return table
+    return _by_variant(rows, ["variant", "seed", "epoch", "train_loss"], labels)
 
 
 def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:

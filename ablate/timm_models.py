@@ -4,8 +4,9 @@
 Arguments are timm's (`img_size`, `in_chans`, `num_classes`, `drop_rate`, `drop_path_rate`, …) or the fields of `Run`
 that describe a model: `create_model("ablate_tiny", mixer="pool", pool="avg")`.
 
-timm's `drop_rate`, and so `--drop` of its scripts, is the field `drop` here: after the position embedding and in the
-feed-forward layers, as in the paper's released code; timm's own ViT drops before its head, which is never done here.
+timm's `drop_rate`, and so `--drop` of its scripts, is the field `drop` here: after the position embedding and inside
+the branches that have dropout, as in the paper's released code; timm's own ViT drops before its head, which is never
+done here.
 """
 
 from __future__ import annotations

@@ -51,8 +51,9 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
         "drop: 0 → 0.1",
         "decay_pos_embed: False → True",
         "norm axis blocks.*.norm1: channels → tokens",
-        "training cls_token, pos_embed: not decayed → decayed",
-        "dropout pos_drop, blocks.*.mlp.drop1, blocks.*.mlp.drop2: 0 → 0.1",
+        "training pos_embed: not decayed → decayed",
+        "dropout pos_drop, blocks.*.attn.drop1, blocks.*.attn.drop2, blocks.*.mlp.drop1, blocks.*.mlp.drop2: 0 → 0.1",
+        "order blocks.*: mixer then channel → channel then mixer",
     ]
     assert found["as released"].numbers()["params"] == (86_567_656, 61_943_020)
     assert not any(one.blind for one in found.values())
@@ -75,8 +76,14 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
         ({"drop": [0.0, 0.1]}, "drop=0.1", []),
         ({"drop_path": [0.0, 0.1]}, "drop_path=0.1", []),
         ({"lr": [1e-3, 1e-2]}, "lr=0.01", []),
-        # An axis that bears no field's name declares all that it sets, and nothing more.
-        ({"block": {"a": {}, "b": {"mixer": "none", "drop": 0.1}}}, "b", ["module blocks.*.norm1: LayerNorm → none"]),
+        # An axis that bears no field's name has no single factor to declare, and says so.
+        (
+            {"block": {"a": {}, "b": {"mixer": "none", "drop": 0.1}}},
+            "b",
+            ["one axis moves 2 fields at once: mixer, drop", "module blocks.*.norm1: LayerNorm → none"],
+        ),
+        ({"size": {"small": {}, "deep": {"depth": 8}}}, "deep", []),
+        ({"order": ["token_first", "channel_first"]}, "channel_first", []),
     ],
     ids=str,
 )
@@ -278,3 +285,22 @@ def test_the_audit_is_quick(root: Root) -> None:
 def test_a_probe_that_fits_no_width_says_so() -> None:
     with pytest.raises(SpecError, match="order"):
         blind._widen({"order": "sideways"}, 8)
+
+
+def test_dropout_that_a_mixer_lacks_is_no_part_of_the_mixer(root: Root) -> None:
+    found = audits(root, {"mixer": ["attention", "pool"]}, fixed={"drop": 0.1})["pool"]
+    assert found.also == ["dropout blocks.*.attn.proj_drop: 0.1 → 0"]
+
+
+def test_fields_that_change_nothing_in_the_model_are_told(root: Root) -> None:
+    found = audits(root, {"order": ["token_first", "channel_first"]}, fixed={"mixer": "none", "pool": "avg"})[
+        "channel_first"
+    ]
+    assert found.also == ["nothing: the fields differ and the models are the same"]
+
+
+def test_a_file_that_counts_wrongly_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the formulas say is held against the model that is built."""
+    monkeypatch.setattr("ablate.outline.complexity", lambda *_: {"params": 5, "frozen": 0, "macs": 1, "tokens": 1})
+    with pytest.raises(SpecError, match=r"count 5 parameters \(0 frozen\), the model has"):
+        audits(root, {"mixer": ["attention", "linear"]})

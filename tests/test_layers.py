@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -157,3 +158,9 @@ def test_planning_and_reporting_leave_torch_out() -> None:
 
 def test_a_launcher_leaves_torch_and_pandas_out() -> None:
     assert not modules_after("import ablate.launch") & {"torch", "pandas", "timm"}
+
+
+def test_the_document_tells_the_rooms_in_this_order() -> None:
+    table = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    told = re.findall(r"^\| `(\w+)(?:\.py|/)` \|", table, re.MULTILINE)
+    assert told == ROWS

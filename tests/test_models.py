@@ -18,6 +18,7 @@ from torch import nn
 from ablate import models
 from ablate.block import VariantBlock
 from ablate.models import build, initialise
+from ablate.registry import SpecError
 from ablate.spec import Run
 from tests.tiny import DISTINCT, LEGAL_POOLS, TINY, VARIANTS
 
@@ -260,3 +261,11 @@ def test_tokens_are_patches_and_the_class_token(pool: str, extra: int) -> None:
     assert model.pos_embed is not None
     assert model.pos_embed.shape == (1, run.tokens, run.dim)
     assert (model.cls_token is not None) == bool(extra)
+
+
+def test_parameters_that_nothing_would_initialise_are_refused() -> None:
+    """They would keep what was drawn before, whatever the run's seed."""
+    model = build(TINY, 1, 10)
+    model.blocks[0].attn.extra = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(3))])
+    with pytest.raises(SpecError, match=r"ParameterList \(blocks.0.attn.extra\) holds parameters .* 0; wanted is"):
+        initialise(model, TINY)

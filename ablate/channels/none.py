@@ -5,6 +5,7 @@ from __future__ import annotations
 from ablate.spec import Run
 
 BEHAVIOUR = 1
+BRANCH = False  # the block has neither the branch nor its norm
 
 
 def layer(run: Run, tokens: int) -> None:

@@ -43,6 +43,7 @@ def run(
 
     Example: ablate run quickstart
     """
+    from ablate.audit import check_matches
     from ablate.cli._options import check_given
     from ablate.launch import prepare
     from ablate.launch.local import slots
@@ -59,6 +60,7 @@ def run(
     size = slots(resources, jobs)
     place.make_writable()
     survey = Survey(place, wanted, resources.data)
+    check_matches(study, scale, given)
     missing = prepare(place, survey, resources, retry=retry)
     labels = names(study, scale, wanted)
     statuses = _train(place, survey, missing, resources, on, size, labels, sys.stderr if as_json else sys.stdout)

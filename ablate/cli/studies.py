@@ -113,6 +113,7 @@ def plan(
     Example: ablate plan quickstart
     Example: ablate plan quickstart --audit
     """
+    from ablate.audit import check_matches
     from ablate.paths import Root
     from ablate.status import Survey, check_data
     from ablate.study import load
@@ -121,6 +122,7 @@ def plan(
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
     given = check_given(locations(data), {run.dataset for run in runs})
+    check_matches(study, scale, given)
     statuses = Survey(Root.at(root), runs, given).look()
     missing = [status.run for status in statuses if status.state != "done"]
     check_data([run for run in missing if not audit or _at_hand(run, given)], given)

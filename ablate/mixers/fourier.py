@@ -1,7 +1,7 @@
 """The real part of the discrete Fourier transform over tokens and channels (FNet, arXiv 2105.03824, section 3.2).
 
-Computed in fp32, as half precision has no such transform for every length, and scaled to keep the norm of its input:
-FNet normalises after the sum, where the scale cancels; a pre-norm block adds the branch as it is.
+Computed in fp32, as half precision has no such transform for every length. The transform is scaled by 1/√(N·D), which
+is our change: FNet normalises after the sum, where a scale cancels, and a pre-norm block adds the branch as it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Spatial gating (gMLP, arXiv 2105.08050, section 2): D to 2E, half of it gated by a linear map of the other, E to D.
 
-E is `gating_ratio` times D; 3 is what gMLP's own models have (256 channels, 1,536 before the gate). The parts are
-timm's.
+gMLP's own block has no other feature branch: that is this mixer with `channel="none"`. E is `gating_ratio` times D;
+3 is what gMLP's own models have (256 channels, 1,536 before the gate). The parts are timm's.
 """
 
 from __future__ import annotations

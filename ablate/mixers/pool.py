@@ -1,4 +1,4 @@
-"""Average pooling of 3×3 patches minus the identity (PoolFormer, arXiv 2111.11418, section 3.1): no parameters."""
+"""Average pooling of 3×3 patches minus the identity (PoolFormer, arXiv 2111.11418, section 3.2): no parameters."""
 
 from __future__ import annotations
 

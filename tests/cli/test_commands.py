@@ -44,9 +44,10 @@ def test_help_lists_every_command() -> None:
     assert all(f"  {command} " in shown for command in COMMANDS)
 
 
-def test_list(finished: Path) -> None:
+def test_list(finished: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     assert "9/9" in invoke("list", "--root", str(finished)).stdout
-    entry = next(e for e in orjson.loads(invoke("list", "--json").stdout) if e["name"] == "quickstart")
+    listed = orjson.loads(invoke("list", "--json", "--root", str(tmp_path_factory.mktemp("empty"))).stdout)
+    entry = next(e for e in listed if e["name"] == "quickstart")
     assert entry["scales"][0] == {"name": "digits", "variants": 3, "runs": 9, "done": 0}
 
 
