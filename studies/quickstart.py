@@ -1,6 +1,9 @@
 """Does a small vision transformer need attention? The first look, on handwritten digits at random offsets.
 
-ablate run quickstart            # about two minutes on a laptop, no GPU
+    ablate run quickstart  # about a minute on 2 cores, no GPU
+
+Test top-1 of 360 digits, 3 seeds, 95 % t intervals (AMD EPYC, torch 2.15.0): attention 86.3 ± 5.1, patch FF 93.4 ± 8.0,
+no mixing 73.7 ± 8.9. Three seeds: wide intervals. A toy of 1,149 training pictures says little about ImageNet.
 """
 
 from ablate import DIGITS, Claim, Study, params, top1
