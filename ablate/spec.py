@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -174,7 +174,7 @@ class Run:
 
     def fields(self) -> dict[str, Any]:
         """All fields with their values, in order: JSON-ready."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in _types()}
 
     def but(self, **changes: Any) -> Run:
         """This run with some fields changed."""

@@ -126,7 +126,11 @@ def plan(
     statuses = Survey(Root.at(root), runs, given).look()
     missing = [status.run for status in statuses if status.state != "done"]
     check_data([run for run in missing if not audit or _at_hand(run, given)], given)
-    variants = [_variant(study.variants(scale)[0].run, variant, missing) for variant in study.variants(scale)]
+    compared = study.variants(scale)
+    to_train: dict[Run, list[str]] = {}
+    for run in missing:
+        to_train.setdefault(run.but(seed=0), []).append(run.key)
+    variants = [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
     audits = _audits(study, scale, Root.at(root), given) if audit else []
     if as_json:
         more = {"audit": [one.as_data() for one in audits]} if audit else {}
@@ -154,14 +158,13 @@ def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[
     return audit(study, scale, root, data)
 
 
-def _variant(control: Run, variant: Variant, missing: list[Run]) -> dict[str, Any]:
-    """What a variant changes, and the keys of its runs that have no record."""
+def _variant(control: Run, variant: Variant, missing: list[str]) -> dict[str, Any]:
+    """What a variant changes, and the keys of its runs that have no record, ready for JSON."""
     from ablate.spec import differences
 
     changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
-    keys = [run.key for run in missing if run.but(seed=0) == variant.run]
     match = {"match": variant.match.as_data()} if variant.match else {}
-    return {"variant": variant.label, "changes": changes, "missing": keys} | match
+    return {"variant": variant.label, "changes": changes, "missing": missing} | match
 
 
 def _changes(variant: dict[str, Any]) -> str:
