@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from ablate.study import Study
 
 
+WIDE = 72  # columns from which a run's key has room beside its state
+
+
 class Place(StrEnum):
     """Where runs are trained."""
 
@@ -148,7 +151,7 @@ def status(
         print_json([_as_json(status, labels[status.run.key]) for status in statuses])
     else:
         console = open_console(sys.stdout)
-        console.print(table(statuses, labels, most=len(statuses), keys=True))
+        console.print(table(statuses, labels, most=len(statuses), keys=console.width >= WIDE))
         console.print(counts(statuses))
         for one in statuses:
             if one.state == "failed":
