@@ -25,7 +25,7 @@ DIGITS_FIELDS = {
     "smoothing": 0.1,
 }
 
-DIGITS = Scale(DIGITS_FIELDS, expect="two minutes on a laptop")
+DIGITS = Scale(DIGITS_FIELDS, expect="about a minute on 2 cores")
 
 # The sizes of DeiT, and of the paper's table 1: width, blocks, heads.
 SIZES: dict[str, dict[str, Any]] = {

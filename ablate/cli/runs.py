@@ -176,7 +176,7 @@ def logs(
 ) -> None:
     """Print the log of a run.
 
-    Example: ablate logs ca6353697c
+    Example: ablate logs 08e4f74ab3
     """
     from ablate.paths import Root
     from ablate.registry import SpecError

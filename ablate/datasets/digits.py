@@ -1,7 +1,7 @@
 """scikit-learn's handwritten digits: 1,797 real images of 8×8 in 10 classes, each in the middle of the canvas.
 
-Centred digits may need no token mixing at all: a patch at a fixed place tells much by itself. `digits_shifted` is
-the task that needs it.
+Centred digits may need no token mixing at all: a patch at a fixed place tells much by itself. In `digits_shifted` it
+does not.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The digits at a random offset on a larger canvas: a new offset every epoch in training, fixed ones in the test.
 
-Where a stroke is no longer says what it is, so patches must be compared with each other: this task needs mixing.
+Where a stroke is no longer says what it is, so comparing patches pays.
 """
 
 from __future__ import annotations

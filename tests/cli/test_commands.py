@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from ablate.paths import Root
 from ablate.plots import PLOTS
 from tests import synthetic
 
+README = Path(__file__).parents[2] / "README.md"
 COMMANDS = [*studies.COMMANDS, *runs.COMMANDS, *results.COMMANDS]
 
 
@@ -36,6 +38,13 @@ def finished(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command: str) -> None:
     assert f"Example: ablate {command}" in invoke(command, "--help").stdout
+
+
+@pytest.mark.parametrize("text", [runs.logs.__doc__ or "", README.read_text(encoding="utf-8")], ids=["help", "README"])
+def test_the_example_of_a_key_is_one(text: str) -> None:
+    shown = re.findall(r"ablate logs ([0-9a-f]{10})", text)
+    assert shown
+    assert set(shown) <= {run.key for run in load("quickstart").runs()}
 
 
 def test_help_lists_every_command() -> None:
