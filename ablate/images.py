@@ -1,18 +1,24 @@
-"""What the training loop sees of a data set: batches of a part, and its facts."""
+"""What the training loop sees of a data set: batches of a part, and its facts.
+
+A process may train on a share of every batch, in several forward passes: `Share` says which pictures those are. A
+picture is augmented as a function of (seed, epoch, index, repeat) alone, whoever reads it.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import torch
 
-from ablate.datasets import Arrays, Files, Part
+from ablate.datasets import Data, Part
 from ablate.registry import SpecError
 from ablate.seeds import derive
 from ablate.spec import Run
 
 BEHAVIOUR = 1
+GROUP = 64  # pictures that Mixup and CutMix pair with each other
 Batch = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -21,19 +27,61 @@ def generator(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive(*parts))
 
 
+@dataclass(frozen=True)
+class Share:
+    """What of every global batch one process trains on, and in pieces of what size.
+
+    Args:
+        rank: of this process.
+        world: number of processes.
+        micro_batch: pictures in one forward pass; 0 takes all of the process's at once.
+    """
+
+    rank: int = 0
+    world: int = 1
+    micro_batch: int = 0
+
+    def pieces(self, run: Run) -> list[slice]:
+        """Positions in a global batch, a slice for each forward pass of this process.
+
+        Raises:
+            SpecError: when the batch does not divide, or a group that is mixed would be cut.
+        """
+        part, rest = divmod(run.batch_size, self.world)
+        if rest or not part:
+            raise SpecError(f"batch_size is {run.batch_size}; {self.world} processes cannot share it equally")
+        size = min(self.micro_batch or part, part)
+        if run.mixes and size < run.batch_size and (part % GROUP or size % GROUP):
+            raise SpecError(
+                f"batch_size {run.batch_size} comes in pieces of {size} over {self.world} processes; Mixup and CutMix "
+                f"pair pictures in groups of {GROUP}, wanted are multiples of it"
+            )
+        start = self.rank * part
+        return [slice(at, min(at + size, start + part)) for at in range(start, start + part, size)]
+
+    def of(self, indices: torch.Tensor) -> torch.Tensor:
+        """This process's run of some indices; all processes' together, in the order of ranks, are the indices."""
+        first, last = (rank * len(indices) // self.world for rank in (self.rank, self.rank + 1))
+        return indices[first:last]
+
+
+WHOLE = Share()
+
+
 class Images(ABC):
     """Batches of float32 pictures (B, C, S, S), normalised, and int64 labels (B,), on the training device.
 
-    Order and augmentation of training are functions of (seed, epoch, index) alone.
+    `broken` gathers the indices of pictures that could not be decoded and were replaced.
     """
 
     channels: int
 
-    def __init__(self, run: Run, data: Arrays | Files) -> None:
+    def __init__(self, run: Run, data: Data) -> None:
         self.run = run
         self.classes = data.classes
         self.labels = torch.from_numpy(data.labels)
         self.parts = {part: torch.from_numpy(indices) for part, indices in data.parts.items()}
+        self.broken: set[int] = set()
         if self.steps == 0:
             raise SpecError(
                 f"batch_size is {run.batch_size}; {run.dataset} has {self.sizes['train']} training pictures"
@@ -49,15 +97,35 @@ class Images(ABC):
         """Optimiser steps an epoch: whole batches only."""
         return self.sizes["train"] // self.run.batch_size
 
+    def samples(self, epoch: int) -> torch.Tensor:
+        """Index and repeat (n, 2) of every training picture in this epoch's order, whole batches only.
+
+        With `repeats` an epoch has as many steps as without: each picture it draws comes that many times, in one batch
+        where it can, but in different groups of it, so that copies are not mixed with each other (DeiT's sampler deals
+        them to different devices).
+        """
+        run = self.run
+        shuffle = torch.randperm(self.sizes["train"], generator=generator(run.seed, "order", epoch))
+        positions = torch.arange(self.steps * run.batch_size)
+        if run.repeats > 1 and run.batch_size % GROUP == 0:
+            positions = positions.view(self.steps, GROUP, -1).transpose(1, 2).flatten()
+        which = self.parts["train"][shuffle[positions // run.repeats]]
+        return torch.stack([which, positions % run.repeats], dim=1)
+
     def order(self, epoch: int) -> torch.Tensor:
-        """The indices of the training pictures in this epoch's order, whole batches only."""
-        shuffle = torch.randperm(self.sizes["train"], generator=generator(self.run.seed, "order", epoch))
-        return self.parts["train"][shuffle[: self.steps * self.run.batch_size]]
+        """The indices alone."""
+        return self.samples(epoch)[:, 0]
+
+    def pieces(self, epoch: int, start: int, share: Share) -> Iterator[torch.Tensor]:
+        """Index and repeat (b, 2) for each forward pass of this process, from step `start` on."""
+        batches = torch.split(self.samples(epoch), self.run.batch_size)
+        for batch in batches[start:]:
+            yield from (batch[piece] for piece in share.pieces(self.run))
 
     @abstractmethod
-    def training(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, augmented."""
+    def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
+        """The augmented pictures of `pieces`, one batch each: `len(share.pieces(run))` batches are a step."""
 
     @abstractmethod
-    def evaluation(self, part: Part) -> Iterator[Batch]:
-        """Every picture of a part once, in its fixed order."""
+    def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
+        """This process's pictures of a part (`share.of`), each once, in their fixed order."""

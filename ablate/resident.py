@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 
 from ablate.datasets import Arrays, Part
-from ablate.images import Batch, Images, generator
+from ablate.images import WHOLE, Batch, Images, Share, generator
 from ablate.spec import Run
 
 BEHAVIOUR = 1
@@ -26,11 +26,15 @@ class Resident(Images):
         self.labels = self.labels.to(device)
         self.device = device
 
-    def training(self, epoch: int) -> Iterator[Batch]:
-        yield from self._batches(self.order(epoch), self._offsets(self.run.seed, "offset", epoch))
+    def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
+        offsets = self._offsets(self.run.seed, "offset", epoch)
+        for piece in self.pieces(epoch, start, share):
+            yield self._batch(piece[:, 0], offsets)
 
-    def evaluation(self, part: Part) -> Iterator[Batch]:
-        yield from self._batches(self.parts[part], self._offsets("evaluation offset"))
+    def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
+        offsets = self._offsets("evaluation offset")
+        for chosen in torch.split(share.of(self.parts[part]), self.run.batch_size):
+            yield self._batch(chosen, offsets)
 
     def _offsets(self, *purpose: int | str) -> torch.Tensor:
         """Row and column of every picture's upper left corner, (n, 2)."""
@@ -38,10 +42,9 @@ class Resident(Images):
             return torch.full((len(self.pictures), 2), self.room // 2)
         return torch.randint(self.room + 1, (len(self.pictures), 2), generator=generator(*purpose))
 
-    def _batches(self, indices: torch.Tensor, offsets: torch.Tensor) -> Iterator[Batch]:
-        for chosen in torch.split(indices, self.run.batch_size):
-            where = chosen.to(self.device)
-            yield self._place(self.pictures[where], offsets[chosen].to(self.device)), self.labels[where]
+    def _batch(self, chosen: torch.Tensor, offsets: torch.Tensor) -> Batch:
+        where = chosen.to(self.device)
+        return self._place(self.pictures[where], offsets[chosen].to(self.device)), self.labels[where]
 
     def _place(self, pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """Pictures (B, C, h, w) on black canvases (B, C, S, S), scaled to [-1, 1]."""

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from ablate.registry import Registry, SpecError, behaviour, unknown
+from ablate.checks import (
+    Check,
+    anything,
+    auto_augment,
+    dataset_name,
+    fraction,
+    not_negative,
+    one_of,
+    positive,
+    probability,
+    share,
+)
+from ablate.registry import Registry, SpecError, behaviour, optional, unknown
 
 _HERE = Path(__file__).parent
 MIXERS = Registry("mixer", "ablate.mixers", _HERE / "mixers")
@@ -37,52 +48,25 @@ ADDED_LATER: Mapping[str, Any] = {
     "pos_embed": "learned",
     "cls_init": 1e-6,
     "decay_pos_embed": False,
+    "loader": "auto",
+    "crop_padding": 0,
+    "color_jitter": 0.0,
+    "auto_augment": "",
+    "random_erasing": 0.0,
+    "mixup": 0.0,
+    "cutmix": 0.0,
+    "mix_switch": 0.5,
+    "repeats": 1,
+    "ema": 0.0,
 }
 
 # Modules whose behaviour every run depends on; a number above 1 enters every key.
-PIECES = ("seeds", "block", "models", "datasets/__init__", "images", "resident", "workers", "optim", "train")
+PIECES = ("seeds", "block", "models", "datasets/__init__", "images", "augment", "mixup", "optim", "train")
 
 # The pieces whose behaviour shapes the model.
 SHAPING_PIECES = ("mixers/", "channels/", "stems/", "block.", "models.")
 
 LARGEST = 2**63  # JSON's integers, as orjson writes them, have 64 bits
-
-Check = Callable[[Any], str | None]
-
-
-def _anything(_: Any) -> str | None:
-    return None
-
-
-def _positive(value: float) -> str | None:
-    return None if value > 0 else f"a {'whole ' if isinstance(value, int) else ''}number above 0"
-
-
-def _not_negative(value: float) -> str | None:
-    return None if value >= 0 else "0 or more"
-
-
-def _fraction(value: float) -> str | None:
-    return None if 0 <= value < 1 else "at least 0 and below 1"
-
-
-def _probability(value: float) -> str | None:
-    return None if 0 <= value <= 1 else "between 0 and 1"
-
-
-def _share(value: float) -> str | None:
-    return None if 0 < value <= 1 else "above 0 and at most 1"
-
-
-def _dataset_name(value: str) -> str | None:
-    # results/speed/ holds measurements of speed, which are no records of runs.
-    if value == "speed":
-        return "another name: results/speed is taken"
-    return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
-
-
-def _one_of(*known: str) -> Check:
-    return lambda value: None if value in known else "one of " + ", ".join(known)
 
 
 def _field(default: Any, meaning: str, check: Check) -> Any:
@@ -93,48 +77,62 @@ def _field(default: Any, meaning: str, check: Check) -> Any:
 class Run:
     """One training run. Equal runs have equal keys; a wrong value is a `SpecError` that names the field."""
 
-    mixer: str = _field("attention", "token mixer of every block", _anything)
-    token_ratio: float = _field(4.0, "hidden width over tokens, in units of the number of tokens", _positive)
-    token_hidden: int = _field(0, "hidden width over tokens as a fixed number; 0 takes token_ratio", _not_negative)
-    gating_ratio: float = _field(3.0, "width of gMLP's gate, in units of dim", _positive)
-    token_norm: str = _field("channel", "axis of the norm before the token mixer", _one_of("channel", "token"))
-    channel: str = _field("ff", "feature branch of every block", _anything)
-    channel_norm: str = _field("channel", "axis of the norm before the feature branch", _one_of("channel", "token"))
-    channel_heads: int = _field(1, "heads of attention over features; a divisor of the number of tokens", _positive)
-    order: str = _field("token_first", "which branch of a block comes first", _one_of("channel_first", "token_first"))
-    stem: str = _field("patchify", "how patches become tokens", _anything)
-    pos_embed: str = _field("learned", "position embedding", _one_of("learned", "none", "sincos"))
-    cls_init: float = _field(1e-6, "standard deviation of the class token at the start", _not_negative)
-    patch_size: int = _field(16, "side of a square patch, pixels", _positive)
-    dim: int = _field(192, "embedding width", _positive)
-    depth: int = _field(12, "number of blocks", _positive)
-    heads: int = _field(3, "attention heads", _positive)
-    mlp_ratio: float = _field(4.0, "hidden width over features, in units of dim", _positive)
-    pool: str = _field("cls", "what the head reads: the class token or the average token", _one_of("avg", "cls"))
-    norm_before_pool: bool = _field(True, "last norm before the pooling; after it, it couples the tokens", _anything)
-    drop: float = _field(0.0, "dropout after the position embedding and inside the branches that have any", _fraction)
-    drop_path: float = _field(0.0, "stochastic depth of the last block, rising linearly from 0", _fraction)
+    mixer: str = _field("attention", "token mixer of every block", anything)
+    token_ratio: float = _field(4.0, "hidden width over tokens, in units of the number of tokens", positive)
+    token_hidden: int = _field(0, "hidden width over tokens as a fixed number; 0 takes token_ratio", not_negative)
+    gating_ratio: float = _field(3.0, "width of gMLP's gate, in units of dim", positive)
+    token_norm: str = _field("channel", "axis of the norm before the token mixer", one_of("channel", "token"))
+    channel: str = _field("ff", "feature branch of every block", anything)
+    channel_norm: str = _field("channel", "axis of the norm before the feature branch", one_of("channel", "token"))
+    channel_heads: int = _field(1, "heads of attention over features; a divisor of the number of tokens", positive)
+    order: str = _field("token_first", "which branch of a block comes first", one_of("channel_first", "token_first"))
+    stem: str = _field("patchify", "how patches become tokens", anything)
+    pos_embed: str = _field("learned", "position embedding", one_of("learned", "none", "sincos"))
+    cls_init: float = _field(1e-6, "standard deviation of the class token at the start", not_negative)
+    patch_size: int = _field(16, "side of a square patch, pixels", positive)
+    dim: int = _field(192, "embedding width", positive)
+    depth: int = _field(12, "number of blocks", positive)
+    heads: int = _field(3, "attention heads", positive)
+    mlp_ratio: float = _field(4.0, "hidden width over features, in units of dim", positive)
+    pool: str = _field("cls", "what the head reads: the class token or the average token", one_of("avg", "cls"))
+    norm_before_pool: bool = _field(True, "last norm before the pooling; after it, it couples the tokens", anything)
+    drop: float = _field(0.0, "dropout after the position embedding and inside the branches that have any", fraction)
+    drop_path: float = _field(0.0, "stochastic depth of the last block, rising linearly from 0", fraction)
 
-    dataset: str = _field("digits_shifted", "name of the data set", _dataset_name)
-    image_size: int = _field(16, "side of the square input, pixels", _positive)
-    holdout: float = _field(0.0, "fraction of the training part held out for choosing", _fraction)
-    crop_min_area: float = _field(1.0, "smallest area of a random resized crop; 1 is no random crop", _share)
-    hflip: float = _field(0.0, "probability of a horizontal flip", _probability)
-    eval_crop: float = _field(1.0, "centre crop at evaluation, as a fraction of the resized side", _share)
+    dataset: str = _field("digits_shifted", "name of the data set", dataset_name)
+    image_size: int = _field(16, "side of the square input, pixels", positive)
+    holdout: float = _field(0.0, "fraction of the training part held out for choosing", fraction)
+    loader: str = _field(
+        "auto", "decoded once and kept (resident), or when needed (workers)", one_of("auto", "resident", "workers")
+    )
+    crop_padding: int = _field(0, "black pixels around a picture before a random crop of image_size", not_negative)
+    crop_min_area: float = _field(1.0, "smallest area of a random resized crop; 1 is no random crop", share)
+    hflip: float = _field(0.0, "probability of a horizontal flip", probability)
+    color_jitter: float = _field(
+        0.0, "strength of random brightness, contrast and saturation; none under auto_augment, as in timm", fraction
+    )
+    auto_augment: str = _field("", "RandAugment in timm's words, such as 'rand-m9-mstd0.5-inc1'", auto_augment)
+    random_erasing: float = _field(0.0, "probability that a rectangle is filled with noise", probability)
+    mixup: float = _field(0.0, "alpha of Mixup; 0 is none", not_negative)
+    cutmix: float = _field(0.0, "alpha of CutMix; 0 is none", not_negative)
+    mix_switch: float = _field(0.5, "share of steps with CutMix where both are on", probability)
+    repeats: int = _field(1, "copies of a picture, each augmented anew, in an epoch of fewer pictures", positive)
+    eval_crop: float = _field(1.0, "centre crop at evaluation, as a fraction of the resized side", share)
 
-    opt: str = _field("adamw", "optimiser, by timm's name", _one_of("adamw", "sgd"))
-    lr: float = _field(1e-3, "peak learning rate at this batch size", _positive)
-    weight_decay: float = _field(0.05, "weight decay; none on biases, norms and embeddings", _not_negative)
-    decay_pos_embed: bool = _field(False, "decay the position embedding too", _anything)
-    batch_size: int = _field(64, "global batch size", _positive)
-    epochs: int = _field(30, "passes over the training part", _positive)
-    warmup_epochs: int = _field(0, "epochs of linear warm-up", _not_negative)
-    warmup_lr: float = _field(1e-6, "learning rate the warm-up starts from", _not_negative)
-    min_lr: float = _field(1e-5, "learning rate the cosine ends at", _not_negative)
-    smoothing: float = _field(0.0, "label smoothing", _fraction)
-    clip_grad: float = _field(0.0, "largest gradient norm; 0 is no clipping", _not_negative)
-    precision: str = _field("fp32", "arithmetic of the forward pass", _one_of("bf16", "fp32"))
-    seed: int = _field(0, "seeds everything random", _not_negative)
+    opt: str = _field("adamw", "optimiser, by timm's name", one_of("adamw", "sgd"))
+    lr: float = _field(1e-3, "peak learning rate at this batch size", positive)
+    weight_decay: float = _field(0.05, "weight decay; none on biases, norms and embeddings", not_negative)
+    decay_pos_embed: bool = _field(False, "decay the position embedding too", anything)
+    batch_size: int = _field(64, "global batch size", positive)
+    epochs: int = _field(30, "passes over the training part", positive)
+    warmup_epochs: int = _field(0, "epochs of linear warm-up", not_negative)
+    warmup_lr: float = _field(1e-6, "learning rate the warm-up starts from", not_negative)
+    min_lr: float = _field(1e-5, "learning rate the cosine ends at", not_negative)
+    smoothing: float = _field(0.0, "label smoothing", fraction)
+    clip_grad: float = _field(0.0, "largest gradient norm; 0 is no clipping", not_negative)
+    ema: float = _field(0.0, "decay of a moving average of the weights, evaluated apart; 0 keeps none", fraction)
+    precision: str = _field("fp32", "arithmetic of the forward pass", one_of("bf16", "fp16", "fp32"))
+    seed: int = _field(0, "seeds everything random", not_negative)
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -155,6 +153,17 @@ class Run:
     def tokens(self) -> int:
         """Tokens a block sees: the patches, and the class token where there is one."""
         return self.side**2 + (self.pool == "cls")
+
+    @property
+    def resident(self) -> bool:
+        """Whether its pictures are decoded once and kept: as asked, else as its data set's file says."""
+        usual = optional(_dataset_file(self.dataset), "LOADER", "workers")
+        return (usual if self.loader == "auto" else self.loader) == "resident"
+
+    @property
+    def mixes(self) -> bool:
+        """Whether its pictures are mixed with each other, by Mixup or CutMix."""
+        return self.mixup > 0 or self.cutmix > 0
 
     @cached_property
     def key(self) -> str:
@@ -224,6 +233,7 @@ def _coerce(name: str, value: Any, wanted: type[Any]) -> Any:
 
 def _check_together(run: Run) -> None:
     _check_widths(run)
+    _check_pictures(run)
     if run.mixer == "none" and run.channel == "none":
         raise SpecError("mixer and channel are both 'none', which leaves nothing in a block; wanted is one of them")
     if run.channel == "attention" and run.tokens % run.channel_heads:
@@ -253,6 +263,15 @@ def _check_widths(run: Run) -> None:
         raise SpecError(f"gating_ratio {run.gating_ratio:g} of dim {run.dim} leaves no gate; wanted is 1 or more wide")
 
 
+def _check_pictures(run: Run) -> None:
+    if run.mixes and run.batch_size % 2:
+        raise SpecError(f"batch_size is {run.batch_size}; Mixup and CutMix pair pictures and want an even number")
+    if run.crop_padding and run.crop_min_area < 1:
+        raise SpecError(
+            f"crop_padding is {run.crop_padding} and crop_min_area {run.crop_min_area:g}; wanted is one kind of crop"
+        )
+
+
 def _check_conv_stem(run: Run) -> None:
     halvings = run.patch_size.bit_length() - 1
     if run.patch_size < 2 or run.patch_size != 2**halvings:
@@ -263,14 +282,21 @@ def _check_conv_stem(run: Run) -> None:
         )
 
 
+def _dataset_file(dataset: str) -> Path:
+    """The file that knows a data set; a name without one is a folder of images."""
+    return DATASETS.path(dataset) if dataset in DATASETS else _HERE / "datasets" / "_imagefolder.py"
+
+
 def behaviours(run: Run) -> dict[str, int]:
     """The behaviour numbers above 1 of everything this run brings in; 1 is how each piece began."""
     numbers = {f"{piece}.py": behaviour(_HERE / f"{piece}.py") for piece in PIECES}
     numbers[f"mixers/{run.mixer}"] = MIXERS.behaviour(run.mixer)
     numbers[f"channels/{run.channel}"] = CHANNELS.behaviour(run.channel)
     numbers[f"stems/{run.stem}"] = STEMS.behaviour(run.stem)
-    dataset = run.dataset if run.dataset in DATASETS else "_imagefolder"
-    numbers[f"datasets/{dataset}"] = behaviour(_HERE / "datasets" / f"{dataset}.py")
+    loader = "resident" if run.resident else "workers"
+    numbers[f"{loader}.py"] = behaviour(_HERE / f"{loader}.py")
+    dataset = _dataset_file(run.dataset)
+    numbers[f"datasets/{dataset.stem}"] = behaviour(dataset)
     return {name: number for name, number in numbers.items() if number != 1}
 
 

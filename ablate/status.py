@@ -11,7 +11,7 @@ import orjson
 
 from ablate import lease, records
 from ablate.datasets import locate, source
-from ablate.job import failure_of
+from ablate.notes import failure_of
 from ablate.paths import Root
 from ablate.spec import DATASETS, Run
 

@@ -6,7 +6,7 @@ loader processes changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from PIL import Image
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from ablate.datasets import Files, Part
-from ablate.images import Batch, Images
+from ablate.images import WHOLE, Batch, Images, Share
 from ablate.resources import Resources
 from ablate.seeds import derive
 from ablate.spec import Run
@@ -76,14 +76,16 @@ class FromFiles(Images):
         super().__init__(run, data)
         self.data, self.device, self.workers = data, device, resources.workers
 
-    def training(self, epoch: int) -> Iterator[Batch]:
-        yield from self._batches(self.order(epoch), epoch)
+    def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
+        yield from self._batches([piece[:, 0] for piece in self.pieces(epoch, start, share)], epoch)
 
-    def evaluation(self, part: Part) -> Iterator[Batch]:
-        yield from self._batches(self.parts[part], None)
+    def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
+        yield from self._batches(torch.split(share.of(self.parts[part]), self.run.batch_size), None)
 
-    def _batches(self, indices: torch.Tensor, epoch: int | None) -> Iterator[Batch]:
-        pictures = _Pictures(self.run, self.data, indices, epoch)
+    def _batches(self, batches: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
+        pictures = _Pictures(self.run, self.data, torch.cat(list(batches)), epoch)
+        positions = torch.split(torch.arange(len(pictures)), [len(batch) for batch in batches])
+        chosen = [of_batch.tolist() for of_batch in positions]
         pin = self.device.type == "cuda"
-        for images, labels in DataLoader(pictures, self.run.batch_size, num_workers=self.workers, pin_memory=pin):
+        for images, labels in DataLoader(pictures, batch_sampler=chosen, num_workers=self.workers, pin_memory=pin):
             yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)

@@ -37,7 +37,7 @@ def tiny() -> Run:
 @pytest.fixture(scope="session")
 def trained() -> Record:
     """The record of `tiny`, really trained, once for all tests that only read it."""
-    from ablate.job import execute
+    from ablate.execution import execute
     from ablate.resources import Resources
 
     return execute(TINY, Resources())

@@ -19,8 +19,9 @@ import ablate
 from ablate import records, use
 from ablate.complexity import complexity, macs
 from ablate.extend import SLOTS, files_of
-from ablate.job import failure_of, request, requested, work
+from ablate.job import request, requested, work
 from ablate.models import build
+from ablate.notes import failure_of
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.resources import Resources

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from ablate import job, records
-from ablate.job import Progress, failure_of, note_failure, request, requested, work
+from ablate import execution, job, notes, records
+from ablate.job import request, requested, work
 from ablate.lease import Lease, current
+from ablate.notes import Progress, failure_of, note_failure
 from ablate.paths import Root
 from ablate.records import Record
 from ablate.resources import Resources
@@ -218,7 +219,7 @@ def test_a_note_keeps_the_last_lines_of_the_log(root: Root) -> None:
     assert (failure_of(folder) or {})["log"] == []
     (folder / "log.txt").write_text("\n".join(f"line {number}" for number in range(100)))
     note_failure(folder, "again", "w")
-    assert (failure_of(folder) or {})["log"] == [f"line {number}" for number in range(100 - job.LOG_TAIL, 100)]
+    assert (failure_of(folder) or {})["log"] == [f"line {number}" for number in range(100 - notes.LOG_TAIL, 100)]
 
 
 def test_progress_is_written_at_most_once_a_second(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,5 +245,5 @@ def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_device_is_as_asked() -> None:
-    assert str(job._device(Resources(device="meta"))) == "meta"
-    assert str(job._device(Resources())) in ("cpu", "cuda")
+    assert str(execution._device(Resources(device="meta"))) == "meta"
+    assert str(execution._device(Resources())) in ("cpu", "cuda")

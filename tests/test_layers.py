@@ -17,18 +17,19 @@ PACKAGE = Path(ablate.__file__).parent
 
 # From the top: a row imports from rows above it and from itself.
 ROWS = """
-    registry formula seeds spec extend resources claim paths
+    registry checks settings formula seeds spec extend resources claim paths
     mixers channels stems block models complexity match axes
     study recipes records lease released timm_models timm
-    datasets images resident workers loading optim
-    blind architecture outline audit train memory provenance job
+    datasets images augment mixup resident workers loading optim
+    blind architecture outline audit distributed checkpoint failures board train memory provenance execution notes job
     status launch stats table verdict formats plots notebook report display cli
 """.split()  # noqa: SIM905 - an order, read in one look
 # `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
 OUTSIDE = ("__init__", "__main__")
 WITH_TORCH = """
     mixers channels stems block models released timm_models timm
-    datasets images resident workers loading optim blind outline train memory provenance
+    datasets images augment mixup resident workers loading optim blind outline distributed checkpoint board train
+    memory provenance
 """.split()  # noqa: SIM905
 WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
 WITHOUT_PANDAS = ROWS[ROWS.index("mixers") : ROWS.index("status")]

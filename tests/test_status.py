@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from ablate import job, lease, records, status
+from ablate import lease, notes, records, status
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.spec import Run
@@ -58,10 +58,10 @@ def test_failed_with_its_note(place: Root) -> None:
     folder = place.run_folder(RUN.key)
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text("one\ntwo\n")
-    job.note_failure(folder, "no luck", "someone")
+    notes.note_failure(folder, "no luck", "someone")
     seen = look(place)
     assert (seen.state, seen.error) == ("failed", "no luck")
-    note = job.failure_of(folder)
+    note = notes.failure_of(folder)
     assert note is not None
     assert note["log"] == ["one", "two"]
 

@@ -15,7 +15,7 @@ import torch
 
 from ablate import train
 from ablate.datasets import Part
-from ablate.images import Batch, Images
+from ablate.images import WHOLE, Batch, Images, Share
 from ablate.loading import open_images
 from ablate.models import build
 from ablate.records import Record
@@ -186,13 +186,13 @@ class Spied(Images):
         self.__dict__.update(images.__dict__)
         self.images, self.asked = images, list[str]()
 
-    def training(self, epoch: int) -> Iterator[Batch]:
+    def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         self.asked.append(f"train {epoch}")
-        yield from self.images.training(epoch)
+        yield from self.images.training(epoch, start, share)
 
-    def evaluation(self, part: Part) -> Iterator[Batch]:
+    def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
         self.asked.append(part)
-        yield from self.images.evaluation(part)
+        yield from self.images.evaluation(part, share)
 
 
 def test_the_test_part_is_read_once_at_the_end() -> None:

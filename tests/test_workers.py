@@ -13,7 +13,7 @@ from PIL import Image
 from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 
 from ablate.datasets import Files, _imagefolder
-from ablate.job import execute
+from ablate.execution import execute
 from ablate.loading import open_images
 from ablate.resources import Resources
 from ablate.spec import Run
@@ -70,7 +70,7 @@ def test_twins_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
 def test_decoding_leaves_the_callers_stream_alone(folder: Path) -> None:
     """Dropout of the next step must not depend on who decoded the pictures."""
     images = opened(folder)
-    item = next(iter(images._batches(images.order(0), 0)))
+    item = next(iter(images.training(0)))
     assert item[0].shape[0] == 4
     from ablate.workers import _Pictures
 

@@ -67,6 +67,9 @@ class Files:
     classes: tuple[str, ...]
 
 
+Data = Arrays | Files
+
+
 def locate(name: str, given: Mapping[str, str]) -> Path | None:
     """Where a data set that is no file of this folder lies; None where nobody said.
 

@@ -18,6 +18,7 @@ from ablate.spec import Run
 BEHAVIOUR = 1
 CHANNELS = 1
 CLASSES = 10
+LOADER = "resident"
 SIDE = 8
 PICTURES = 1797
 TEST = 360

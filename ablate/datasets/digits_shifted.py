@@ -13,6 +13,7 @@ from ablate.spec import Run
 BEHAVIOUR = 1  # raise it too when what comes from digits.py is mended
 CHANNELS = 1
 CLASSES = 10
+LOADER = "resident"
 
 fingerprint = digits.fingerprint
 

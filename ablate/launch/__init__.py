@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ablate import lease, records
-from ablate.job import note_failure, request, work
+from ablate.job import request, work
+from ablate.notes import note_failure
 from ablate.paths import Root
 from ablate.resources import Resources
 from ablate.spec import Run

@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from ablate.job import LOG_TAIL, work
+from ablate.job import work
+from ablate.notes import LOG_TAIL
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.resources import Resources

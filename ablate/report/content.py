@@ -15,7 +15,7 @@ import pandas as pd
 
 from ablate import records
 from ablate.formats import units
-from ablate.job import failure_of
+from ablate.notes import failure_of
 from ablate.paths import Root
 from ablate.records import Record
 from ablate.spec import Run, differences

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ablate import Claim, Scale, Study, records, top1
-from ablate.job import note_failure
+from ablate.notes import note_failure
 from ablate.paths import Root
 from ablate.plots import PLOTS
 from ablate.report import render, write_plots

@@ -1,0 +1,85 @@
+"""What a run in work leaves in its folder: its progress, its log, and a note when it failed."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from ablate.paths import write_atomically
+from ablate.spec import Run
+
+LOG = logging.getLogger("ablate")
+PROGRESS_EVERY_S = 1.0
+LOG_TAIL = 15
+
+
+class Progress:
+    """What a run in training is doing, written to `progress.json` at most once a second."""
+
+    def __init__(self, folder: Path, run: Run) -> None:
+        self.path, self.epochs = folder / "progress.json", run.epochs
+        self.started = time.time()
+        self.written = 0.0
+        self.state: dict[str, Any] = {}
+        self.path.unlink(missing_ok=True)  # of an earlier try
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        self.state |= state
+        if state["step"] == 0:
+            LOG.info("epoch %d of %d: %s", state["epoch"], self.epochs, _numbers(state))
+        if time.time() - self.written >= PROGRESS_EVERY_S:
+            self.written = time.time()
+            write_atomically(self.path, orjson.dumps(self.state | self._pace()))
+
+    def _pace(self) -> dict[str, float]:
+        share = (self.state["epoch"] + self.state["step"] / self.state.get("steps", 1)) / self.epochs
+        elapsed = time.time() - self.started
+        return {"epochs": self.epochs, "elapsed_s": elapsed, "eta_s": elapsed * (1 - share) / max(share, 1e-9)}
+
+
+def _numbers(state: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in state.items() if isinstance(value, float))
+
+
+def note_failure(folder: Path, error: str, worker: str) -> None:
+    """Leave a note that a run failed, with the last lines of its log."""
+    log = folder / "log.txt"
+    lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []
+    content = {"error": error, "worker": worker, "time": time.time(), "log": lines}
+    write_atomically(folder / "failure.json", orjson.dumps(content, option=orjson.OPT_INDENT_2))
+
+
+def failure_of(folder: Path) -> dict[str, Any] | None:
+    """The failure note of a run, None where there is none."""
+    try:
+        content: dict[str, Any] = orjson.loads((folder / "failure.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    except orjson.JSONDecodeError:
+        return {"error": "it failed; the note that says why is damaged", "log": []}
+    return content
+
+
+@contextmanager
+def logged(path: Path) -> Iterator[None]:
+    """Send this package's log lines, and warnings, to a run's own log, after what earlier tries left there."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    loggers = [LOG, logging.getLogger("py.warnings")]
+    logging.captureWarnings(True)
+    for logger in loggers:
+        logger.addHandler(handler)
+    LOG.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeHandler(handler)
+        logging.captureWarnings(False)
+        handler.close()

@@ -1,0 +1,71 @@
+"""The user's standing settings: `ablate.toml` in the current folder, over the one in the user's configuration folder.
+
+    [data]
+    imagenet = "/data/imagenet"
+
+A path is taken from the folder of the file that holds it. Nothing here may change a number: what does is a field of
+`Run`, and stands in a study.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from ablate.registry import SpecError
+
+NAME = "ablate.toml"
+
+
+def files() -> list[Path]:
+    """The settings files there may be, the one that has the last word at the end."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return [home / "ablate" / NAME, Path.cwd() / NAME]
+
+
+def section(name: str) -> dict[str, Any]:
+    """One table of the settings, the user's under the current folder's.
+
+    Raises:
+        SpecError: when a file is no TOML, or the table is none.
+    """
+    found: dict[str, Any] = {}
+    for path in files():
+        found |= _table(path, name)
+    return found
+
+
+def _table(path: Path, name: str) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SpecError(f"cannot read the settings {path}: {error}") from None
+    table = content.get(name, {})
+    if not isinstance(table, dict):
+        raise SpecError(f"{name} in {path} is {table!r}; wanted is a table [{name}] with lines NAME = VALUE")
+    return table
+
+
+def data_folders() -> dict[str, str]:
+    """Where data sets lie, by name, as the settings say.
+
+    Raises:
+        SpecError: when a place is no path.
+    """
+    found: dict[str, str] = {}
+    for path in files():
+        for name, place in _table(path, "data").items():
+            if not isinstance(place, str):
+                raise SpecError(f"data.{name} in {path} is {place!r}; wanted is a path, in quotes")
+            found[name] = str(path.parent / Path(place).expanduser())
+    return found
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: ABLATE_CACHE, else `ablate` in the user's cache folder."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("ABLATE_CACHE") or home / "ablate")
