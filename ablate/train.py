@@ -1,20 +1,19 @@
-"""The loop: train one run to its end and evaluate it. What it needs of data, model and optimiser comes from there."""
+"""The loop: train one run to its end, and have it evaluated. Data, model and optimiser come from their own rooms."""
 
 from __future__ import annotations
 
-import base64
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from ablate.datasets import Part
+from ablate.evaluation import Outcome, autocast, evaluate
 from ablate.images import Images
 from ablate.models import build
 from ablate.optim import optimiser, schedule
@@ -37,21 +36,6 @@ class Fitted:
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
     cost: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """An exact evaluation: every picture once. `correct` is bool, (n,), in the part's fixed order."""
-
-    loss: float
-    top1: float
-    top5: float
-    correct: torch.Tensor
-
-    def metrics(self) -> dict[str, Any]:
-        """Loss (nats), top-1 and top-5 (percent), n, and the outcome of each picture as packed bits in base64."""
-        bits = base64.b64encode(np.packbits(self.correct.numpy()).tobytes()).decode()
-        return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "n": len(self.correct), "correct": bits}
 
 
 def fit(run: Run, images: Images, device: torch.device, report: Report) -> Fitted:
@@ -77,7 +61,7 @@ def fit(run: Run, images: Images, device: torch.device, report: Report) -> Fitte
         scheduler.step(epoch + 1)
         history.append(entry | _held_out(run, model, images))
         report({"epoch": epoch + 1, "step": 0, **history[-1]})
-    metrics = evaluate(run, model, images, "test").metrics()
+    metrics = _outcome(run, model, images, "test").metrics()
     metrics |= {name: value for name, value in history[-1].items() if name.startswith("heldout")}
     trained = run.epochs * images.steps * run.batch_size
     cost = {"training_s": training_s, "images_per_s": trained / training_s, "total_s": time.perf_counter() - started}
@@ -88,8 +72,16 @@ def _held_out(run: Run, model: nn.Module, images: Images) -> dict[str, float]:
     """Accuracy and loss on the held-out part, where there is one."""
     if not images.sizes["heldout"]:
         return {}
-    outcome = evaluate(run, model, images, "heldout")
+    outcome = _outcome(run, model, images, "heldout")
     return {"heldout_top1": outcome.top1, "heldout_loss": outcome.loss}
+
+
+def _outcome(run: Run, model: nn.Module, images: Images, part: Part) -> Outcome:
+    """Raises DivergedError where the loss is no finite number: an epoch's last steps can spoil the weights unseen."""
+    outcome = evaluate(model, images.evaluation(part), images.sizes[part], run.precision)
+    if not math.isfinite(outcome.loss):
+        raise DivergedError(f"the loss over part {part!r} is {outcome.loss}; try a lower lr, or clip_grad=1")
+    return outcome
 
 
 def _epoch(
@@ -101,7 +93,7 @@ def _epoch(
     for step, (pictures, labels) in enumerate(images.training(epoch)):
         # Dropout and stochastic depth draw from the global stream: tie it to the step, not to what ran before.
         torch.manual_seed(derive(run.seed, "step", epoch, step))
-        with autocast(run, pictures.device):
+        with autocast(run.precision, pictures.device):
             loss = F.cross_entropy(model(pictures), labels, label_smoothing=run.smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
@@ -114,36 +106,3 @@ def _epoch(
     if not math.isfinite(mean):
         raise DivergedError(f"the training loss of epoch {epoch + 1} is {mean}; try a lower lr, or clip_grad=1")
     return mean
-
-
-@torch.inference_mode()
-def evaluate(run: Run, model: nn.Module, images: Images, part: Part) -> Outcome:
-    """Loss and accuracy over every picture of a part, each once.
-
-    Raises:
-        DivergedError: when the loss is no finite number: the last steps of an epoch can spoil the weights unseen.
-    """
-    model.eval()
-    logits_of, labels_of = [], []
-    for pictures, labels in images.evaluation(part):
-        with autocast(run, pictures.device):
-            logits_of.append(model(pictures).float())
-        labels_of.append(labels)
-    logits, labels = torch.cat(logits_of).cpu(), torch.cat(labels_of).cpu()
-    assert len(labels) == images.sizes[part], "an evaluation reads every picture once"
-    loss = F.cross_entropy(logits, labels).item()
-    if not math.isfinite(loss):
-        raise DivergedError(f"the loss over part {part!r} is {loss}; try a lower lr, or clip_grad=1")
-    hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    correct = hits[:, 0]
-    return Outcome(
-        loss=loss,
-        top1=100 * correct.float().mean().item(),
-        top5=100 * hits.any(dim=1).float().mean().item(),
-        correct=correct,
-    )
-
-
-def autocast(run: Run, device: torch.device) -> torch.autocast:
-    """The run's precision; in fp32 it changes nothing."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=run.precision == "bf16")

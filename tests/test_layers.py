@@ -21,14 +21,15 @@ ROWS = """
     mixers channels stems block models complexity match axes
     study recipes records lease released timm_models timm
     datasets images augment mixup resident workers loading optim
-    blind architecture outline audit distributed checkpoint failures board train memory provenance execution notes job
+    blind architecture outline audit distributed evaluation checkpoint failures board train memory provenance
+    execution notes job
     status launch stats table verdict formats plots notebook report display cli
 """.split()  # noqa: SIM905 - an order, read in one look
 # `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
 OUTSIDE = ("__init__", "__main__")
 WITH_TORCH = """
     mixers channels stems block models released timm_models timm
-    datasets images augment mixup resident workers loading optim blind outline distributed checkpoint board train
+    datasets images augment mixup resident workers loading optim blind outline evaluation checkpoint board train
     memory provenance
 """.split()  # noqa: SIM905
 WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
