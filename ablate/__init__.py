@@ -11,10 +11,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "CIFAR": "recipes",
+    "CIFAR10": "recipes",
     "Claim": "claim",
+    "DEIT": "recipes",
     "DIGITS": "recipes",
+    "IMAGENET": "recipes",
     "Resources": "resources",
     "Run": "spec",
+    "SIMPLE": "recipes",
     "Scale": "study",
     "SpecError": "registry",
     "Study": "study",

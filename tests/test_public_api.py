@@ -10,10 +10,15 @@ import pytest
 import ablate
 
 PUBLIC = [
+    "CIFAR",
+    "CIFAR10",
     "Claim",
+    "DEIT",
     "DIGITS",
+    "IMAGENET",
     "Resources",
     "Run",
+    "SIMPLE",
     "Scale",
     "SpecError",
     "Study",
