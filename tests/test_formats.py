@@ -150,3 +150,7 @@ def test_measured(mean: float, low: float, text: str) -> None:
 def test_signs_are_signs() -> None:
     assert units.signed(-0.001, 2) == "+0.00"
     assert units.signed(-1234.5, 1) == "\N{MINUS SIGN}1,234.5"
+
+
+def test_bytes_in_thousands() -> None:
+    assert [units.size(value) for value in (0, 312, 128_400_000)] == ["0 B", "312 B", "128.4 MB"]

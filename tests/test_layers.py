@@ -18,7 +18,7 @@ PACKAGE = Path(ablate.__file__).parent
 # From the top: a row imports from rows above it and from itself.
 ROWS = """
     registry checks settings formula seeds spec extend resources claim paths
-    mixers channels stems block models complexity match axes
+    mixers channels stems block models complexity disk match axes
     study recipes records lease released timm_models timm
     datasets images augment mixup resident workers loading optim
     blind architecture outline audit distributed evaluation checkpoint failures board train memory provenance

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,7 @@ from ablate.cli._options import (
 
 if TYPE_CHECKING:
     from ablate.audit import Audit
+    from ablate.disk import Disk
     from ablate.paths import Root
     from ablate.spec import Run
     from ablate.study import Study, Variant
@@ -132,15 +134,40 @@ def plan(
         to_train.setdefault(run.but(seed=0), []).append(run.key)
     variants = [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
     audits = _audits(study, scale, Root.at(root), given) if audit else []
+    disk = _disk(missing, given)
     if as_json:
         more = {"audit": [one.as_data() for one in audits]} if audit else {}
-        print_json({"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants} | more)
+        content = {"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants}
+        print_json(content | {"disk": asdict(disk)} | more)
         return
     typer.echo(f"{study.name} at scale {scale}: {study.question}\n")
     rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
     print_audits(audits)
     typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
+    if missing:
+        typer.echo(_disk_in_words(disk))
+
+
+def _disk(runs: list[Run], data: dict[str, str]) -> Disk:
+    """The disk that runs to train will take, as many of them side by side as this machine has slots."""
+    from ablate.audit import classes_of
+    from ablate.disk import needed
+    from ablate.launch.local import slots
+    from ablate.resources import Resources
+
+    return needed(runs, slots(Resources()), {name: classes_of(name, data) for name in {run.dataset for run in runs}})
+
+
+def _disk_in_words(disk: Disk) -> str:
+    from ablate.formats.units import size
+
+    kept = f", {size(disk.pictures)} of decoded pictures" if disk.pictures else ""
+    runs = "1 run trains" if disk.side_by_side == 1 else f"{disk.side_by_side} runs train"
+    return (
+        f"disk: {size(disk.weights)} of weights at the end, "
+        f"{size(disk.checkpoints)} of checkpoints at most while {runs}{kept}"
+    )
 
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:

@@ -24,6 +24,12 @@ def count(value: float | None) -> str:
     return f"{value:.{1 if step else 0}f}{PREFIXES[step]}"
 
 
+def size(count_of_bytes: int) -> str:
+    """Bytes, in thousands: 128.4 MB, 312 B."""
+    number, _, prefix = count(count_of_bytes).partition(" ")
+    return f"{number} {prefix}B"
+
+
 def exact(value: float | None) -> str:
     """A whole number in full: 136,842."""
     return MISSING if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)

@@ -74,6 +74,14 @@ def test_plan(tmp_path: Path) -> None:
     assert sum(len(variant["missing"]) for variant in content["variants"]) == 9
 
 
+def test_plan_says_how_much_disk_it_takes(tmp_path: Path, finished: Path) -> None:
+    shown = invoke("plan", "quickstart", "--root", str(tmp_path / "empty"), "--seeds", "1").stdout
+    assert re.search(r"^disk: 503\.\d kB of weights at the end, \d\.\d MB of checkpoints at most while ", shown, re.M)
+    content = orjson.loads(invoke("plan", "quickstart", "--root", str(tmp_path / "empty"), "--json").stdout)
+    assert content["disk"]["weights"] == sum(4 * 3 * params for params in (58_714, 36_874, 30_202))
+    assert "disk" not in invoke("plan", "quickstart", "--root", str(finished)).stdout
+
+
 def test_run_with_all_records_prints_table_and_report(finished: Path) -> None:
     shown = invoke("run", "quickstart", "--root", str(finished)).stdout
     assert "patch_ff" in shown
