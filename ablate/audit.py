@@ -7,7 +7,6 @@ everything else is said under "also changes". Nothing here knows what a mixer is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -16,9 +15,10 @@ from typing import Any
 
 from ablate.architecture import Architecture, keep, kept, key_of
 from ablate.complexity import inputs
-from ablate.datasets import locate
+from ablate.datasets import at_hand, source
 from ablate.match import Match, check
 from ablate.paths import Root
+from ablate.registry import SpecError
 from ablate.spec import DATASETS, SHAPING, Run, differences
 from ablate.study import Study, Variant
 
@@ -174,11 +174,14 @@ def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
 
 
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
-    """Channels and classes: those of the directory of images where it is at hand, else `complexity.inputs`."""
-    location = None if dataset in DATASETS else locate(dataset, data)
-    if location is None or not Path(location, "train").is_dir():
+    """Channels and classes: those of the directory of images where one will do, else `complexity.inputs`."""
+    if dataset in DATASETS or not at_hand(dataset, data):
         return inputs(dataset)
-    return inputs(dataset)[0], sum(entry.is_dir() for entry in os.scandir(location / "train"))
+    module, location = source(dataset, data)
+    try:
+        return inputs(dataset)[0], len(module.DIRECTORY.facts(location).classes)
+    except SpecError:
+        return inputs(dataset)  # what is wrong with it is said before it is trained on
 
 
 def describe(run: Run, channels: int, classes: int, folder: Path) -> Architecture:

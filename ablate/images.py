@@ -6,13 +6,15 @@ picture is augmented as a function of (seed, epoch, index, repeat) alone, whoeve
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from ablate.datasets import Data, Part
+from ablate.datasets import Data, Encoded, Part
 from ablate.registry import SpecError
 from ablate.seeds import derive
 from ablate.spec import Run
@@ -20,6 +22,9 @@ from ablate.spec import Run
 BEHAVIOUR = 1
 GROUP = 64  # pictures that Mixup and CutMix pair with each other
 Batch = tuple[torch.Tensor, torch.Tensor]
+NAMED = 20  # broken pictures that a record names
+
+log = logging.getLogger("ablate")
 
 
 def generator(*parts: int | str) -> torch.Generator:
@@ -71,21 +76,54 @@ WHOLE = Share()
 class Images(ABC):
     """Batches of float32 pictures (B, C, S, S), normalised, and int64 labels (B,), on the training device.
 
-    `broken` gathers the indices of pictures that could not be decoded and were replaced.
+    `broken` gathers the indices of pictures that could not be decoded and were replaced by grey ones.
+
+    Args:
+        allow_broken: the share of a part's pictures that may be broken.
     """
 
     channels: int
 
-    def __init__(self, run: Run, data: Data) -> None:
+    def __init__(self, run: Run, data: Data, allow_broken: float = 0.0) -> None:
         self.run = run
         self.classes = data.classes
         self.labels = torch.from_numpy(data.labels)
         self.parts = {part: torch.from_numpy(indices) for part, indices in data.parts.items()}
         self.broken: set[int] = set()
+        self.allow_broken = allow_broken
+        self._name = data.reader.name if isinstance(data, Encoded) else str
         if self.steps == 0:
             raise SpecError(
                 f"batch_size is {run.batch_size}; {run.dataset} has {self.sizes['train']} training pictures"
             )
+
+    def replaced(self, index: int, reason: str) -> None:
+        """Take note of a picture that could not be decoded.
+
+        Raises:
+            SpecError: when there are too many in its part.
+        """
+        if index in self.broken:
+            return
+        self.broken.add(index)
+        log.warning("%s of %s is replaced by a grey picture: %s", self._name(index), self.run.dataset, reason)
+        broken = torch.tensor(sorted(self.broken))
+        for part, indices in self.parts.items():
+            found = broken[torch.isin(broken, indices)].tolist()
+            if len(found) > self.allow_broken * len(indices):
+                raise SpecError(self._too_many(part, found))
+
+    def _too_many(self, part: Part, found: list[int]) -> str:
+        some = ", ".join(self._name(index) for index in found[:3])
+        return (
+            f"{len(found)} of the {self.sizes[part]} pictures in the {part} part of {self.run.dataset} cannot be "
+            f"decoded, such as {some}; mend them, or allow more than {self.allow_broken:g} of them with --allow-broken"
+        )
+
+    def trouble(self, broken: Collection[int]) -> dict[str, Any]:
+        """What a record says of broken pictures, all that any process has met; nothing where there are none."""
+        names = [self._name(index) for index in sorted(broken)[:NAMED]]
+        return {"broken": {"count": len(broken), "names": names}} if broken else {}
 
     @property
     def sizes(self) -> Mapping[Part, int]:

@@ -1,4 +1,4 @@
-"""A run's data set, opened on the device it trains on: in memory where it is small, from files where it is not."""
+"""A run's data set, opened on the device it trains on: kept in memory, or decoded when needed, as the run says."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import torch
 
 from ablate.datasets import Arrays, source
-from ablate.images import Images
-from ablate.resident import Resident
+from ablate.images import Images, log
+from ablate.resident import Decoded, Resident
 from ablate.resources import Resources
 from ablate.spec import Run
 from ablate.workers import FromFiles
@@ -18,10 +18,14 @@ def open_images(run: Run, resources: Resources, device: torch.device) -> tuple[I
     """The data set, and the facts of it that a record keeps."""
     module, location = source(run.dataset, resources.data)
     module.check(run, location)
+    if location is not None:
+        log.info("%s", module.DIRECTORY.line(run.dataset, location))
     data = module.load(run, location)
-    images: Images = (
-        Resident(run, data, device) if isinstance(data, Arrays) else FromFiles(run, data, device, resources)
-    )
+    images: Images
+    if isinstance(data, Arrays):
+        images = Resident(run, data, device)
+    else:
+        images = (Decoded if run.resident else FromFiles)(run, data, device, resources)
     return images, {
         "fingerprint": module.fingerprint(location),
         "classes": list(images.classes),

@@ -50,19 +50,34 @@ def _table(path: Path, name: str) -> dict[str, Any]:
     return table
 
 
-def data_folders() -> dict[str, str]:
-    """Where data sets lie, by name, as the settings say.
+def data_folders() -> dict[str, Path]:
+    """Where data sets lie, by name: as the current folder's settings say, else ABLATE_DATA, else the user's settings.
+
+    ABLATE_DATA is a folder with one directory a data set.
 
     Raises:
-        SpecError: when a place is no path.
+        SpecError: when a place in the settings is no path.
     """
-    found: dict[str, str] = {}
-    for path in files():
-        for name, place in _table(path, "data").items():
-            if not isinstance(place, str):
-                raise SpecError(f"data.{name} in {path} is {place!r}; wanted is a path, in quotes")
-            found[name] = str(path.parent / Path(place).expanduser())
+    user, here = (_places(path) for path in files())
+    return user | _shelf() | here
+
+
+def _places(path: Path) -> dict[str, Path]:
+    """The table [data] of one file."""
+    found: dict[str, Path] = {}
+    for name, place in _table(path, "data").items():
+        if not isinstance(place, str):
+            raise SpecError(f"data.{name} in {path} is {place!r}; wanted is a path, in quotes")
+        found[name] = path.parent / Path(place).expanduser()
     return found
+
+
+def _shelf() -> dict[str, Path]:
+    """The directories in ABLATE_DATA; none where it is not set or not there."""
+    shelf = os.environ.get("ABLATE_DATA")
+    if not shelf or not Path(shelf).is_dir():
+        return {}
+    return {entry.name: entry for entry in sorted(Path(shelf).absolute().iterdir()) if entry.is_dir()}
 
 
 def cache_folder() -> Path:

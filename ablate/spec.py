@@ -284,7 +284,7 @@ def _check_conv_stem(run: Run) -> None:
 
 def _dataset_file(dataset: str) -> Path:
     """The file that knows a data set; a name without one is a folder of images."""
-    return DATASETS.path(dataset) if dataset in DATASETS else _HERE / "datasets" / "_imagefolder.py"
+    return DATASETS.path(dataset) if dataset in DATASETS else _HERE / "datasets" / "_directory.py"
 
 
 def behaviours(run: Run) -> dict[str, int]:

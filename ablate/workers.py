@@ -1,91 +1,181 @@
-"""Pictures in files, decoded and augmented when needed, in loader processes if there are any.
+"""Pictures decoded and augmented when needed, in loader processes if there are any.
 
-The transforms are torchvision's; what is drawn for a picture depends on (seed, epoch, index) alone, so the number of
-loader processes changes nothing.
+What is drawn for a picture depends on (seed, epoch, index, repeat) alone, so the number of loader processes changes
+nothing. They send uint8; normalisation and erasing are done on the training device.
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data import create_transform
+from timm.data.auto_augment import rand_augment_transform
 from torch.utils.data import DataLoader, Dataset
-from torchvision.transforms import v2
+from torchvision.transforms import InterpolationMode, transforms
+from torchvision.transforms import functional as F
 
-from ablate.datasets import Files, Part
+from ablate import augment
+from ablate.datasets import Encoded, Part
+from ablate.draws import Draws, crop_boxes, jitter_factors
 from ablate.images import WHOLE, Batch, Images, Share
+from ablate.pictures import decoded
 from ablate.resources import Resources
 from ablate.seeds import derive
 from ablate.spec import Run
 
-BEHAVIOUR = 1
-BICUBIC = v2.InterpolationMode.BICUBIC
+BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd pictures upright and scaled
+BICUBIC = InterpolationMode.BICUBIC
+CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
+
+Broken = list[tuple[int, str]]
 
 
-class _Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """The pictures at some indices; with an epoch they are augmented, without one prepared for evaluation."""
+class Augmentation:
+    """A picture in RGB to a square of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
 
-    def __init__(self, run: Run, data: Files, indices: torch.Tensor, epoch: int | None) -> None:
-        self.run, self.data, self.indices, self.epoch = run, data, indices.tolist(), epoch
-        self.transform = evaluation_transform(run) if epoch is None else training_transform(run)
+    def __init__(self, run: Run, mean: tuple[float, ...]) -> None:
+        self.run = run
+        self.whole = transforms.Compose(
+            [transforms.Resize(run.image_size, BICUBIC), transforms.CenterCrop(run.image_size)]
+        )
+        self.auto = None
+        if run.auto_augment:
+            # What timm's own `create_transform` gives it.
+            more = {
+                "translate_const": int(run.image_size * 0.45),
+                "img_mean": tuple(min(255, round(255 * value)) for value in mean),
+                "interpolation": Image.Resampling.BICUBIC,
+            }
+            self.auto = rand_augment_transform(run.auto_augment, more)
 
-    def __len__(self) -> int:
-        return len(self.indices)
+    def __call__(self, picture: Image.Image, draws: Draws) -> Image.Image:
+        """The augmented picture.
 
-    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
-        index = self.indices[position]
-        with Image.open(self.data.paths[index]) as file:
-            picture = file.convert("RGB")
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derive(self.run.seed, "picture", self.epoch or 0, index))
-            return self.transform(picture), int(self.data.labels[index])
+        Args:
+            draws: of this one picture.
+        """
+        picture = self._cropped(picture, draws)
+        if draws.chance("flip", self.run.hflip).item():
+            picture = F.hflip(picture)
+        if self.auto is not None:
+            seed = derive(self.run.seed, "auto", draws.epoch, int(draws.index), int(draws.repeat))
+            with global_streams(seed):
+                return self.auto(picture)  # type: ignore[no-any-return]
+        return self._jittered(picture, draws) if self.run.color_jitter else picture
+
+    def _cropped(self, picture: Image.Image, draws: Draws) -> Image.Image:
+        size, pad = self.run.image_size, self.run.crop_padding
+        if self.run.crop_min_area < 1:
+            width, height = torch.tensor([[picture.width], [picture.height]])
+            box = crop_boxes(draws, height, width, self.run.crop_min_area)[0].tolist()
+            return F.resized_crop(picture, *box, [size, size], BICUBIC)  # type: ignore[no-any-return]
+        picture = self.whole(picture)
+        if not pad:
+            return picture
+        row, column = (draws.offsets("padding", 2 * pad)[0] - pad).tolist()
+        return picture.crop((column, row, column + size, row + size))  # Pillow fills with black
+
+    def _jittered(self, picture: Image.Image, draws: Draws) -> Image.Image:
+        order, factors = jitter_factors(draws, self.run.color_jitter)
+        for number in order[0].tolist():
+            picture = CHANGES[number](picture, factors[0, number].item())
+        return picture
 
 
-def training_transform(run: Run) -> v2.Compose:
-    """Random resized crop and flip; where `crop_min_area` is 1 there is no random crop, but the centre."""
-    flip = v2.RandomHorizontalFlip(run.hflip)
-    if run.crop_min_area == 1:
-        return v2.Compose([*_centre(run.image_size, run.image_size), flip, *_to_tensor()])
-    crop = v2.RandomResizedCrop(run.image_size, (run.crop_min_area, 1.0), interpolation=BICUBIC)
-    return v2.Compose([crop, flip, *_to_tensor()])
+@contextmanager
+def global_streams(seed: int) -> Iterator[None]:
+    """Python's, numpy's and torch's global streams seeded for a moment, for timm's transforms draw from all of them."""
+    before = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=[]):
+        random.seed(seed)
+        np.random.seed(seed % 2**32)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
 
 
-def evaluation_transform(run: Run) -> v2.Compose:
-    """The shorter side to image_size / eval_crop, then the centre."""
-    return v2.Compose([*_centre(round(run.image_size / run.eval_crop), run.image_size), *_to_tensor()])
+class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
+    """Some pictures at once, uint8 (n, 3, S, S), by rows of index and repeat, and which of them are broken and why."""
+
+    def __init__(self, run: Run, data: Encoded, epoch: int | None) -> None:
+        self.run, self.reader, self.epoch = run, data.reader.in_any_order(), epoch
+        self.augmentation = Augmentation(run, data.mean)
+        # timm's own, so that accuracy is what timm would find; the crop is taken from floor(image_size / eval_crop).
+        self.evaluation = create_transform(
+            run.image_size, interpolation="bicubic", crop_pct=run.eval_crop, normalize=False
+        )
+
+    def __getitem__(self, samples: torch.Tensor) -> tuple[torch.Tensor, Broken]:
+        pictures, broken = [], []
+        for sample in samples:
+            index = int(sample[0])
+            picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
+            if reason is not None:
+                broken.append((index, reason))
+            pictures.append(self._prepared(picture, sample))
+        return torch.stack(pictures), broken
+
+    def _prepared(self, picture: Image.Image, sample: torch.Tensor) -> torch.Tensor:
+        if self.epoch is None:
+            return self.evaluation(picture)  # type: ignore[no-any-return]
+        augmented = self.augmentation(picture, Draws.of(self.run.seed, self.epoch, sample[None]))
+        return F.pil_to_tensor(augmented)  # type: ignore[no-any-return]
 
 
-def _centre(resized: int, size: int) -> list[v2.Transform]:
-    """The shorter side to `resized`, then the square of `size` in the middle."""
-    return [v2.Resize(resized, interpolation=BICUBIC), v2.CenterCrop(size)]
+def _as_it_is(item: Any) -> Any:
+    return item
 
 
-def _to_tensor() -> list[v2.Transform]:
-    normalise = v2.Normalize(IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD)
-    return [v2.ToImage(), v2.ToDtype(torch.float32, scale=True), normalise]
+def loaded(
+    decoding: Dataset[Any], pieces: Sequence[torch.Tensor], workers: int, device: torch.device
+) -> Iterator[tuple[torch.Tensor, Broken]]:
+    """What a data set gives for each piece, in order; each loader process works with one thread."""
+    return iter(
+        DataLoader(
+            decoding,
+            sampler=pieces,
+            batch_size=None,
+            num_workers=workers,
+            collate_fn=_as_it_is,
+            pin_memory=device.type == "cuda",
+        )
+    )
 
 
 class FromFiles(Images):
-    """Batches decoded from files."""
+    """Batches decoded when they are needed."""
 
     channels = 3
 
-    def __init__(self, run: Run, data: Files, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data)
+    def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
+        super().__init__(run, data, resources.allow_broken)
         self.data, self.device, self.workers = data, device, resources.workers
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
-        yield from self._batches([piece[:, 0] for piece in self.pieces(epoch, start, share)], epoch)
+        pieces = list(self.pieces(epoch, start, share))
+        for samples, (pictures, labels) in zip(pieces, self._batches(pieces, epoch), strict=True):
+            yield augment.erased(self.run, pictures, Draws.of(self.run.seed, epoch, samples)), labels
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
-        yield from self._batches(torch.split(share.of(self.parts[part]), self.run.batch_size), None)
+        chosen = share.of(self.parts[part])
+        samples = torch.stack([chosen, torch.zeros_like(chosen)], dim=1)
+        yield from self._batches(torch.split(samples, self.run.batch_size) if len(samples) else [], None)
 
-    def _batches(self, batches: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
-        pictures = _Pictures(self.run, self.data, torch.cat(list(batches)), epoch)
-        positions = torch.split(torch.arange(len(pictures)), [len(batch) for batch in batches])
-        chosen = [of_batch.tolist() for of_batch in positions]
-        pin = self.device.type == "cuda"
-        for images, labels in DataLoader(pictures, batch_sampler=chosen, num_workers=self.workers, pin_memory=pin):
-            yield images.to(self.device, non_blocking=True), labels.to(self.device, non_blocking=True)
+    def _batches(self, pieces: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
+        decoding = Decoding(self.run, self.data, epoch)
+        items = loaded(decoding, pieces, self.workers, self.device)
+        for samples, (pictures, broken) in zip(pieces, items, strict=True):
+            for index, reason in broken:
+                self.replaced(index, reason)
+            pictures = pictures.to(self.device, non_blocking=True)
+            labels = self.labels[samples[:, 0]].to(self.device, non_blocking=True)
+            yield augment.normalised(pictures, self.data.mean, self.data.std), labels

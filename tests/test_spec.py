@@ -207,7 +207,7 @@ def test_a_raised_behaviour_number_changes_the_key(piece: str, raise_behaviour: 
 
 @pytest.mark.parametrize(
     "piece",
-    ["mixers/none", "channels/none", "stems/conv", "workers", "datasets/digits_shifted", "datasets/_imagefolder"],
+    ["mixers/none", "channels/none", "stems/conv", "workers", "datasets/digits_shifted", "datasets/_directory"],
 )
 def test_what_a_run_does_not_bring_in_leaves_its_key_alone(piece: str, raise_behaviour: Any) -> None:
     run = Run(mixer="patch_ff", dataset="digits")
@@ -218,7 +218,7 @@ def test_what_a_run_does_not_bring_in_leaves_its_key_alone(piece: str, raise_beh
 
 def test_a_folder_of_images_brings_in_its_reader(raise_behaviour: Any) -> None:
     before = Run(dataset="mine").key
-    raise_behaviour("datasets/_imagefolder")
+    raise_behaviour("datasets/_directory")
     assert Run(dataset="mine").key != before
 
 

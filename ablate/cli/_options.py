@@ -42,7 +42,7 @@ Folder = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="NAME=PATH", help="Where an image folder lies; may be given several times."),
+    typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies; may be given several times."),
 ]
 
 
@@ -58,16 +58,20 @@ def locations(data: list[str] | None) -> dict[str, str]:
 
 
 def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
-    """The paths given with --data; a name that is built in, or that the study does not use, is a `SpecError`."""
+    """Where all used data sets lie that need a place: as given with --data, else as the settings say.
+
+    Raises:
+        SpecError: for a given name that needs no place, or that the study does not use.
+    """
+    from ablate.datasets import needs_location, resolve
     from ablate.registry import SpecError
-    from ablate.spec import DATASETS
 
     for name in data:
-        if name in DATASETS:
-            raise SpecError(f"--data names {name}, which is built in; wanted is an image folder's name")
+        if not needs_location(name):
+            raise SpecError(f"--data names {name}, which needs no place: it comes with an installed package")
         if name not in used:
             raise SpecError(f"--data names {name}; the study uses {', '.join(sorted(used))}")
-    return data
+    return resolve(used, data)
 
 
 def print_json(content: Any) -> None:
