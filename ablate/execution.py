@@ -1,25 +1,43 @@
-"""A run to its record: open its data, train it, say where and how. It touches no disk but the data's."""
+"""A run to its record: open its data, train it, say where and how.
+
+What lies on disk of it, checkpoints and weights, is in the hands of `ablate.checkpoint`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from ablate.distributed import ALONE, World
 from ablate.extend import fingerprints
+from ablate.notes import Progress
 from ablate.records import Record
 from ablate.resources import Resources
 from ablate.spec import Run
+
+if TYPE_CHECKING:
+    from ablate.checkpoint import Checkpoints
 
 
 def _silent(state: dict[str, Any]) -> None:
     """Report nothing."""
 
 
-def execute(run: Run, resources: Resources, report: Callable[[dict[str, Any]], None] = _silent) -> Record:
-    """Train and evaluate one run in this process.
+def execute(
+    run: Run,
+    resources: Resources,
+    report: Callable[[dict[str, Any]], None] = _silent,
+    checkpoints: Checkpoints | None = None,
+    world: World = ALONE,
+) -> Record:
+    """Train and evaluate one run in this process, from its newest checkpoint where there is one.
 
     Args:
         report: called with a dict of what is known so far, after every step and epoch.
+        checkpoints: where to go on from, to write to, and to leave the final weights; None touches no disk.
+        world: the processes that train the run together; all get the same record.
     """
     # Imported here, so that a launcher that only names `work` does not wait for torch.
     import torch
@@ -32,25 +50,65 @@ def execute(run: Run, resources: Resources, report: Callable[[dict[str, Any]], N
 
     own = fingerprints(run)
     torch.set_num_threads(resources.threads)
-    device = _device(resources)
-    with peak(device) as memory:
+    device = world.device(resources.device)
+    with peak(device) as memory, _deterministic(on=resources.deterministic):
         images, facts = open_images(run, resources, device)
-        fitted = fit(run, images, device, report)
+        fitted = fit(run, images, device, report, resources, checkpoints, world)
+        where = where_and_what(resources, device, world)
+    shape = {"channels": images.channels, "classes": list(images.classes)}
+    if checkpoints and resources.keep != "none":
+        checkpoints.write_weights({"run": run.fields(), **shape, **fitted.weights})
+    broken: set[int] = set().union(*world.all(images.broken))
     return Record(
         key=run.key,
         run=run.fields(),
         metrics=fitted.metrics,
         history=fitted.history,
         complexity=complexity(run, images.channels, len(images.classes)),
-        dataset=facts,
+        dataset=facts | images.trouble(broken),
         cost=fitted.cost | memory,
-        provenance=where_and_what(resources, device) | ({"files": own} if own else {}),
+        provenance=where | ({"files": own} if own else {}),
     )
 
 
-def _device(resources: Resources) -> Any:
+@contextmanager
+def reporting(progress: Progress, resources: Resources) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """What to call with a run's state: its progress, and TensorBoard's curves where they are asked for.
+
+    Raises:
+        SpecError: where they are, and TensorBoard is not installed.
+    """
+    if not (resources.tensorboard and progress.writes):
+        yield progress
+        return
+    from ablate.board import Board
+
+    board = Board(progress.folder)
+
+    def both(state: dict[str, Any]) -> None:
+        board(state)
+        progress(state)
+
+    try:
+        yield both
+    finally:
+        board.close()
+
+
+@contextmanager
+def _deterministic(*, on: bool) -> Iterator[None]:
+    """Only algorithms that give equal bits twice, for a while."""
     import torch
 
-    if resources.device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(resources.device)
+    if not on:
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU's first product is computed
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]

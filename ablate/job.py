@@ -6,20 +6,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 
 from ablate import records
-from ablate.execution import execute
+from ablate.distributed import World, forsake, join
+from ablate.execution import execute, reporting
 from ablate.extend import files_of, use
+from ablate.failures import DivergedError, TakenOverError, explain, steps_of
 from ablate.lease import Lease, current
 from ablate.notes import LOG, Progress, failure_of, logged, note_failure
 from ablate.paths import Root, write_atomically
 from ablate.registry import SpecError
 from ablate.resources import Resources
 from ablate.spec import Run
+
+
+@dataclass(frozen=True)
+class Hold:
+    """On whose behalf a run is trained: a worker with its lease, and the processes it is made of."""
+
+    worker: str
+    generation: int
+    held: Callable[[], bool]
+    world: World
+
+    @property
+    def log(self) -> str:
+        """The file that this process's log lines go to."""
+        return "log.txt" if self.world.main else f"log.{self.world.rank}.txt"
 
 
 def request(root: Root, run: Run, resources: Resources) -> None:
@@ -46,6 +64,9 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
 def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) -> list[str]:
     """Train, one after the other, every listed run that nobody has finished or is working on.
 
+    Where torchrun or srun started several processes, each calls this once: they train every run together. The main one
+    takes leases and writes; the others' keys are not looked at.
+
     Args:
         path: the root.
         keys: of runs left there by `request`.
@@ -57,11 +78,25 @@ def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) ->
     """
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported, which reads it once
-    root = Root(Path(path))
-    return [key for key in keys if _take(root, key, worker)]
+    root, world = Root(Path(path)), join()
+    if not world.main:
+        return _follow(root, world)
+    taken = [key for key in keys if _take(root, key, worker, world)]
+    world.from_main(None)
+    return taken
 
 
-def _take(root: Root, key: str, worker: str) -> bool:
+def _follow(root: Root, world: World) -> list[str]:
+    """Train what the main process says, until it says None."""
+    taken = []
+    while (told := world.from_main(None)) is not None:
+        key, worker, generation = told
+        if _train(root, *requested(root, key), Hold(worker, generation, lambda: True, world)):
+            taken.append(key)
+    return taken
+
+
+def _take(root: Root, key: str, worker: str, world: World) -> bool:
     folder = root.run_folder(key)
     try:
         run, resources = requested(root, key)
@@ -75,7 +110,10 @@ def _take(root: Root, key: str, worker: str) -> bool:
         return False
     try:
         # Between the look and the lease another worker may have finished it.
-        return False if _settled(root, run) else _train(root, run, resources, lease)
+        if _settled(root, run):
+            return False
+        world.from_main((key, worker, lease.generation))
+        return _train(root, run, resources, Hold(worker, lease.generation, lease.held, world))
     finally:
         lease.release()
 
@@ -97,20 +135,50 @@ def _launch(worker: str) -> str:
     return worker.rpartition("-")[0] or worker
 
 
-def _train(root: Root, run: Run, resources: Resources, lease: Lease) -> bool:
+def _train(root: Root, run: Run, resources: Resources, hold: Hold) -> bool:
+    """Train a run and leave its record, or a note; whether it came to an end of its own.
+
+    Raises:
+        SystemExit: when one of several processes failed: the others wait for it, and whoever started them all must see
+            it end.
+    """
     folder = root.run_folder(run.key)
-    with logged(folder / "log.txt"):
-        LOG.info("run %s, %s: %s", run.key, lease.owner.worker, run)
+    with logged(folder / hold.log):
+        LOG.info("run %s, %s: %s", run.key, hold.worker, run)
+        progress = Progress(folder, run, writes=hold.world.main)
         try:
-            record = execute(run, resources, Progress(folder, run))
-            if not lease.held():
-                LOG.warning("another worker took this run over; its record counts")
-                return False
-            records.write(root.results, record)
+            top1 = _execute(root, run, resources, hold, progress)
+        except TakenOverError as error:
+            LOG.warning("%s; its record counts", error)
+            return False
         except Exception as error:
             LOG.exception("failed")
-            if lease.held():
-                note_failure(folder, f"{type(error).__name__}: {error}", lease.owner.worker)
+            _note(folder, explain(error, run, resources, progress.state, hold.world.size), hold, progress)
+            if hold.world.size > 1 and not isinstance(error, DivergedError):
+                forsake()
+                raise SystemExit(1) from None
             return True
-        LOG.info("done: test top-1 %.2f %% of %d", record.metrics["top1"], record.metrics["n"])
+        LOG.info("done: test top-1 %.2f %% of %d", *top1)
         return True
+
+
+def _execute(root: Root, run: Run, resources: Resources, hold: Hold, progress: Progress) -> tuple[float, int]:
+    """Train a run, write its record, and clear away what is not to be kept; its top-1 and number of test pictures."""
+    from ablate.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(root.run_folder(run.key), hold.generation, hold.held, hold.world)
+    with reporting(progress, resources) as report:
+        record = execute(run, resources, report, checkpoints, hold.world)
+    checkpoints.check_held()
+    if hold.world.main:
+        records.write(root.results, record)
+        if resources.keep != "all":
+            checkpoints.clear()
+    return record.metrics["top1"], record.metrics["n"]
+
+
+def _note(folder: Path, sentence: str, hold: Hold, progress: Progress) -> None:
+    """Leave a failure note, unless the run is another's by now, or another process of it has said what failed."""
+    first = hold.world.size == 1 or failure_of(folder) is None
+    if hold.held() and first:
+        note_failure(folder, sentence, hold.worker, steps_of(progress.state), hold.log)

@@ -23,7 +23,7 @@ def peak(device: torch.device) -> Iterator[dict[str, float | None]]:
     found: dict[str, float | None] = {}
     counted = _reset(device)
     yield found
-    found["peak_memory_mib"] = _read(device) if counted else None
+    found["peak_memory_mib"] = peak_so_far(device) if counted else None
 
 
 def _reset(device: torch.device) -> bool:
@@ -37,8 +37,13 @@ def _reset(device: torch.device) -> bool:
     return True
 
 
-def _read(device: torch.device) -> float | None:
+def peak_so_far(device: torch.device) -> float | None:
+    """The same, MiB, since it was last counted from anew; None where the kernel does not tell."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
-    found = re.search(r"^VmHWM:\s+(\d+) kB", (SELF / "status").read_text(), re.MULTILINE)
+    try:
+        status = (SELF / "status").read_text()
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
     return int(found[1]) / 1024 if found else None

@@ -20,38 +20,49 @@ LOG_TAIL = 15
 
 
 class Progress:
-    """What a run in training is doing, written to `progress.json` at most once a second."""
+    """What a run in training is doing, written to `progress.json` at most once a second.
 
-    def __init__(self, folder: Path, run: Run) -> None:
-        self.path, self.epochs = folder / "progress.json", run.epochs
+    Args:
+        writes: False only keeps the state, as all but the main process of a run do.
+    """
+
+    def __init__(self, folder: Path, run: Run, *, writes: bool = True) -> None:
+        self.folder, self.path, self.epochs, self.writes = folder, folder / "progress.json", run.epochs, writes
         self.started = time.time()
+        self.before, self.begun = 0.0, 0.0  # seconds of earlier parts, and the share of the run done in them
         self.written = 0.0
         self.state: dict[str, Any] = {}
-        self.path.unlink(missing_ok=True)  # of an earlier try
+        if writes:
+            self.path.unlink(missing_ok=True)  # of an earlier try
 
     def __call__(self, state: dict[str, Any]) -> None:
         self.state |= state
-        if state["step"] == 0:
+        if "resumed_s" in state:
+            self.before, self.begun = self.state.pop("resumed_s"), self._share()
+        elif state["step"] == 0:
             LOG.info("epoch %d of %d: %s", state["epoch"], self.epochs, _numbers(state))
-        if time.time() - self.written >= PROGRESS_EVERY_S:
+        if self.writes and time.time() - self.written >= PROGRESS_EVERY_S:
             self.written = time.time()
             write_atomically(self.path, orjson.dumps(self.state | self._pace()))
 
     def _pace(self) -> dict[str, float]:
-        share = (self.state["epoch"] + self.state["step"] / self.state.get("steps", 1)) / self.epochs
-        elapsed = time.time() - self.started
-        return {"epochs": self.epochs, "elapsed_s": elapsed, "eta_s": elapsed * (1 - share) / max(share, 1e-9)}
+        elapsed, share = time.time() - self.started, self._share()
+        left = elapsed * (1 - share) / max(share - self.begun, 1e-9)
+        return {"epochs": self.epochs, "elapsed_s": self.before + elapsed, "eta_s": left}
+
+    def _share(self) -> float:
+        return float(self.state["epoch"] + self.state["step"] / self.state.get("steps", 1)) / self.epochs
 
 
 def _numbers(state: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in state.items() if isinstance(value, float))
 
 
-def note_failure(folder: Path, error: str, worker: str) -> None:
-    """Leave a note that a run failed, with the last lines of its log."""
-    log = folder / "log.txt"
+def note_failure(folder: Path, error: str, worker: str, step: int | None = None, log_name: str = "log.txt") -> None:
+    """Leave a note that a run failed, after how many steps where that is known, with the last lines of its log."""
+    log = folder / log_name
     lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []
-    content = {"error": error, "worker": worker, "time": time.time(), "log": lines}
+    content = {"error": error, "worker": worker, "step": step, "time": time.time(), "log": lines}
     write_atomically(folder / "failure.json", orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 
+from ablate.distributed import ALONE, World
 from ablate.resources import Resources
 
 PACKAGES = ("ablate", "torchvision", "timm", "numpy", "scikit-learn")
 
 
-def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]:
-    """Commit and whether it was dirty, versions, device, host and settings, JSON-ready.
+def where_and_what(resources: Resources, device: torch.device, world: World = ALONE) -> dict[str, Any]:
+    """Commit and whether it was dirty, versions, device, host, processes and settings, JSON-ready.
 
     Paths of data are left out: they say nothing about the numbers, and records are published.
     """
@@ -33,6 +34,8 @@ def where_and_what(resources: Resources, device: torch.device) -> dict[str, Any]
             **{name: _version(name) for name in PACKAGES},
         },
         "device": device_name(device),
+        "processes": world.size,
+        "arithmetic": _arithmetic(),
         "host": socket.gethostname(),
         "platform": platform.platform(),
         "resources": settings,
@@ -45,6 +48,15 @@ def device_name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _cpu_name()
+
+
+def _arithmetic() -> dict[str, Any]:
+    """torch's settings that shape a number's last bits."""
+    return {
+        "matmul": torch.get_float32_matmul_precision(),
+        "cudnn_tf32": torch.backends.cudnn.allow_tf32,
+        "deterministic": torch.are_deterministic_algorithms_enabled(),
+    }
 
 
 @cache

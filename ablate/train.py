@@ -4,105 +4,257 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
+from ablate import memory
+from ablate.checkpoint import Checkpoints
 from ablate.datasets import Part
-from ablate.evaluation import Outcome, autocast, evaluate
-from ablate.images import Images
-from ablate.models import build
-from ablate.optim import optimiser, schedule
-from ablate.seeds import derive
+from ablate.distributed import ALONE, World
+from ablate.evaluation import Outcome, evaluate
+from ablate.failures import DivergedError, Interrupted
+from ablate.images import Batch, Images
+from ablate.learner import Learner
+from ablate.resources import Resources
 from ablate.spec import Run
+from ablate.watch import Due, Watch
 
 BEHAVIOUR = 1
+ADVICE = "try a lower lr, or clip_grad=1"
 
 Report = Callable[[dict[str, Any]], None]
 
 
-class DivergedError(RuntimeError):
-    """The loss is no number any more."""
-
-
 @dataclass(frozen=True)
 class Fitted:
-    """What training one run gave."""
+    """What training one run gave; `weights` holds the state dicts `model` and `ema`, the latter None without one."""
 
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
     cost: dict[str, Any]
+    weights: dict[str, Any]
 
 
-def fit(run: Run, images: Images, device: torch.device, report: Report) -> Fitted:
-    """Train and evaluate a run; the test part is read once, at the end.
+def fit(
+    run: Run,
+    images: Images,
+    device: torch.device,
+    report: Report,
+    resources: Resources | None = None,
+    checkpoints: Checkpoints | None = None,
+    world: World = ALONE,
+) -> Fitted:
+    """Train and evaluate a run, from its newest checkpoint where there is one; the test part is read at the end only.
 
     Args:
         report: called with what is known so far, after every step and every epoch.
+        checkpoints: where to go on from and to write to; None keeps none.
+        world: the processes that train the run together; all get the same result.
 
     Raises:
         DivergedError: when the loss stops being a finite number.
+        Interrupted: when a signal asked to stop; a checkpoint was written first.
+        TakenOverError: when another worker holds the run by now.
     """
-    started = time.perf_counter()
-    model = build(run, images.channels, len(images.classes)).to(device)
-    optimizer = optimiser(run, model)
-    scheduler = schedule(run, optimizer)
-    history: list[dict[str, Any]] = []
-    training_s = 0.0
-    for epoch in range(run.epochs):
-        entry = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
-        epoch_started = time.perf_counter()
-        entry["train_loss"] = _epoch(run, model, optimizer, images, epoch, report)
-        training_s += time.perf_counter() - epoch_started
-        scheduler.step(epoch + 1)
-        history.append(entry | _held_out(run, model, images))
-        report({"epoch": epoch + 1, "step": 0, **history[-1]})
-    metrics = _outcome(run, model, images, "test").metrics()
-    metrics |= {name: value for name, value in history[-1].items() if name.startswith("heldout")}
-    trained = run.epochs * images.steps * run.batch_size
-    cost = {"training_s": training_s, "images_per_s": trained / training_s, "total_s": time.perf_counter() - started}
-    return Fitted(metrics, history, cost)
+    resources = resources or Resources()
+    learner = Learner(run, images.channels, len(images.classes), device, resources, world)
+    with Watch(resources.checkpoint_minutes, world) as watch:
+        return _Training(run, images, device, report, learner, watch, checkpoints).finish()
 
 
-def _held_out(run: Run, model: nn.Module, images: Images) -> dict[str, float]:
-    """Accuracy and loss on the held-out part, where there is one."""
-    if not images.sizes["heldout"]:
-        return {}
-    outcome = _outcome(run, model, images, "heldout")
-    return {"heldout_top1": outcome.top1, "heldout_loss": outcome.loss}
+class _Training:
+    """A run on its way: how far it has come, and what it has seen."""
+
+    def __init__(
+        self,
+        run: Run,
+        images: Images,
+        device: torch.device,
+        report: Report,
+        learner: Learner,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+    ) -> None:
+        self.run, self.images, self.device, self.report = run, images, device, report
+        self.learner, self.watch, self.checkpoints, self.world = learner, watch, checkpoints, learner.world
+        self.epoch = self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # over the epoch's steps
+        # The first step, counted from 0, whose loss was no finite number, and that loss: kept on the device, since to
+        # look at it would make the host wait.
+        self.bad = torch.tensor([math.inf, 0.0], dtype=torch.float64, device=device)
+        self.training, self.total = _Clock(), _Clock()
+        self.pace = (0, time.perf_counter())
+        self._resume()
+
+    def finish(self) -> Fitted:
+        """Train what is left, and evaluate."""
+        self.total.start()
+        while self.epoch < self.run.epochs:
+            self._train_epoch()
+        metrics = self._metrics()
+        self.total.stop()
+        trained = self.run.epochs * self.images.steps * self.run.batch_size
+        seconds = self.training.seconds
+        cost = {"training_s": seconds, "images_per_s": trained / seconds, "total_s": self.total.seconds}
+        weights = {name: self.learner.state()[name] for name in ("model", "ema")}
+        return Fitted(metrics, self.history, cost, weights)
+
+    @property
+    def steps_taken(self) -> int:
+        """Since the run's start."""
+        return self.epoch * self.images.steps + self.step
+
+    def _train_epoch(self) -> None:
+        """The rest of an epoch, and its entry in the history."""
+        self.learner.net.train()
+        self.training.start()
+        self.pace = (self.steps_taken, time.perf_counter())
+        batches = iter(self.images.training(self.epoch, self.step, self.learner.share))
+        while self.step < self.images.steps:
+            self._take_step(batches)
+        loss = self._look()
+        self.training.stop()
+        entry = {"epoch": self.epoch + 1, "lr": self.learner.lr, "train_loss": loss, **self._held_out()}
+        self.history.append(entry)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.learner.scheduler.step(self.epoch)
+        self.loss_sum.zero_()
+        self.report({"epoch": self.epoch, "step": 0, **entry})
+
+    def _take_step(self, batches: Iterator[Batch]) -> None:
+        loss = self.learner.step(batches, self.epoch, self.step)
+        self.loss_sum += loss
+        now = torch.stack([torch.full_like(loss, self.steps_taken), loss])
+        self.bad = torch.where(torch.isfinite(loss) | torch.isfinite(self.bad[0]), self.bad, now)
+        self.step += 1
+        due = self.watch.due(self.steps_taken)
+        state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "steps": self.images.steps}
+        if due.look or due.save:
+            state |= {"loss": self._look(), **self._pace()}
+        self.report(state)
+        self._act(due)
+
+    def _look(self) -> float:
+        """The epoch's mean loss so far, over all processes; this waits for the device.
+
+        Raises:
+            DivergedError: when a step's loss was no finite number.
+        """
+        seen = [*self.bad.tolist(), self.loss_sum.item()]
+        of_all = self.world.all(seen)
+        step, loss, _ = min(of_all, key=lambda one: one[0])
+        if math.isfinite(step):
+            epoch, step = divmod(int(step), self.images.steps)
+            raise DivergedError(f"the training loss of epoch {epoch + 1} is {loss} at step {step + 1}; {ADVICE}")
+        return float(sum(total for *_, total in of_all) / len(of_all) / self.step)
+
+    def _pace(self) -> dict[str, Any]:
+        """Training speed since the last look, images/s, and the peak memory, MiB."""
+        (steps, since), now = self.pace, time.perf_counter()
+        self.pace = (self.steps_taken, now)
+        rate = (self.steps_taken - steps) * self.run.batch_size / (now - since)
+        return {"images_per_s": rate, "memory_mib": memory.peak_so_far(self.device)}
+
+    def _act(self, due: Due) -> None:
+        """Write a checkpoint, and stop, where that is due."""
+        if due.save and self.checkpoints:
+            with self.training.paused():
+                self.checkpoints.save(self.steps_taken, self._state())
+        if due.save:
+            self.watch.pass_on()
+        if due.stop:
+            raise Interrupted
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "key": self.run.key,
+            "run": self.run.fields(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "loss_sum": self.loss_sum,
+            "bad": self.bad,
+            "training_s": self.training.seconds,
+            "total_s": self.total.seconds,
+            "broken": sorted(self.images.broken),
+            **self.learner.state(),
+        }
+
+    def _resume(self) -> None:
+        """Take up the newest checkpoint, where there is one."""
+        state = self.checkpoints.latest(self.run) if self.checkpoints else None
+        if state is None:
+            return
+        self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
+        self.loss_sum, self.bad = state["loss_sum"].to(self.device), state["bad"].to(self.device)
+        self.training.before, self.total.before = state["training_s"], state["total_s"]
+        self.images.broken |= set(state["broken"])
+        self.learner.load(state)
+        self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
+
+    def _held_out(self) -> dict[str, float]:
+        """Accuracy and loss on the held-out part, where there is one."""
+        if not self.images.sizes["heldout"]:
+            return {}
+        outcome = self._outcome(self.learner.model, "heldout")
+        return {"heldout_top1": outcome.top1, "heldout_loss": outcome.loss}
+
+    def _metrics(self) -> dict[str, Any]:
+        """Of the last weights on the test part; of their moving average; and the best epoch by the held-out part."""
+        metrics = self._outcome(self.learner.model, "test").metrics()
+        if self.learner.ema:
+            of_average = self._outcome(self.learner.ema.module, "test").metrics()
+            metrics |= {f"ema_{name}": of_average[name] for name in ("top1", "top5", "loss", "correct")}
+        last = self.history[-1]
+        metrics |= {name: value for name, value in last.items() if name.startswith("heldout")}
+        if "heldout_top1" in last:
+            best = max(self.history, key=lambda entry: entry["heldout_top1"])
+            metrics |= {"best_heldout_top1": best["heldout_top1"], "best_epoch": best["epoch"]}
+        return metrics
+
+    def _outcome(self, model: nn.Module, part: Part) -> Outcome:
+        """Raises DivergedError where the loss is no finite number: the last steps can spoil the weights unseen."""
+        batches = self.images.evaluation(part, self.learner.share)
+        outcome = evaluate(model, self._interruptible(batches), self.images.sizes[part], self.run.precision, self.world)
+        if not math.isfinite(outcome.loss):
+            raise DivergedError(f"the loss over part {part!r} is {outcome.loss}; {ADVICE}")
+        return outcome
+
+    def _interruptible(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches of an evaluation, which repeats when it was interrupted; several processes see it to its end."""
+        for batch in batches:
+            if self.world.size == 1 and self.watch.asked_to_stop:
+                self._act(self.watch.due(self.steps_taken))
+            yield batch
 
 
-def _outcome(run: Run, model: nn.Module, images: Images, part: Part) -> Outcome:
-    """Raises DivergedError where the loss is no finite number: an epoch's last steps can spoil the weights unseen."""
-    outcome = evaluate(model, images.evaluation(part), images.sizes[part], run.precision)
-    if not math.isfinite(outcome.loss):
-        raise DivergedError(f"the loss over part {part!r} is {outcome.loss}; try a lower lr, or clip_grad=1")
-    return outcome
+class _Clock:
+    """Seconds while it ran, over all parts of a run that was interrupted."""
 
+    def __init__(self) -> None:
+        self.before, self.since = 0.0, math.nan
 
-def _epoch(
-    run: Run, model: nn.Module, optimizer: torch.optim.Optimizer, images: Images, epoch: int, report: Report
-) -> float:
-    """One pass over the training part; returns the mean loss."""
-    model.train()
-    total = torch.zeros((), dtype=torch.float64, device=next(model.parameters()).device)
-    for step, (pictures, labels) in enumerate(images.training(epoch)):
-        # Dropout and stochastic depth draw from the global stream: tie it to the step, not to what ran before.
-        torch.manual_seed(derive(run.seed, "step", epoch, step))
-        with autocast(run.precision, pictures.device):
-            loss = F.cross_entropy(model(pictures), labels, label_smoothing=run.smoothing)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if run.clip_grad:
-            nn.utils.clip_grad_norm_(model.parameters(), run.clip_grad)
-        optimizer.step()
-        total += loss.detach()
-        report({"epoch": epoch, "step": step + 1, "steps": images.steps})
-    mean = total.item() / images.steps
-    if not math.isfinite(mean):
-        raise DivergedError(f"the training loss of epoch {epoch + 1} is {mean}; try a lower lr, or clip_grad=1")
-    return mean
+    @property
+    def seconds(self) -> float:
+        return self.before if math.isnan(self.since) else self.before + time.perf_counter() - self.since
+
+    def start(self) -> None:
+        self.since = time.perf_counter()
+
+    def stop(self) -> None:
+        self.before, self.since = self.seconds, math.nan
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out what a block takes."""
+        running = not math.isnan(self.since)
+        self.stop()
+        yield
+        if running:
+            self.start()

@@ -17,20 +17,20 @@ PACKAGE = Path(ablate.__file__).parent
 
 # From the top: a row imports from rows above it and from itself.
 ROWS = """
-    registry checks settings formula seeds spec extend resources claim paths
+    registry checks settings formula seeds spec extend slurm resources claim paths cache
     mixers channels stems block models complexity disk match axes
-    study recipes records lease released timm_models timm
-    datasets images augment mixup resident workers loading optim
-    blind architecture outline audit distributed evaluation checkpoint failures board train memory provenance
-    execution notes job
-    status launch stats table verdict formats plots notebook report display cli
+    study recipes records lease released timm_models timm candidates
+    pictures datasets images draws augment mixup workers resident loading timm_pictures optim
+    blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner
+    train provenance notes execution job
+    launches status leftovers launch stats table verdict formats plots notebook report display cli
 """.split()  # noqa: SIM905 - an order, read in one look
 # `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
 OUTSIDE = ("__init__", "__main__")
 WITH_TORCH = """
-    mixers channels stems block models released timm_models timm
-    datasets images augment mixup resident workers loading optim blind outline evaluation checkpoint board train
-    memory provenance
+    mixers channels stems block models released timm_models timm candidates
+    datasets images draws augment mixup workers resident loading timm_pictures optim blind outline evaluation assess
+    checkpoint board memory learner train provenance
 """.split()  # noqa: SIM905
 WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
 WITHOUT_PANDAS = ROWS[ROWS.index("mixers") : ROWS.index("status")]

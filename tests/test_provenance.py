@@ -61,7 +61,9 @@ def test_it_is_complete_and_can_be_written_down() -> None:
     assert set(found["versions"]) == {"python", "torch", *PACKAGES}
     assert found["versions"]["torch"] == torch.__version__
     assert found["versions"]["ablate"] == ablate.__version__
-    assert found["resources"] == {"threads": 2, "workers": 0, "device": "auto"}
+    assert found["resources"]["threads"] == 2
+    assert found["processes"] == 1
+    assert found["arithmetic"] == {"matmul": "highest", "cudnn_tf32": True, "deterministic": False}
     assert found["device"]
     assert found["host"]
     assert datetime.fromisoformat(found["finished"]).tzinfo is not None

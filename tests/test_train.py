@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from ablate import train
+from ablate import learner, train
 from ablate.datasets import Part
 from ablate.images import WHOLE, Batch, Images, Share
 from ablate.loading import open_images
@@ -49,7 +49,7 @@ def ten_losses(run: Run) -> list[float]:
     """The losses of ten steps: ten epochs of one batch."""
     run = run.but(dataset="digits", epochs=10, batch_size=1024, lr=3e-2, warmup_epochs=1, drop=0.1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train, "_held_out", lambda *_: {})  # only the losses are asked for
+        patch.setattr(train._Training, "_held_out", lambda _: {})  # only the losses are asked for
         return [entry["train_loss"] for entry in fitted(run).history]
 
 
@@ -151,7 +151,7 @@ def test_the_test_part_is_read_once_at_the_end() -> None:
 
 def test_a_loss_that_is_no_number_is_a_sentence() -> None:
     with pytest.raises(
-        DivergedError, match=r"the training loss of epoch 1 is (nan|inf); try a lower lr, or clip_grad=1"
+        DivergedError, match=r"the training loss of epoch 1 is (nan|inf) at step [234]; try a lower lr, or clip_grad=1"
     ):
         fitted(TINY.but(lr=1e18, min_lr=1e18, opt="sgd", epochs=2))
 
@@ -171,14 +171,14 @@ def test_clipping_bounds_the_step() -> None:
         run = TINY.but(opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=clip, batch_size=1024, epochs=1)
         before = torch.nn.utils.parameters_to_vector(build(run, 1, 10).parameters()).detach()
         models: list[torch.nn.Module] = []
-        keep = train.optimiser
+        keep = learner.optimiser
 
         def spy(run: Run, model: torch.nn.Module, keep: Any = keep, models: Any = models) -> Any:
             models.append(model)
             return keep(run, model)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(train, "optimiser", spy)
+            patch.setattr(learner, "optimiser", spy)
             fitted(run)
         after = torch.nn.utils.parameters_to_vector(models[0].parameters()).detach()
         moved.append((after - before).norm().item())

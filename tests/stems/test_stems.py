@@ -72,7 +72,7 @@ def test_what_is_frozen_does_not_change_in_training(changes: dict[str, str], mon
         models.append(build(run, channels, classes))
         return models[0]
 
-    monkeypatch.setattr("ablate.train.build", spy)
+    monkeypatch.setattr("ablate.learner.build", spy)
     images: Images = open_images(run, Resources(), CPU)[0]
     fit(run, images, CPU, lambda _: None)
     before = dict(build(run, 1, 10).named_parameters())
