@@ -8,6 +8,7 @@ is resized once, where the released code resizes it at every step. `load` also r
 from __future__ import annotations
 
 import argparse
+import math
 import pickle
 import re
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional as F
@@ -29,6 +32,7 @@ Weights = dict[str, Any]
 # Their name of a block's part, and timm's: theirs are numbered in the order of computing, features first.
 PARTS = {"norm1": "norm2", "mlp1": "mlp", "norm2": "norm1", "mlp2": "attn"}
 MAP, CLASS_POSITION = "pos_encoding.pos_embed", "pos_encoding.cls_pos_embed"
+AVERAGES = ("ema", "state_dict_ema", "model_ema")
 
 # Fields that change what the same weights compute.
 _MEANING = ("mixer", "channel", "order", "token_norm", "channel_norm", "pool")
@@ -45,33 +49,67 @@ def load(model: VisionTransformer, path: str | Path) -> None:
     Raises:
         SpecError: when the file cannot be read without running code, or its weights do not fit.
     """
+    fit(model, read(path), path)
+
+
+def fit(model: nn.Module, weights: Weights, path: str | Path) -> None:
+    """Give a model weights read from a file, all of them.
+
+    Raises:
+        SpecError: when they do not fit.
+    """
     try:
-        model.load_state_dict(read(path))
-    except RuntimeError as error:
+        model.load_state_dict(weights)
+    except (RuntimeError, SpecError) as error:
         raise SpecError(f"{path} does not fit the model: {' '.join(str(error).split())}") from None
 
 
-def read(path: str | Path) -> Weights:
+def read(path: str | Path, *, averaged: bool = False) -> Weights:
     """The tensors of a weight file, from under "model" or "state_dict" where it has that.
 
+    Args:
+        averaged: take the moving average of the weights that lies beside them.
+
     Raises:
-        SpecError: when there is no such file, it is damaged, or it is a pickle that wants more than tensors.
+        SpecError: when there is no such file, it is damaged, it is a pickle that wants more than tensors, or no average
+            lies in it.
     """
-    try:
-        # timm's training checkpoints hold their options as a Namespace: it holds values and does nothing.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise SpecError(f"there is no weight file {path}") from None
-    except pickle.UnpicklingError:
-        raise SpecError(f"{path} is not read: {_wanted(path)}") from None
-    except (EOFError, OSError, RuntimeError, ValueError) as error:
-        raise SpecError(f"{path} cannot be read as a weight file: {' '.join(str(error).split())}") from None
+    found = content(path)
+    if averaged:
+        return _average(found, path)
     for outer in ("state_dict", "model"):
         found = found.get(outer, found) if isinstance(found, Mapping) else found
     if not isinstance(found, Mapping):
         raise SpecError(f"{path} holds a {type(found).__name__}; wanted are tensors by name")
     return dict(found)
+
+
+def _average(found: Any, path: str | Path) -> Weights:
+    """The averaged weights, under this suite's name for them, timm's or DeiT's."""
+    for name in AVERAGES:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping) and found[name]:
+            return dict(found[name])
+    raise SpecError(f"{path} holds no averaged weights; wanted is a file that has them under {' or '.join(AVERAGES)}")
+
+
+def content(path: str | Path) -> Any:
+    """What a weight file holds, read without running code: tensors, plain values, and containers of them.
+
+    Raises:
+        SpecError: when there is no such file, it is damaged, or it is a pickle that wants more.
+    """
+    try:
+        if Path(path).suffix == ".safetensors":
+            return load_file(path)
+        # timm's training checkpoints hold their options as a Namespace: it holds values and does nothing.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise SpecError(f"there is no weight file {path}") from None
+    except pickle.UnpicklingError:
+        raise SpecError(f"{path} is not read: {_wanted(path)}") from None
+    except (EOFError, OSError, RuntimeError, ValueError, SafetensorError) as error:
+        raise SpecError(f"{path} cannot be read as a weight file: {' '.join(str(error).split())}") from None
 
 
 def _wanted(path: str | Path) -> str:
@@ -114,6 +152,32 @@ def positions(grid: torch.Tensor, cls: torch.Tensor, side: int) -> torch.Tensor:
 def is_released(names: Mapping[str, Any]) -> bool:
     """Whether weights carry the released code's names."""
     return any(name.startswith("pos_encoding.") or re.match(r"blocks\.\d+\.mlp[12]\.", name) for name in names)
+
+
+def described(weights: Mapping[str, Any]) -> tuple[Run, int, int]:
+    """The run whose model released weights are of, its channels and its classes, all read from their shapes.
+
+    Raises:
+        SpecError: when they are not all there, or of sizes that no such model has.
+    """
+    names = ("patch_embed.proj.weight", "blocks.0.norm2.weight", "blocks.0.mlp1.fc1.weight", "blocks.0.mlp2.fc1.weight")
+    try:
+        patches, norm, features, tokens, head = (tuple(weights[name].shape) for name in (*names, "head.weight"))
+        dim, channels, patch_size, _ = patches
+        fields = {
+            "dim": dim,
+            "depth": len({name.split(".")[1] for name in weights if name.startswith("blocks.")}),
+            "heads": 1,  # a feed-forward model has none
+            "patch_size": patch_size,
+            "image_size": math.isqrt(norm[0] - 1) * patch_size,
+            "mlp_ratio": features[0] / dim,
+            "token_hidden": tokens[0],
+        }
+        return Run.of(PAPER["linear_tiny"] | fields), channels, head[0]
+    except (KeyError, AttributeError, ValueError, IndexError) as error:
+        raise SpecError(
+            f"the weights are in the released naming, and not those of its feed-forward model: {error}"
+        ) from None
 
 
 def _check_meaning(run: Run) -> None:

@@ -1,0 +1,130 @@
+"""`ablate evaluate` from the command line: its table, its JSON, and a sentence for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from ablate.cli import app
+from ablate.execution import execute
+from ablate.models import build
+from ablate.paths import Root
+from ablate.resources import Resources
+from tests.tiny import TINY, picture_folder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def said(*words: str) -> str:
+    result = CliRunner().invoke(app, ["evaluate", *words])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def sentence(*words: str) -> str:
+    """What a wrong request prints: one line."""
+    result = CliRunner().invoke(app, ["evaluate", *words])
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    lines = result.stderr.strip().splitlines()
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> str:
+    """--data for a folder of two classes with nine pictures each to test on."""
+    return f"colours={picture_folder(tmp_path / 'colours', {'a': 2, 'b': 2}, {'a': 9, 'b': 9})}"
+
+
+@pytest.fixture
+def weights(root: Root) -> Path:
+    """What `TINY` leaves in its folder, untrained."""
+    path = root.run_folder(TINY.key) / "weights.pt"
+    path.parent.mkdir()
+    state = build(TINY, 1, 10).state_dict()
+    spoilt = {name: torch.zeros_like(value) for name, value in state.items()}
+    content = {"run": TINY.fields(), "channels": 1, "classes": 10, "model": state, "ema": spoilt}
+    torch.save(content, path)
+    return path
+
+
+def test_a_model_of_timms(data: str) -> None:
+    head, row = said("test_vit", "--data", data).splitlines()
+    assert head.split() == ["MODEL", "DATA", "PART", "N", "TOP-1", "TOP-5", "LOSS"]
+    assert row.split()[:4] == ["test_vit", "colours", "test", "18"]
+    assert row.split()[5] == "100.00", "two classes are both among the first five"
+
+
+def test_as_json(data: str) -> None:
+    words = ("--data", data, "--json", "--part", "train", "--image-size", "32", "--eval-crop", "0.5")
+    found = orjson.loads(said("test_vit", *words, "--precision", "bf16", "--batch-size", "3", "--device", "cpu"))
+    assert {"top1", "top5", "loss"} < set(found)
+    assert {name: found[name] for name in ("model", "dataset", "part", "n", "classes", "broken")} == {
+        "model": "test_vit", "dataset": "colours", "part": "train", "n": 4, "classes": 2, "broken": 0,
+    }  # fmt: skip
+    assert [found[name] for name in ("image_size", "eval_crop", "precision", "device")] == [32, 0.5, "bf16", "cpu"]
+    assert len(found["fingerprint"]) == 16
+
+
+def test_a_run_needs_no_data_named(weights: Path, root: Root) -> None:
+    found = orjson.loads(said(TINY.key[:6], "--root", str(root.path), "--json"))
+    assert (found["dataset"], found["n"], found["image_size"]) == ("digits_shifted", 360, 12)
+    assert orjson.loads(said(str(weights), "--data", "digits_shifted", "--part", "heldout", "--json"))["n"] == 288
+    averaged = orjson.loads(said(TINY.key, "--root", str(root.path), "--json", "--ema"))
+    assert averaged["loss"] == pytest.approx(2.302585, abs=1e-5), "a model of zeros knows nothing"
+
+
+def test_the_numbers_are_those_of_the_loop(root: Root) -> None:
+    """Training for an epoch at a rate that changes nothing gives the record of the initial weights."""
+    run = TINY.but(lr=1e-30, min_lr=0.0, epochs=1, weight_decay=0.0)
+    record = execute(run, Resources())
+    path = root.path / "initial.pt"
+    state = build(run, 1, 10).state_dict()
+    torch.save({"run": run.fields(), "channels": 1, "classes": 10, "model": state, "ema": None}, path)
+    found = orjson.loads(said(str(path), "--json", "--batch-size", str(run.batch_size)))
+    assert {name: found[name] for name in ("top1", "top5", "n")} == {
+        name: record.metrics[name] for name in ("top1", "top5", "n")
+    }
+    assert found["loss"] == pytest.approx(record.metrics["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ((), "there is no --data; wanted is --data NAME=PATH"),
+        (("--data", "=x"), "--data is '=x'; wanted is NAME=PATH, or NAME"),
+        (("--data", "x="), "--data is 'x='; wanted is NAME=PATH, or NAME"),
+        (("--data", "nowhere"), "unknown dataset 'nowhere'"),
+        (("--data", "x=nowhere"), "nowhere"),
+        (("--data", "digits", "--batch-size", "0"), "--batch-size is 0; wanted is 1 or more"),
+        (("--data", "digits", "--image-size", "0"), "--image-size is 0; wanted is 1 or more"),
+        (("--data", "digits", "--eval-crop", "2"), "--eval-crop is 2; wanted is above 0, at most 1"),
+        (("--data", "digits", "--device", "gpu"), "--device is 'gpu': "),
+        (("--data", "digits", "--workers", "-1"), "--workers is -1; wanted is 0 or more"),
+        (("--data", "digits", "--ema"), "--ema is given, and test_vit without --weights has no averaged weights"),
+        (("--data", "digits", "--weights", "nowhere.pth"), "there is no weight file nowhere.pth"),
+        (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained are both given"),
+        (("--data", "digits", "--pretrained"), "test_vit has 1,000 classes and the data 10"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_sentences(words: tuple[str, ...], wanted: str) -> None:
+    assert wanted in sentence("test_vit", *words)
+
+
+def test_weights_cannot_be_given_twice(weights: Path) -> None:
+    assert "--weights is for a model of timm's; " in sentence(str(weights), "--weights", str(weights))
+    assert "--pretrained is for a model of timm's; " in sentence(str(weights), "--pretrained")
+
+
+def test_a_model_that_is_not_there(root: Root) -> None:
+    wanted = "there is no model, weight file or run 'test_vitt': did you mean 'test_vit'?"
+    assert wanted in sentence("test_vitt", "--data", "digits", "--root", str(root.path))
+
+
+def test_another_data_set_for_a_run(weights: Path, data: str) -> None:
+    assert "has 10 classes and the data 2; wanted are as many" in sentence(str(weights), "--data", data)
