@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from ablate.datasets import needs_location
 from ablate.paths import Root
 from ablate.records import Record
-from ablate.spec import Run
-from tests.tiny import TINY
+from ablate.registry import constant
+from ablate.spec import DATASETS, Run
+from tests.tiny import TINY, parquet_folder
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The developer's own folders must not decide a test."""
     monkeypatch.delenv("ABLATE_ROOT", raising=False)
     monkeypatch.delenv("ABLATE_DATA", raising=False)
+    outside = tmp_path_factory.getbasetemp()
+    monkeypatch.setenv("ABLATE_CACHE", str(outside / "cache"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(outside / "no settings"))
+
+
+@pytest.fixture(scope="session")
+def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where a few small pictures of each class lie, for every data set that needs a place."""
+    found = {}
+    for name in filter(needs_location, DATASETS):
+        classes = [f"n{label:08}" for label in range(constant(DATASETS.path(name), "CLASSES"))]
+        where = tmp_path_factory.mktemp(name)
+        found[name] = str(parquet_folder(where, dict.fromkeys(classes, 5), dict.fromkeys(classes, 1)))
+    return found
+
+
+@pytest.fixture(scope="session")
+def real() -> Callable[[str], Path]:
+    """The folder of real pictures of a name, in ABLATE_TEST_DATA, else ../shared/data; a test without it is skipped."""
+    shelf = Path(os.environ.get("ABLATE_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+
+    def find(name: str) -> Path:
+        if not (shelf / name).is_dir():
+            pytest.skip(f"there is no {name} in ABLATE_TEST_DATA or ../shared/data")
+        return shelf / name
+
+    return find
 
 
 @pytest.fixture

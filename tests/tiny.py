@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
+import json
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
 
 from ablate.extend import SLOTS
 from ablate.records import Record
@@ -58,8 +65,6 @@ def picture_folder(
     where: Path, train: dict[str, int], test: dict[str, int], *, test_name: str = "val", side: int = 20
 ) -> Path:
     """A directory of PNGs, each of its own colour: pictures per class for the training and the test part."""
-    from PIL import Image
-
     for part, classes in (("train", train), (test_name, test)):
         for at, (name, count) in enumerate(classes.items()):
             folder = where / part / name
@@ -69,3 +74,51 @@ def picture_folder(
                 picture.putpixel((number % side, 0), (255, 255, 255))
                 picture.save(folder / f"{number}.png")
     return where
+
+
+def noise(side: int = 20, height: int | None = None, seed: int = 0) -> Image.Image:
+    """A picture in colour in which no two places look alike."""
+    values = np.random.default_rng(seed).integers(0, 256, (height or side, side, 3), dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+def noise_folder(where: Path, train: int, test: int, *, classes: int = 2, side: int = 20) -> Path:
+    """A directory of PNGs of noise, each its own: pictures for the training and the test part of every class."""
+    for part, count in (("train", train), ("val", test)):
+        for label in range(classes):
+            folder = where / part / f"class{label}"
+            folder.mkdir(parents=True)
+            for number in range(count):
+                noise(side, seed=100 * number + 10 * label + len(part)).save(folder / f"{number}.png")
+    return where
+
+
+def parquet_folder(
+    where: Path,
+    train: dict[str, int],
+    test: dict[str, int],
+    *,
+    names: tuple[str, str] = ("image", "label"),
+    test_name: str = "validation",
+    metadata: bool = True,
+    side: int = 8,
+) -> Path:
+    """Parquet files as on the Hugging Face hub, two row groups or more to each: pictures per class for both parts."""
+    classes = sorted(train)
+    told = {"info": {"features": {names[1]: {"_type": "ClassLabel", "names": classes}}}}
+    (where / "data").mkdir(parents=True)
+    for part, counts in (("train", train), (test_name, test)):
+        labels = [classes.index(name) for name, count in counts.items() for _ in range(count)]
+        pictures = [{"bytes": _png(at, part == "train", side), "path": f"{at}.png"} for at in range(len(labels))]
+        table = pa.table({names[0]: pictures, names[1]: labels})
+        if metadata:
+            table = table.replace_schema_metadata({"huggingface": json.dumps(told)})
+        path = where / "data" / f"{part}-00000-of-00001.parquet"
+        pq.write_table(table, path, row_group_size=max(1, len(labels) // 2))
+    return where
+
+
+def _png(number: int, train: bool, side: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (side, side), (number % 256, number // 256, 50 if train else 200)).save(file, "PNG")
+    return file.getvalue()

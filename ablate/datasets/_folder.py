@@ -53,11 +53,10 @@ def fits(location: Path) -> bool:
 
 def stamp(location: Path) -> str:
     """Every class's folder with the time it was changed: a picture altered in place is not seen."""
-    found = [location.stat().st_mtime_ns]
+    found: list[object] = [location.stat().st_mtime_ns]
     for part in _parts(location):
         found.append(part.stat().st_mtime_ns)
-        classes = sorted((entry for entry in os.scandir(part) if entry.is_dir()), key=lambda entry: entry.name)
-        found += [f"{entry.name} {entry.stat().st_mtime_ns}" for entry in classes]  # type: ignore[misc]
+        found += [(entry.name, entry.stat().st_mtime_ns) for entry in _entries(part) if entry.is_dir()]
     return str(found)
 
 
@@ -102,14 +101,18 @@ def _parts(location: Path) -> tuple[Path, Path]:
     return train, tests[0]
 
 
+def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
+    """What lies in a folder, in alphabetical order."""
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
+
+
 def _listing(folder: Path) -> Listing:
     """The pictures of each class, in alphabetical order."""
-    found: Listing = {}
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if entry.is_dir():
-            found[entry.name] = sorted(filter(_is_picture, os.scandir(entry.path)), key=lambda entry: entry.name)
-    empty = [name for name, entries in found.items() if not entries]
-    if not found and any(_is_picture(entry) for entry in os.scandir(folder)):
+    entries = _entries(folder)
+    found = {entry.name: list(filter(_is_picture, _entries(entry.path))) for entry in entries if entry.is_dir()}
+    empty = [name for name, pictures in found.items() if not pictures]
+    if not found and any(map(_is_picture, entries)):
         raise SpecError(
             f"{folder} holds pictures but no class folders; move each picture into the folder of its class, "
             f"{folder.name}/CLASS/, for ImageNet its wnid such as n01440764"

@@ -228,7 +228,7 @@ def test_one_bad_study_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("digits_shifted=/nope", "which is built in"), ("foo=/nope", "the study uses digits_shifted")],
+    [("digits_shifted=/nope", "which needs no place"), ("foo=/nope", "the study uses digits_shifted")],
 )
 def test_data_that_no_run_uses(tmp_path: Path, value: str, words: str) -> None:
     assert words in sentence("run", "quickstart", "--root", str(tmp_path), "--data", value)

@@ -1,4 +1,4 @@
-"""The digits, and what every data set in memory owes."""
+"""The digits, in the middle and at offsets."""
 
 from __future__ import annotations
 
@@ -21,38 +21,6 @@ def loaded(name: str, holdout: float = 0.2) -> Arrays:
     data = module.load(TINY.but(dataset=name, holdout=holdout), location)
     assert isinstance(data, Arrays)
     return data
-
-
-@pytest.mark.parametrize("name", DATASETS)
-@pytest.mark.parametrize("holdout", [0.0, 0.2])
-def test_parts_are_disjoint_and_complete(name: str, holdout: float) -> None:
-    data = loaded(name, holdout)
-    together = np.concatenate(list(data.parts.values()))
-    assert sorted(together) == list(range(len(data.images)))
-    assert len(data.labels) == len(data.images)
-    assert (len(data.parts["heldout"]) == 0) == (holdout == 0)
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_shapes_and_kinds_are_as_promised(name: str) -> None:
-    data = loaded(name)
-    assert data.images.dtype == np.uint8
-    assert data.images.ndim == 4
-    assert data.labels.dtype == np.int64
-    assert set(data.labels) == set(range(len(data.classes)))
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_the_split_is_fixed_and_no_seed_changes_it(name: str) -> None:
-    module, location = source(name, {})
-    one, other = (module.load(TINY.but(dataset=name, seed=seed), location) for seed in (0, 1))
-    for part in one.parts:
-        np.testing.assert_array_equal(one.parts[part], other.parts[part])
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_a_held_out_part_leaves_the_test_part_alone(name: str) -> None:
-    np.testing.assert_array_equal(loaded(name, 0.0).parts["test"], loaded(name, 0.3).parts["test"])
 
 
 @pytest.mark.parametrize("name", ["digits", "digits_shifted"])
@@ -92,6 +60,11 @@ def test_the_fingerprint_is_of_the_data(name: str) -> None:
         ({"dataset": "digits", "image_size": 4}, "image_size is 4; dataset digits wants 8 or more"),
         ({"crop_min_area": 0.5}, "crop_min_area is 0.5; dataset digits_shifted has none, wanted is 1.0"),
         ({"hflip": 0.5}, "hflip is 0.5; dataset digits_shifted has none, wanted is 0.0"),
+        ({"crop_padding": 4}, "crop_padding is 4; dataset digits_shifted has none, wanted is 0"),
+        ({"color_jitter": 0.4}, "color_jitter is 0.4; dataset digits_shifted has none, wanted is 0.0"),
+        ({"auto_augment": "rand-m9"}, "auto_augment is 'rand-m9'; dataset digits_shifted has none, wanted is ''"),
+        ({"random_erasing": 0.25}, "random_erasing is 0.25; dataset digits_shifted has none, wanted is 0.0"),
+        ({"loader": "workers"}, "loader is 'workers'; dataset digits_shifted is kept in memory, wanted is 'auto' or"),
         ({"eval_crop": 0.875}, "eval_crop is 0.875; dataset digits_shifted has none, wanted is 1.0"),
         ({"batch_size": 1438, "holdout": 0.0}, "batch_size is 1438; dataset digits_shifted has 1437 pictures"),
     ],

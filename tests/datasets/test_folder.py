@@ -1,14 +1,16 @@
-"""Any directory of images: what it must look like, and a sentence where it does not."""
+"""A folder a class: what it must look like, and a sentence where it does not."""
 
 from __future__ import annotations
 
+import os
+import pickle
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ablate.datasets import Files, _imagefolder, locate, source
+from ablate.datasets import Encoded, _directory
 from ablate.registry import SpecError
 from ablate.spec import Run
 from tests.tiny import TINY, picture_folder
@@ -21,9 +23,9 @@ def folder(tmp_path: Path) -> Path:
     return picture_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
 
 
-def loaded(run: Run, folder: Path) -> Files:
-    _imagefolder.check(run, folder)
-    return _imagefolder.load(run, folder)
+def loaded(run: Run, folder: Path) -> Encoded:
+    _directory.check(run, folder)
+    return _directory.load(run, folder)
 
 
 @pytest.mark.parametrize("test_name", ["val", "validation", "test"])
@@ -34,8 +36,8 @@ def test_classes_are_folders_in_alphabetical_order(tmp_path: Path, test_name: st
     assert {part: len(indices) for part, indices in data.parts.items()} == {"train": 10, "heldout": 0, "test": 5}
     for part, on_disk in (("train", "train"), ("test", test_name)):
         for index in data.parts[part]:
-            path = data.paths[index]
-            assert path.parts[-3:-1] == (on_disk, data.classes[data.labels[index]])
+            assert Path(data.reader.name(index)).parts[:2] == (on_disk, data.classes[data.labels[index]])
+            assert data.reader[index].size == (20, 20)
 
 
 def test_val_comes_before_test_when_both_are_there(folder: Path) -> None:
@@ -47,7 +49,7 @@ def test_the_held_out_part_comes_from_the_training_folder(folder: Path) -> None:
     data = loaded(RUN.but(holdout=0.5), folder)
     assert len(data.parts["heldout"]) == len(data.parts["train"]) == 5
     assert not set(data.parts["heldout"]) & set(data.parts["train"])
-    assert {data.paths[index].parts[-3] for index in data.parts["heldout"]} == {"train"}
+    assert {Path(data.reader.name(index)).parts[0] for index in data.parts["heldout"]} == {"train"}
     assert list(np.bincount(data.labels[data.parts["heldout"]])) == [2, 3]
 
 
@@ -62,12 +64,22 @@ def empty_class(folder: Path) -> None:
         path.unlink()
 
 
+def flat(folder: Path) -> None:
+    """ImageNet's validation part as its archive unpacks."""
+    for path in list((folder / "val").glob("*/*.png")):
+        path.rename(folder / "val" / f"{path.parent.name}{path.name}")
+    for path in (folder / "val").iterdir():
+        if path.is_dir():
+            path.rmdir()
+
+
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
         (shutil.rmtree, "there is no image folder .*mine; wanted is a directory with train/ and val/ in it"),
         (lambda f: shutil.rmtree(f / "train"), "mine has no train folder; wanted are train/ and val/"),
         (lambda f: shutil.rmtree(f / "val"), "mine has no val folder; wanted are train/ and val/"),
+        (flat, "val holds pictures but no class folders; move each .* folder of its class, val/CLASS/, for ImageNet"),
         (empty_class, "class cat in .*train is empty; wanted are pictures as CLASS/NAME with an ending of .*.png"),
         (lambda f: [shutil.rmtree(f / "val" / name) for name in ("cat", "dog")], "the image folder .*val is empty"),
         (
@@ -88,7 +100,7 @@ def test_a_folder_that_will_not_do_is_a_sentence(folder: Path, harm: object, sen
 
 def test_no_location_is_a_sentence() -> None:
     with pytest.raises(SpecError, match="there is no image folder"):
-        _imagefolder.check(RUN, None)
+        _directory.check(RUN, None)
 
 
 def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
@@ -98,9 +110,9 @@ def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
 
 @pytest.mark.parametrize(("holdout", "largest"), [(0.0, 10), (0.5, 5)])
 def test_a_batch_larger_than_the_data_is_a_sentence(folder: Path, holdout: float, largest: int) -> None:
-    _imagefolder.check(RUN.but(holdout=holdout, batch_size=largest), folder)
+    _directory.check(RUN.but(holdout=holdout, batch_size=largest), folder)
     with pytest.raises(SpecError, match=f"batch_size is {largest + 1}; dataset mine has {largest} pictures"):
-        _imagefolder.check(RUN.but(holdout=holdout, batch_size=largest + 1), folder)
+        _directory.check(RUN.but(holdout=holdout, batch_size=largest + 1), folder)
 
 
 def renamed(folder: Path) -> None:
@@ -118,26 +130,22 @@ def moved(folder: Path) -> None:
 
 @pytest.mark.parametrize("harm", [renamed, resized, moved])
 def test_the_fingerprint_is_of_the_content_not_of_the_place(folder: Path, tmp_path: Path, harm: object) -> None:
-    before = _imagefolder.fingerprint(folder)
+    before = _directory.fingerprint(folder)
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
-    assert _imagefolder.fingerprint(copy) == before
+    assert _directory.fingerprint(copy) == before
     harm(folder)  # type: ignore[operator]
-    assert _imagefolder.fingerprint(folder) != before
+    assert _directory.fingerprint(folder) != before
 
 
-def test_a_folder_is_found_as_given_else_on_the_shelf(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert locate("mine", {"mine": str(folder)}) == folder
-    assert locate("mine", {}) is None
-    monkeypatch.setenv("ABLATE_DATA", str(folder.parent))
-    assert locate("mine", {}) == folder
-    assert locate("gone", {}) is None
-    assert locate("mine", {"mine": "elsewhere"}) == Path("elsewhere")
-    assert source("mine", {}) == (_imagefolder, folder)
+def test_a_name_that_is_no_unicode_is_read(folder: Path) -> None:
+    odd = os.fsencode(folder / "train" / "cat" / "x") + b"\xff.png"
+    os.rename(folder / "train" / "cat" / "0.png", odd)
+    data = loaded(RUN, folder)
+    assert len(_directory.fingerprint(folder)) == 16
+    assert all(data.reader[index].size == (20, 20) for index in data.parts["train"])
 
 
-def test_a_name_that_is_neither_known_nor_located_is_a_sentence() -> None:
-    with pytest.raises(SpecError) as error:
-        source("digit", {})
-    assert "unknown dataset 'digit': did you mean 'digits'?" in str(error.value)
-    assert "or a directory of images given with --data digit=PATH" in str(error.value)
+def test_a_reader_travels_to_another_process(folder: Path) -> None:
+    reader = loaded(RUN, folder).reader
+    assert pickle.loads(pickle.dumps(reader)).name(3) == reader.name(3) == "train/cat/3.png"
