@@ -5,6 +5,7 @@ A tensor's element takes 4 bytes: weights, moments and average are kept in float
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from ablate.spec import DATASETS, Run
 
 ELEMENT = 4
 MOMENTS = {"adamw": 2, "sgd": 1}
-KEPT = 2  # the newest checkpoint of a run, and the one before it
+KEPT = 3  # the newest checkpoint of a run, the one before it, and one that is being written
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,14 @@ def needed(runs: Sequence[Run], side_by_side: int, inputs: Mapping[str, tuple[in
         side_by_side: how many train at a time.
         inputs: channels and classes of each data set.
     """
+    kept = {(run.dataset, run.image_size, run.eval_crop): pictures(run, inputs[run.dataset][0]) for run in runs}
     checkpoints = sorted((KEPT * checkpoint(run, *inputs[run.dataset]) for run in runs), reverse=True)
     side_by_side = min(side_by_side, len(runs))
     return Disk(
         weights=sum(weights(run, *inputs[run.dataset]) for run in runs),
         checkpoints=sum(checkpoints[:side_by_side]),
         side_by_side=side_by_side,
-        pictures=sum({(run.dataset, run.image_size): pictures(run, inputs[run.dataset][0]) for run in runs}.values()),
+        pictures=sum(kept.values()),
     )
 
 
@@ -63,7 +65,11 @@ def checkpoint(run: Run, channels: int, classes: int) -> int:
 
 
 def pictures(run: Run, channels: int) -> int:
-    """Bytes of a data set decoded once at the run's size, a byte a channel; 0 where nothing says how large it is."""
-    if not run.resident or run.dataset not in DATASETS:
+    """Bytes of a data set decoded once and kept, a byte a channel; 0 where nothing says how large it is.
+
+    Pictures that come with an installed package are not kept a second time.
+    """
+    if not run.resident or run.dataset not in DATASETS or not optional(DATASETS.path(run.dataset), "LOCATED", False):
         return 0
-    return int(optional(DATASETS.path(run.dataset), "PICTURES", 0)) * channels * run.image_size**2
+    side = math.floor(run.image_size / run.eval_crop)
+    return int(optional(DATASETS.path(run.dataset), "PICTURES", 0)) * channels * side**2

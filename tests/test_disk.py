@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate.disk import ELEMENT, checkpoint, needed, pictures, weights
+from ablate import CIFAR10
+from ablate import checkpoint as checkpoints
+from ablate.disk import ELEMENT, KEPT, checkpoint, needed, pictures, weights
 from ablate.models import build
 from ablate.optim import optimiser
 from ablate.spec import Run
@@ -53,25 +55,34 @@ def test_deit_base_takes_a_gigabyte_a_checkpoint() -> None:
     assert checkpoint(run, 3, 1000) == pytest.approx(1.04e9, rel=0.01)
 
 
-def test_two_checkpoints_of_the_largest_runs_that_train_side_by_side() -> None:
+def test_three_checkpoints_of_the_largest_runs_that_train_side_by_side() -> None:
     runs = [TINY, TINY.but(dim=32), TINY.but(dim=64)]
     disk = needed(runs, 2, INPUTS)
     assert disk.weights == sum(weights(run, 1, 10) for run in runs)
-    assert disk.checkpoints == 2 * (checkpoint(runs[1], 1, 10) + checkpoint(runs[2], 1, 10))
+    assert disk.checkpoints == 3 * (checkpoint(runs[1], 1, 10) + checkpoint(runs[2], 1, 10))
     assert needed(runs, 16, INPUTS).side_by_side == 3
     assert needed([], 16, {}).checkpoints == 0
 
 
+def test_no_more_checkpoints_are_on_disk_than_planned() -> None:
+    """While the loop writes one, with the two before it still there."""
+    assert checkpoints.KEPT + 1 == KEPT
+
+
 def test_pictures_are_counted_once_a_size() -> None:
-    resident = TINY.but(dataset="digits")
-    one = pictures(resident, 1)
-    inputs = {"digits": (1, 10)}
-    assert needed([resident, resident.but(seed=1)], 1, inputs).pictures == one
-    assert needed([resident, resident.but(image_size=16)], 1, inputs).pictures == one + pictures(
-        resident.but(image_size=16), 1
-    )
+    run = Run.of(CIFAR10.fields)
+    assert pictures(run, 3) == 60_000 * 3 * 32**2
+    assert pictures(run.but(eval_crop=0.875), 3) == 60_000 * 3 * 36**2
+    inputs = {"cifar10": (3, 10)}
+    assert needed([run, run.but(seed=1)], 1, inputs).pictures == pictures(run, 3)
+    larger = run.but(image_size=64)
+    assert needed([run, larger], 1, inputs).pictures == pictures(run, 3) + pictures(larger, 3)
 
 
-def test_pictures_that_stay_in_their_files_take_nothing_more() -> None:
-    assert pictures(TINY.but(loader="workers"), 1) == 0
-    assert pictures(TINY.but(dataset="a_folder", loader="resident"), 3) == 0
+@pytest.mark.parametrize(
+    "run",
+    [TINY.but(loader="workers"), TINY, TINY.but(dataset="digits"), TINY.but(dataset="a_folder", loader="resident")],
+    ids=["workers", "digits_shifted", "digits", "unknown size"],
+)
+def test_pictures_that_are_not_kept_take_nothing_more(run: Run) -> None:
+    assert pictures(run, 3) == 0
