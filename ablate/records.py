@@ -3,14 +3,18 @@
 Keys of a record: `schema`, `key`, `run` (every field), `metrics`, `history` (an entry per epoch), `complexity`,
 `dataset`, `cost` (times, rates, memory) and `provenance`. Whatever may differ between two equal runs stands under
 the last two, so that on a CPU equal runs have equal `metrics` and `history`, bit for bit.
+
+`checksum` is a sha256 over all the rest. A record whose checksum does not fit is read like any other: `intact` tells,
+and the audit of a report says so.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +50,7 @@ class Record:
     cost: dict[str, Any]
     provenance: dict[str, Any]
     schema: int = SCHEMA
+    checksum: str | None = field(default=None, compare=False)
 
     def answers(self, run: Run, fingerprint: str | None = None) -> bool:
         """Whether this record is of that run, and of that data where a fingerprint is given."""
@@ -66,8 +71,20 @@ def write(results: Path, record: Record) -> Path:
     """Write a record; where the run has one already, that one stays."""
     path = results / str(record.run["dataset"]) / f"{record.key}.json"
     if not path.exists():
-        write_atomically(path, orjson.dumps(asdict(record), option=orjson.OPT_INDENT_2) + b"\n")
+        content = asdict(record) | {"checksum": checksum(record)}
+        write_atomically(path, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     return path
+
+
+def checksum(record: Record) -> str:
+    """A sha256 over a record's content, whatever the order of its keys and the layout of its file."""
+    content = {name: value for name, value in asdict(record).items() if name != "checksum"}
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def intact(record: Record) -> bool | None:
+    """Whether a record is as it was written; None where it is older than checksums and cannot tell."""
+    return None if record.checksum is None else record.checksum == checksum(record)
 
 
 def set_aside(path: Path) -> None:
@@ -77,14 +94,18 @@ def set_aside(path: Path) -> None:
         os.replace(path, path.with_suffix(f".{fingerprint[:8]}.superseded"))
 
 
-def read(path: Path) -> Record:
+def read(path: Path, *, history: bool = True) -> Record:
     """The record in a file.
+
+    Args:
+        history: False leaves the history empty, which reads a record of many epochs several times faster.
 
     Raises:
         SpecError: when the file is no record, or one of a newer schema than this version knows.
     """
     try:
-        content = orjson.loads(path.read_bytes())
+        data = path.read_bytes()
+        content = orjson.loads(data if history else _without_history(data))
     except (OSError, orjson.JSONDecodeError) as error:
         raise SpecError(
             f"cannot read the record {path}: {error}; restore it, or move it away to train it again"
@@ -100,13 +121,23 @@ def read(path: Path) -> Record:
         raise SpecError(f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train it again")
     if content["key"] != path.stem:
         raise SpecError(f"{path} is the record of run {content['key']}, under another name; move the copy away")
-    return Record(**{name: content[name] for name in wanted})
+    return Record(**{name: content[name] for name in wanted if name in content})
+
+
+def _without_history(data: bytes) -> bytes:
+    """A record's file with its history cut out, where the file is laid out as `write` does; else all of it.
+
+    The marks hold line breaks, which a string in JSON cannot: they are found nowhere but at the record's own level.
+    """
+    head, start, rest = data.partition(b'\n  "history": [\n')
+    _, end, tail = rest.partition(b"\n  ],\n")
+    return head + b'\n  "history": [],\n' + tail if start and end else data
 
 
 def _missing(content: dict[str, Any]) -> Iterator[str]:
     """The parts of a record that are not there or of the wrong kind, and the numbers that every reader needs."""
     for item in fields(Record):
-        kind = {"schema": int, "key": str, "history": list}.get(item.name, dict)
+        kind = {"schema": int, "key": str, "history": list, "checksum": str | None}.get(item.name, dict)
         if not isinstance(content.get(item.name), kind):
             yield item.name
     for part, names in NEEDED.items():

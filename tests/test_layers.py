@@ -23,7 +23,7 @@ ROWS = """
     pictures datasets images draws augment mixup workers resident loading timm_pictures optim
     blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner
     train provenance notes execution job
-    launches status leftovers launch stats table verdict formats plots notebook report display cli
+    launches status leftovers launch stats imagewise table verdict formats plots notebook report display cli
 """.split()  # noqa: SIM905 - an order, read in one look
 # `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
 OUTSIDE = ("__init__", "__main__")

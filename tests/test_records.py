@@ -160,8 +160,46 @@ def test_a_record_is_complete(trained: Record) -> None:
     assert trained.schema == SCHEMA
     assert trained.key == TINY.key
     assert trained.as_run() == TINY
-    assert {"top1", "top5", "loss", "n", "correct", "heldout_top1", "heldout_loss"} == set(trained.metrics)
+    held_out = {"heldout_top1", "heldout_loss", "best_epoch", "best_heldout_top1"}
+    assert {"top1", "top5", "loss", "n", "correct", *held_out} == set(trained.metrics)
     assert {"params", "macs", "tokens"} <= set(trained.complexity)
     assert {"fingerprint", "classes", "channels", "n_train", "n_heldout", "n_test"} <= set(trained.dataset)
     assert {"training_s", "images_per_s", "total_s", "peak_memory_mib"} <= set(trained.cost)
     assert {"commit", "versions", "device", "resources"} <= set(trained.provenance)
+
+
+def test_a_record_that_was_not_touched_is_intact(written: Path, root: Root, trained: Record) -> None:
+    assert records.intact(records.read(written)) is True
+    assert records.intact(records.read(records.write(root.results / "other", trained))) is True
+    written.write_bytes(orjson.dumps(dict(reversed(orjson.loads(written.read_bytes()).items()))))
+    assert records.intact(records.read(written)) is True, "the layout of the file is no content"
+
+
+@pytest.mark.parametrize("part", ["metrics", "history", "run", "cost", "provenance"])
+def test_a_record_that_was_edited_is_read_but_not_intact(written: Path, part: str) -> None:
+    content = orjson.loads(written.read_bytes())
+    if part == "history":
+        content[part].pop()
+    else:
+        content[part]["lr"] = 0.5
+    written.write_bytes(orjson.dumps(content))
+    assert records.intact(records.read(written)) is False
+
+
+def test_a_record_older_than_checksums_cannot_tell(written: Path) -> None:
+    content = orjson.loads(written.read_bytes())
+    del content["checksum"]
+    written.write_bytes(orjson.dumps(content))
+    assert records.intact(records.read(written)) is None
+
+
+@pytest.mark.parametrize("layout", [orjson.OPT_INDENT_2, None])
+@pytest.mark.parametrize("epochs", [0, 1, 2])
+def test_a_record_without_its_history_is_the_same_else(written: Path, layout: int | None, epochs: int) -> None:
+    content = orjson.loads(written.read_bytes())
+    content["run"]["mixer"] = 'none\n  "history": [\n'
+    content["history"] = [{"epoch": 1, "a": ["\n  ],\n"]}] * epochs
+    written.write_bytes(orjson.dumps(content, option=layout))
+    found = records.read(written, history=False)
+    assert dataclasses.replace(found, history=content["history"]) == records.read(written)
+    assert found.history == ([] if layout else content["history"])
