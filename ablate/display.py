@@ -1,4 +1,4 @@
-"""Progress of a launch: a live table on a terminal, calm lines elsewhere."""
+"""The state of many runs on one screen: a live table on a terminal, calm lines elsewhere."""
 
 from __future__ import annotations
 
@@ -8,15 +8,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from ablate.status import RunStatus, State
 
-COLOURS: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red"}
-MOST_ROWS = 20
+COLOURS: dict[State, str] = {
+    "done": "green",
+    "running": "cyan",
+    "queued": "yellow",
+    "waiting": "dim",
+    "lost": "magenta",
+    "failed": "red",
+}
+INTEREST: tuple[State, ...] = ("running", "failed", "lost", "queued", "waiting", "done")
+AROUND = 5  # lines of a screen beside the table's rows: heading, what is left out, counts, prompt
+WITH_KEYS, WITH_PLACES = 72, 100  # columns from which there is room for them
 
 
 class _Console(Console):
@@ -65,7 +74,8 @@ class Display:
         for line in self._news(statuses):
             self.console.print(line, soft_wrap=True)
         if self.live:
-            self.live.update(Group(table(statuses, self.names), self._summary(statuses)), refresh=True)
+            shown = screen(statuses, self.names, self.console)
+            self.live.update(Group(*shown, self._summary(statuses)), refresh=True)
 
     def _news(self, statuses: Sequence[RunStatus]) -> Iterator[Text]:
         """A line for each run that started, finished or failed since the last look."""
@@ -75,7 +85,7 @@ class Display:
             if self.seen.get(status.run.key) == status.state:
                 continue
             self.seen[status.run.key] = status.state
-            ended = status.state in ("done", "failed") and not first
+            ended = status.state in ("done", "failed", "lost") and not first
             if ended or (status.state == "running" and not self.live):
                 yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
 
@@ -94,36 +104,71 @@ class Display:
 
 
 def counts(statuses: Sequence[RunStatus]) -> Text:
-    """How many runs are done, running, waiting and failed."""
+    """How many runs are in each state; done, running and failed are always told."""
     number = Counter(status.state for status in statuses)
-    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in COLOURS]
+    told = [state for state in COLOURS if number[state] or state in ("done", "running", "failed")]
+    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in told]
     return Text(" · ").join(Text(*part) for part in parts)
 
 
+def screen(
+    statuses: Sequence[RunStatus], names: Mapping[str, str], console: Console, *, everything: bool = False
+) -> list[RenderableType]:
+    """The runs as a table that fits the console; a line says what was left out.
+
+    Args:
+        everything: show all rows however many they are.
+    """
+    most = len(statuses) if everything else max(3, console.height - AROUND)
+    width = console.width
+    shown = [table(statuses, names, most=most, keys=width >= WITH_KEYS, places=width >= WITH_PLACES)]
+    left_out = sorted(statuses, key=_interest)[most:]
+    return [*shown, Text.assemble(f"and {len(left_out)} more: ", counts_of(left_out))] if left_out else [*shown]
+
+
+def counts_of(statuses: Sequence[RunStatus]) -> Text:
+    """How many there are of each state that occurs."""
+    number = Counter(status.state for status in statuses)
+    return Text(", ").join(Text(f"{number[state]} {state}", COLOURS[state]) for state in COLOURS if number[state])
+
+
 def table(
-    statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int = MOST_ROWS, keys: bool = False
+    statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int, keys: bool = False, places: bool = False
 ) -> Table:
-    """A row a run: those that run first where there are too many to show.
+    """A row a run: those that matter most now first, where there are too many to show.
 
     Args:
         keys: show each run's key too.
+        places: show where each run is, or what it waits for.
     """
     grid = Table(box=None, pad_edge=False, header_style="dim")
     grid.add_column("run", no_wrap=True, overflow="ellipsis")
     grid.add_column("state", no_wrap=True, min_width=7)
     for heading in ("epoch", "loss", "top-1", "left"):
         grid.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    if places:
+        grid.add_column("where", no_wrap=True, overflow="ellipsis")
     if keys:
         grid.add_column("key", no_wrap=True, min_width=10)
     shown = statuses if len(statuses) <= most else sorted(statuses, key=_interest)[:most]
     for status in shown:
         state = Text(status.state, COLOURS[status.state])
-        grid.add_row(names[status.run.key], state, *_cells(status), *([status.run.key] if keys else []))
+        more = [*([_place(status)] if places else []), *([status.run.key] if keys else [])]
+        grid.add_row(names[status.run.key], state, *_cells(status), *more)
     return grid
 
 
 def _interest(status: RunStatus) -> int:
-    return ("running", "failed", "waiting", "done").index(status.state)
+    return INTEREST.index(status.state)
+
+
+def _place(status: RunStatus) -> str:
+    """Where a run is, in a few words; what a queued one waits for."""
+    if status.state not in ("running", "queued", "lost"):
+        return ""
+    job = f"job {status.job}" if status.job else ""
+    detail = status.where if status.state == "running" else status.error if status.state == "queued" else ""
+    return " ".join(part for part in (job, detail) if part)
 
 
 def _cells(status: RunStatus) -> tuple[str, str, str, str]:
@@ -146,7 +191,7 @@ def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
     whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
     if not whole:
         return None
-    waiting = sum(status.state == "waiting" for status in statuses)
+    waiting = sum(status.state in ("waiting", "queued", "lost") for status in statuses)
     return max([*running, (sum(running) + waiting * sum(whole) / len(whole)) / size])
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,7 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
     return run, Resources(**content["resources"])
 
 
-def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) -> list[str]:
+def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
     """Train, one after the other, every listed run that nobody has finished or is working on.
 
     Where torchrun or srun started several processes, each calls this once: they train every run together. The main one
@@ -71,13 +70,10 @@ def work(path: str, keys: Sequence[str], worker: str, gpu: str | None = None) ->
         path: the root.
         keys: of runs left there by `request`.
         worker: a name for this worker, unique to it.
-        gpu: the CUDA device it may use, by index or name, "" for none; None leaves what it sees as it is.
 
     Returns:
         The keys this worker finished or saw fail.
     """
-    if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = gpu  # before torch is imported, which reads it once
     root, world = Root(Path(path)), join()
     if not world.main:
         return _follow(root, world)
@@ -100,8 +96,10 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
     folder = root.run_folder(key)
     try:
         run, resources = requested(root, key)
+    except FileNotFoundError:
+        return False  # cancelled before it began
     except SpecError as error:
-        note_failure(folder, str(error), worker)
+        note_failure(folder, str(error), worker, kind=SpecError.__name__)
         return True
     if _settled(root, run) or _left_by_a_mate(folder, worker):
         return False
@@ -153,7 +151,8 @@ def _train(root: Root, run: Run, resources: Resources, hold: Hold) -> bool:
             return False
         except Exception as error:
             LOG.exception("failed")
-            _note(folder, explain(error, run, resources, progress.state, hold.world.size), hold, progress)
+            sentence = explain(error, run, resources, progress.state, hold.world.size)
+            _note(folder, sentence, type(error).__name__, hold, progress)
             if hold.world.size > 1 and not isinstance(error, DivergedError):
                 forsake()
                 raise SystemExit(1) from None
@@ -177,8 +176,8 @@ def _execute(root: Root, run: Run, resources: Resources, hold: Hold, progress: P
     return record.metrics["top1"], record.metrics["n"]
 
 
-def _note(folder: Path, sentence: str, hold: Hold, progress: Progress) -> None:
+def _note(folder: Path, sentence: str, kind: str, hold: Hold, progress: Progress) -> None:
     """Leave a failure note, unless the run is another's by now, or another process of it has said what failed."""
     first = hold.world.size == 1 or failure_of(folder) is None
     if hold.held() and first:
-        note_failure(folder, sentence, hold.worker, steps_of(progress.state), hold.log)
+        note_failure(folder, sentence, hold.worker, steps_of(progress.state), hold.log, kind)

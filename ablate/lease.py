@@ -2,7 +2,7 @@
 
 A lease is `lease.N` in the run's folder, N its generation; the highest is the one that counts. Taking over a dead
 owner's lease creates the next generation and unlinks nothing: to unlink and make again would let two workers in. An
-owner asks `held()` before it writes a record, and stops if a later generation has appeared.
+owner asks `held()` before it writes a checkpoint or the record, and stops if a later generation has appeared.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from ablate import slurm
 from ablate.paths import write_atomically
 
 HEARTBEAT_S = 5.0
+QUIET_S = 3 * HEARTBEAT_S  # from here on, Slurm is asked whether the owner's job is still there
 STALE_S = 60.0
 
 
@@ -28,7 +30,8 @@ STALE_S = 60.0
 class Owner:
     """The process that holds a lease.
 
-    `machine` says where its process id means something; `started` tells a reused process id from the old one.
+    `machine` says where its process id means something; `started` tells a reused process id from the old one. In a
+    Slurm job, `job` is its id, and `restarts` how often Slurm had started it again; only its user may ask for it.
     """
 
     worker: str
@@ -37,11 +40,16 @@ class Owner:
     started: str
     machine: str = ""
     released: bool = False
+    job: str = ""
+    restarts: int = 0
+    user: int = -1
 
     @classmethod
     def me(cls, worker: str) -> Owner:
         """This process, under a worker's name."""
-        return cls(worker, socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
+        here = (socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
+        job, restarts = slurm.own_job()
+        return cls(worker, *here, job=job, restarts=restarts, user=os.getuid())
 
     @property
     def near(self) -> bool:
@@ -52,6 +60,17 @@ class Owner:
     def lives(self) -> bool:
         """Whether a near process is there."""
         return _start_time(self.pid) == self.started
+
+    @property
+    def job_is_gone(self) -> bool:
+        """Whether Slurm says that its job is over, or waits to be started again."""
+        if not self.job or self.user != os.getuid():
+            return False
+        jobs = slurm.QUEUE.jobs()
+        if jobs is None:
+            return False
+        found = jobs.get(self.job)
+        return found is None or not found.running or found.restarts != self.restarts
 
 
 @cache
@@ -94,11 +113,17 @@ class Held:
 
     @property
     def alive(self) -> bool:
-        """Whether its owner may still be working: a near one is looked at, a far one must show its heartbeat."""
-        if self.owner is not None and self.owner.released:
+        """Whether its owner may still be working: a near one is looked at, a far one must show its heartbeat.
+
+        A far one whose heartbeat is late is gone at once when Slurm says that its job is.
+        """
+        owner = self.owner
+        if owner is not None and owner.released:
             return False
-        if self.owner is not None and self.owner.near:
-            return self.owner.lives
+        if owner is not None and owner.near:
+            return owner.lives
+        if owner is not None and QUIET_S < self.age_s < STALE_S:
+            return not owner.job_is_gone
         return self.age_s < STALE_S
 
 
@@ -113,6 +138,14 @@ def current(folder: Path, now: float | None = None) -> Held | None:
         return None
     path = folder / f"lease.{max(generations)}"
     return Held(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
+
+
+def revoke(folder: Path, by: str) -> None:
+    """Take a run from whoever holds it, and leave it free: its owner, should it still work, sees that and stops."""
+    owner = {**asdict(Owner.me(by)), "released": True}
+    while (newest := current(folder)) is not None and (newest.owner is None or not newest.owner.released):
+        with suppress(FileExistsError), open(folder / f"lease.{newest.generation + 1}", "x") as file:
+            file.write(json.dumps(owner))
 
 
 def _read(path: Path) -> Owner | None:

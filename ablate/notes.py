@@ -58,11 +58,18 @@ def _numbers(state: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in state.items() if isinstance(value, float))
 
 
-def note_failure(folder: Path, error: str, worker: str, step: int | None = None, log_name: str = "log.txt") -> None:
-    """Leave a note that a run failed, after how many steps where that is known, with the last lines of its log."""
+def note_failure(
+    folder: Path, error: str, worker: str, step: int | None = None, log_name: str = "log.txt", kind: str = ""
+) -> None:
+    """Leave a note that a run failed, with the last lines of its log.
+
+    Args:
+        step: after how many steps, where that is known.
+        kind: the exception's name, where there was one.
+    """
     log = folder / log_name
     lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []
-    content = {"error": error, "worker": worker, "step": step, "time": time.time(), "log": lines}
+    content = {"error": error, "kind": kind, "worker": worker, "step": step, "time": time.time(), "log": lines}
     write_atomically(folder / "failure.json", orjson.dumps(content, option=orjson.OPT_INDENT_2))
 
 

@@ -50,7 +50,7 @@ def test_no_control_codes_where_there_is_no_terminal() -> None:
 
 def test_table_shows_epoch_loss_accuracy_and_time_left() -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(display.table(statuses("running", "done", "waiting"), NAMES))
+    console.print(display.table(statuses("running", "done", "waiting"), NAMES, most=9))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "15/30" in text
     assert "0.750" in text
@@ -76,3 +76,39 @@ def test_time_left() -> None:
 )
 def test_clock(seconds: float, text: str) -> None:
     assert display.clock(seconds) == text
+
+
+MANY = [Run(pool="avg", image_size=12, patch_size=4, seed=seed) for seed in range(200)]
+STATES = ["running"] * 6 + ["failed"] * 2 + ["lost"] + ["queued"] * 91 + ["done"] * 100
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 40)])
+def test_two_hundred_runs_on_one_screen(width: int, height: int) -> None:
+    extra = {"done": {"metrics": DONE}, "running": {"progress": HALF, "where": "node7 3", "job": "12_3"}}
+    found = [RunStatus(run, state, **extra.get(state, {})) for run, state in zip(MANY, reversed(STATES), strict=True)]
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
+    names = {run.key: f"attention with a long list of changed fields, seed {run.seed}" for run in MANY}
+    for part in display.screen(found, names, console):
+        console.print(part)
+    console.print(display.counts(found))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    lines = text.splitlines()
+    assert len(lines) <= height - 2, "there is room for a prompt"
+    assert text.count("running") == 7, "what runs is shown, and counted"
+    assert text.count("failed") == 3
+    assert ("job 12_3 node7 3" in text) is (width >= display.WITH_PLACES)
+    left_out = 200 - (height - display.AROUND)
+    assert f"and {left_out} more: " in text
+    assert "100 done" in lines[-1]
+
+
+def test_all_rows_where_they_are_asked_for() -> None:
+    console = Console(file=io.StringIO(), width=80, height=24)
+    found = [RunStatus(run, "queued") for run in MANY]
+    (grid,) = display.screen(found, {run.key: "x" for run in MANY}, console, everything=True)
+    assert len(grid.rows) == 200  # type: ignore[attr-defined]
+
+
+def test_a_queued_run_says_what_it_waits_for() -> None:
+    grid = display.table([RunStatus(MANY[0], "queued", job="12_3", error="Priority")], NAMES, most=9, places=True)
+    assert list(grid.columns[6].cells) == ["job 12_3 Priority"]

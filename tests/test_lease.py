@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate import lease
+from ablate import lease, slurm
 from ablate.lease import STALE_S, Lease, Owner, current
 
 HOLD = """
@@ -269,3 +269,68 @@ def test_without_proc_a_process_is_asked_by_a_signal() -> None:
     assert lease._signalled(os.getpid()) == "alive"
     process.wait(timeout=20)
     assert lease._signalled(process.pid) == ""
+
+
+def in_job(job: str = "77_0", restarts: int = 0) -> Owner:
+    return replace(elsewhere(), job=job, restarts=restarts, user=os.getuid())
+
+
+@pytest.mark.parametrize(
+    ("jobs", "alive"),
+    [
+        ({"77_0": slurm.Job("77_0", "RUNNING")}, True),
+        ({"77_0": slurm.Job("77_0", "COMPLETING")}, True),
+        ({"77_0": slurm.Job("77_0", "PENDING", 1)}, False),
+        ({"77_0": slurm.Job("77_0", "RUNNING", 1)}, False),
+        ({"77_1": slurm.Job("77_1", "RUNNING")}, False),
+        ({}, False),
+        (None, True),
+    ],
+    ids=["runs", "ends", "requeued", "runs again", "is another", "is gone", "Slurm is silent"],
+)
+def test_a_far_owner_with_a_late_heartbeat_lives_while_its_job_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: dict[str, slurm.Job] | None, alive: bool
+) -> None:
+    monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: jobs)
+    put(tmp_path, in_job(), age_s=lease.QUIET_S + 1)
+    held = current(tmp_path)
+    assert held is not None
+    assert held.alive is alive
+
+
+@pytest.mark.parametrize(("owner", "age_s"), [(in_job(), 1.0), (elsewhere(), 20.0), (replace(in_job(), user=-2), 20.0)])
+def test_slurm_is_asked_of_own_jobs_with_a_late_heartbeat_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Owner, age_s: float
+) -> None:
+    monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: pytest.fail("Slurm was asked"))
+    put(tmp_path, owner, age_s=age_s)
+    held = current(tmp_path)
+    assert held is not None
+    assert held.alive
+
+
+def test_an_owner_in_a_job_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("SLURM_ARRAY_JOB_ID", "77"), ("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_RESTART_COUNT", "2")):
+        monkeypatch.setenv(name, value)
+    owner = Owner.me("w")
+    assert (owner.job, owner.restarts, owner.user) == ("77_3", 2, os.getuid())
+
+
+def test_a_revoked_lease_is_free_and_its_owner_sees_it(held: Lease, tmp_path: Path) -> None:
+    lease.revoke(tmp_path, "cancel")
+    assert not held.held()
+    newest = current(tmp_path)
+    assert newest is not None
+    assert (newest.generation, newest.alive) == (2, False)
+    lease.revoke(tmp_path, "cancel")
+    newest = current(tmp_path)
+    assert newest is not None
+    assert newest.generation == 2, "what is free needs no other generation"
+    after = Lease.acquire(tmp_path, "next")
+    assert after is not None
+    after.release()
+
+
+def test_where_there_is_no_lease_none_is_revoked(tmp_path: Path) -> None:
+    lease.revoke(tmp_path, "cancel")
+    assert not list(tmp_path.iterdir())

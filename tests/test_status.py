@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import pytest
 
-from ablate import lease, notes, records, status
+from ablate import lease, notes, records, slurm, status
+from ablate.job import request
+from ablate.launches import Ledger
 from ablate.paths import Root
 from ablate.registry import SpecError
+from ablate.resources import Resources
 from ablate.spec import Run
 from tests import synthetic
 
@@ -43,7 +47,7 @@ def test_running_while_a_lease_is_held(place: Root) -> None:
     assert (seen.state, seen.worker) == ("waiting", "")
 
 
-def test_waiting_again_when_the_heartbeat_stops(place: Root) -> None:
+def test_lost_when_the_heartbeat_stops(place: Root) -> None:
     folder = place.run_folder(RUN.key)
     folder.mkdir(parents=True)
     elsewhere = lease.Owner(worker="far", host="another-host", pid=1, started="1")
@@ -51,7 +55,9 @@ def test_waiting_again_when_the_heartbeat_stops(place: Root) -> None:
     assert look(place).state == "running"
     old = time.time() - lease.STALE_S - 1
     os.utime(folder / "lease.1", (old, old))
-    assert look(place).state == "waiting"
+    seen = look(place)
+    assert (seen.state, seen.worker) == ("lost", "far")
+    assert seen.error == "far on another-host is gone without a word"
 
 
 def test_failed_with_its_note(place: Root) -> None:
@@ -102,3 +108,84 @@ def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
 def test_data_that_is_missing_is_refused_before_training() -> None:
     with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
         status.check_data([RUN.but(dataset="somewhere_else")], {})
+
+
+JOB = "77_0"
+
+
+@pytest.fixture
+def submitted(place: Root) -> Ledger:
+    """The run was asked for and given to a Slurm job; whoever submitted it has gone."""
+    request(place, RUN, Resources())
+    ledger = Ledger(place, "slurm", [RUN.key])
+    ledger.add_jobs({JOB: [RUN.key]})
+    ledger.leave()
+    return ledger
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, *jobs: slurm.Job, silent: bool = False) -> None:
+    """What Slurm says of its queue."""
+    found = None if silent else {job.id: job for job in jobs}
+    monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: found)
+
+
+@pytest.mark.parametrize(
+    ("job", "state", "error"),
+    [
+        (slurm.Job(JOB, "PENDING", reason="Priority"), "queued", "Priority"),
+        (slurm.Job(JOB, "RUNNING", reason="None"), "queued", ""),
+        (slurm.Job("78_0", "RUNNING"), "lost", f"Slurm job {JOB} is over, without a word of this run"),
+        (None, "queued", "Slurm does not answer"),
+    ],
+)
+def test_a_run_given_to_a_job_is_queued_or_lost(
+    place: Root,
+    submitted: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    job: slurm.Job | None,
+    state: str,
+    error: str,
+) -> None:
+    answer(monkeypatch, *([job] if job else []), silent=job is None)
+    seen = look(place)
+    assert (seen.state, seen.job, seen.error) == (state, JOB, error)
+    assert seen.log == f"{submitted.launch.logs}/{JOB}_0_log.out"
+
+
+def test_what_was_cancelled_waits_and_is_not_lost(
+    place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch)
+    (place.run_folder(RUN.key) / "run.json").unlink()
+    assert look(place).state == "waiting"
+
+
+def test_a_requeued_job_s_run_is_queued_though_its_old_owner_is_dead(
+    place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = replace(lease.Owner.me("slurm"), pid=1, started="0", job=JOB)
+    (place.run_folder(RUN.key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
+    answer(monkeypatch, slurm.Job(JOB, "PENDING", 1, "BeginTime"))
+    assert look(place).state == "queued"
+    answer(monkeypatch)
+    assert look(place).state == "lost"
+
+
+def test_the_last_launch_counts(place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch)
+    later = Ledger(place, "local", [RUN.key])
+    seen = look(place)
+    assert (seen.state, seen.job) == ("queued", ""), "its supervisor is this process"
+    later.leave()
+    assert look(place).state == "waiting"
+
+
+def test_how_a_lost_run_s_job_ended_is_asked_of_the_accounting(
+    place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch)
+    monkeypatch.setattr(slurm, "call", lambda words: f"{JOB}|FAILED|0:9\n")
+    seen = status.explained([look(place)])[0]
+    assert seen.error == f"Slurm job {JOB} ended: FAILED, exit code 0:9"
+    monkeypatch.setattr(slurm, "call", lambda words: None)
+    assert status.explained([look(place)])[0].error == f"Slurm job {JOB} is over, without a word of this run"

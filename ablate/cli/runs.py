@@ -1,73 +1,137 @@
-"""Commands about runs: train them, see how they are, read a log."""
+"""The command that trains: what has no record yet, here or on a cluster."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import sys
+import time
+from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_json
+from ablate.cli._resources import resources as chosen
+from ablate.cli._resources import with_resources, words
+from ablate.cli._states import as_data, names, print_failures
 
 if TYPE_CHECKING:
+    from ablate.launch import Crew
+    from ablate.launch.policy import Policy
+    from ablate.launches import Ledger
     from ablate.paths import Root
     from ablate.resources import Resources
     from ablate.spec import Run
     from ablate.status import RunStatus, Survey
     from ablate.study import Study
 
-
-WIDE = 72  # columns from which a run's key has room beside its state
+START_S = 30.0
 
 
 class Place(StrEnum):
     """Where runs are trained."""
 
     local = "local"
+    slurm = "slurm"
     inline = "inline"
 
 
+On = Annotated[
+    Place, typer.Option(help="local: worker processes, one a slot; slurm: jobs in arrays; inline: this process.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(help="Runs (on Slurm: jobs) side by side; by default one a GPU, else cores over threads."),
+]
+Detach = Annotated[
+    bool | None,
+    typer.Option("--detach/--no-detach", help="Go on without this terminal; the default on Slurm."),
+]
+Retries = Annotated[int, typer.Option(help="How often a run that fails is tried again in this launch.", min=0)]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="End the launch when a run has failed for good.")]
+Retry = Annotated[bool, typer.Option("--retry", help="Try runs that failed in an earlier launch again.")]
+
+
+@with_resources
 def run(
     name: Name,
     scale: ScaleName = None,
     seeds: Seeds = None,
-    on: Annotated[Place, typer.Option(help="local: worker processes, one a slot; inline: this process.")] = Place.local,
-    jobs: Annotated[int | None, typer.Option(help="Slots; by default one a GPU, else cores over threads.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads of a run.")] = 1,
-    workers: Annotated[int, typer.Option(help="Processes of a run that decode pictures.")] = 0,
-    retry: Annotated[bool, typer.Option("--retry", help="Try runs that failed again.")] = False,
+    on: On = Place.local,
+    jobs: Jobs = None,
+    detach: Detach = None,
+    retry: Retry = False,
+    retries: Retries = 0,
+    fail_fast: FailFast = False,
     data: Data = None,
     as_json: Json = False,
     root: Folder = None,
+    *,
+    given: dict[str, Any],
 ) -> int:
     """Train what has no record yet, then print the table and write the report.
 
     Example: ablate run quickstart
+    Example: ablate run quickstart --on slurm --minutes 60 --device cpu
     """
     from ablate.audit import check_matches
     from ablate.cli._options import check_given
     from ablate.launch import prepare
-    from ablate.launch.local import slots
+    from ablate.launch.policy import Policy
     from ablate.paths import Root
-    from ablate.resources import Resources
     from ablate.status import Survey
     from ablate.study import load
 
     study, place = load(name), Root.at(root)
     scale = study.scale(scale)
     wanted = study.runs(scale, seeds)
-    given = check_given(locations(data), {run.dataset for run in wanted})
-    resources = Resources(threads=threads, workers=workers, data=given)
-    size = slots(resources, jobs)
+    at = check_given(locations(data), {run.dataset for run in wanted})
+    resources = chosen(given, at)
+    size = _size(on, resources, jobs, len(wanted))
     place.make_writable()
     survey = Survey(place, wanted, resources.data)
-    check_matches(study, scale, given)
+    check_matches(study, scale, at)
     missing = prepare(place, survey, resources, retry=retry)
     labels = names(study, scale, wanted)
-    statuses = _train(place, survey, missing, resources, on, size, labels, sys.stderr if as_json else sys.stdout)
+    away = on is Place.slurm if detach is None else detach
+    policy = Policy(retries, fail_fast)
+    if missing and away and on is not Place.inline:
+        command = ["run", name, f"--scale={scale}", f"--on={on}", f"--root={place.path}", "--no-detach"]
+        command += words(given | {"retries": retries} | {n: v for n, v in (("seeds", seeds), ("jobs", jobs)) if v})
+        command += [f"--data={entry}" for entry in data or []] + ["--fail-fast"] * fail_fast
+        return _leave(place, survey, resources, on, jobs, policy, command, as_json=as_json)
+    stream = sys.stderr if as_json else sys.stdout
+    statuses = _train(place, survey, missing, resources, on, jobs, size, labels, stream, policy)
     return _conclude(study, scale, seeds, place, statuses, as_json=as_json)
+
+
+def _size(on: Place, resources: Resources, jobs: int | None, runs: int) -> int:
+    """How many runs train side by side."""
+    from ablate.launch.local import slots
+    from ablate.registry import SpecError
+
+    if on is Place.inline and resources.processes > 1:
+        raise SpecError(f"a run of {resources.processes} processes cannot be trained inline; wanted is --on local")
+    if on is not Place.slurm:
+        return slots(resources, jobs)
+    if jobs is not None and jobs < 1:
+        raise SpecError(f"--jobs is {jobs}; wanted is 1 or more")
+    return jobs or runs
+
+
+def _crew(on: Place, root: Root, resources: Resources, ledger: Ledger, jobs: int | None, size: int) -> Crew:
+    if on is Place.slurm:
+        from ablate.launch.slurm import Batch
+
+        return Batch(root, resources, ledger, jobs)
+    from ablate.launch.fleet import Fleet
+    from ablate.launch.local import Local
+
+    return Fleet(Local(root, resources, Path(ledger.launch.logs)), ledger.launch.name, size)
 
 
 def _train(
@@ -76,14 +140,16 @@ def _train(
     missing: list[Run],
     resources: Resources,
     on: Place,
+    jobs: int | None,
     size: int,
     labels: dict[str, str],
     stream: TextIO,
+    policy: Policy,
 ) -> list[RunStatus]:
     """Bring every run to its end, showing how it goes."""
     from ablate.display import Display
     from ablate.launch import inline, launch
-    from ablate.launch.local import Local
+    from ablate.launches import Ledger
 
     if not missing:
         return survey.look()
@@ -93,13 +159,87 @@ def _train(
     with Display(labels, size, stream, live=on is not Place.inline) as display:
         if on is Place.inline:
             return inline(root, survey, missing, display)
-        return launch(root, survey, Local(root, resources), size, display)
+        ledger = Ledger(root, str(on), [run.key for run in missing])
+        return launch(root, survey, _crew(on, root, resources, ledger, jobs, size), ledger, display, policy)
 
 
-def names(study: Study, scale: str, runs: list[Run]) -> dict[str, str]:
-    """What to call each run, by key: its variant and seed."""
-    labels = {variant.run: variant.label for variant in study.variants(scale)}
-    return {run.key: f"{labels[run.but(seed=0)]}, seed {run.seed}" for run in runs}
+def _leave(
+    root: Root,
+    survey: Survey,
+    resources: Resources,
+    on: Place,
+    jobs: int | None,
+    policy: Policy,
+    command: list[str],
+    *,
+    as_json: bool,
+) -> int:
+    """Start what goes on without this terminal, and say how to follow it.
+
+    Jobs are submitted here, so that Slurm's refusal is seen. A supervisor of their own is needed only where something
+    is to be done about failures; workers of this machine always have one.
+    """
+    from ablate.launches import Ledger
+
+    told: dict[str, Any] = {}
+    if on is Place.slurm:
+        statuses = survey.look()
+        ledger = Ledger(root, str(on), [status.run.key for status in statuses if status.state != "done"])
+        _crew(on, root, resources, ledger, jobs, 1).fill(statuses)
+        ledger.leave()
+        told = {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": ledger.launch.logs}
+    if on is Place.local or policy.retries or policy.fail_fast:
+        told |= _supervise(root, command)
+    follow = f"ablate status {command[1]} {command[2]} --watch"
+    if as_json:
+        print_json(told | {"follow": follow})
+    else:
+        for line in _in_words(told):
+            typer.echo(line)
+        typer.echo(f"follow it: {follow}; end it: ablate cancel {command[1]}")
+    return 0
+
+
+def _in_words(told: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if "jobs" in told:
+        arrays = dict.fromkeys(job.partition("_")[0] for job in told["jobs"])
+        count = len(told["jobs"])
+        where = f" ({', '.join(arrays)}), output in {told['logs']}" if arrays else ": all runs are queued already"
+        lines.append(f"{count} job{'' if count == 1 else 's'} submitted to Slurm{where}")
+    if "pid" in told:
+        lines.append(f"process {told['pid']} brings the runs to their end; it prints to {told['log']}")
+    return lines
+
+
+def _supervise(root: Root, command: list[str]) -> dict[str, Any]:
+    """Start this launch in a session of its own, and wait until it has begun.
+
+    Raises:
+        LaunchError: when it ends at once.
+    """
+    from ablate.launch import LaunchError
+    from ablate.launches import Launches
+
+    log = root.runs / "launches" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    log.parent.mkdir(exist_ok=True)
+    with open(log, "ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ablate", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    launches, deadline = Launches(root), time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        launches.refresh()
+        if any(one.owner and one.owner.pid == process.pid for one in launches.all()):
+            break
+        time.sleep(0.1)
+    if process.poll():
+        raise LaunchError(f"the launch ended at once:\n{log.read_text(errors='replace').strip()}")
+    return {"pid": process.pid, "log": str(log)}
 
 
 def _conclude(
@@ -108,86 +248,20 @@ def _conclude(
     """Write the report and print the table and what failed; the exit code says whether anything did."""
     from ablate.report import render
 
-    failed = [status for status in statuses if status.state == "failed"]
     labels = names(study, scale, [status.run for status in statuses])
+    bad = any(status.state != "done" for status in statuses)
     page = render(study, scale, root, seeds)
     if as_json:
-        runs = [_as_json(status, labels[status.run.key]) for status in statuses]
+        runs = [as_data(status, labels[status.run.key]) for status in statuses]
         print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
-        return int(bool(failed))
+        return int(bad)
     from ablate.cli.results import print_table, summary
 
     typer.echo("")
     print_table(summary(study, scale, seeds, root))
-    for status in failed:
-        typer.echo(f"failed  {labels[status.run.key]}: {status.error} (ablate logs {status.run.key})")
-    if failed:
-        typer.echo(f"{len(failed)} of {len(statuses)} runs failed; try them again with --retry")
+    print_failures(statuses, labels)
     typer.echo(f"report: {page}")
-    return int(bool(failed))
+    return int(bad)
 
 
-def status(
-    name: Name,
-    scale: ScaleName = None,
-    seeds: Seeds = None,
-    as_json: Json = False,
-    root: Folder = None,
-) -> int:
-    """Show what became of each run of a study, from the files under the root.
-
-    Example: ablate status quickstart
-    """
-    from ablate.display import counts, open_console, table
-    from ablate.paths import Root
-    from ablate.status import Survey
-    from ablate.study import load
-
-    study = load(name)
-    scale = study.scale(scale)
-    statuses = Survey(Root.at(root), study.runs(scale, seeds)).look()
-    labels = names(study, scale, [status.run for status in statuses])
-    if as_json:
-        print_json([_as_json(status, labels[status.run.key]) for status in statuses])
-    else:
-        console = open_console(sys.stdout)
-        console.print(table(statuses, labels, most=len(statuses), keys=console.width >= WIDE))
-        console.print(counts(statuses))
-        for one in statuses:
-            if one.state == "failed":
-                console.print(f"{labels[one.run.key]}: {one.error}; see ablate logs {one.run.key}", soft_wrap=True)
-    return int(any(status.state == "failed" for status in statuses))
-
-
-def _as_json(status: RunStatus, name: str) -> dict[str, Any]:
-    return {
-        "key": status.run.key,
-        "name": name,
-        "state": status.state,
-        "worker": status.worker,
-        "error": status.error,
-        "progress": dict(status.progress),
-        "metrics": dict(status.metrics),
-    }
-
-
-def logs(
-    key: Annotated[str, typer.Argument(metavar="RUN", help="Key of a run, or its beginning.")], root: Folder = None
-) -> None:
-    """Print the log of a run.
-
-    Example: ablate logs 08e4f74ab3
-    """
-    from ablate.paths import Root
-    from ablate.registry import SpecError
-
-    known = sorted(path.parent.name for path in Root.at(root).runs.glob("*/log.txt"))
-    found = [name for name in known if name.startswith(key)]
-    if len(found) != 1:
-        what = f"{len(found)} runs begin with" if found else "there is no log of a run"
-        raise SpecError(f"{what} {key!r}; known are {', '.join(known) or 'none'}")
-    log = Root.at(root).run_folder(found[0]) / "log.txt"
-    typer.echo(log.read_text(encoding="utf-8", errors="replace"), nl=False)
-
-
-COMMANDS = {"run": run, "status": status, "logs": logs}
+COMMANDS = {"run": run}

@@ -1,70 +1,117 @@
-"""Workers on this machine, by submitit's local executor, one a slot."""
+"""Workers on this machine, one a slot: a process, or a gang of them, with its own GPUs and its share of the cores."""
 
 from __future__ import annotations
 
 import glob
+import json
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from ablate.job import work
 from ablate.notes import LOG_TAIL
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.resources import Resources
-
-FOREVER_MIN = 60 * 24 * 365
+from ablate.slurm import scrubbed
 
 
 class LocalWorker:
-    """A process of submitit's local executor."""
+    """A process in a session of its own, so that it outlives the launcher's terminal and takes its children along."""
 
-    def __init__(self, name: str, slot: int, submitted: Any) -> None:
-        self.name, self.slot, self._job = name, slot, submitted
+    def __init__(self, name: str, slot: int, process: subprocess.Popen[str], log: Path) -> None:
+        self.name, self.slot, self._process, self._log = name, slot, process, log
 
     def alive(self) -> bool:
-        """Whether submitit's controller of it still runs."""
-        return not self._job.done()
+        """Whether its process runs; what it leaves behind when it ends is ended too."""
+        if self._process.poll() is None:
+            return True
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        return False
 
     def returned(self) -> bool:
-        """Whether it left its result."""
-        return bool(self._job.paths.result_pickle.exists() and self._job.exception() is None)
+        """Whether it came to the end of its list."""
+        return self._process.poll() == 0
 
     def stop(self) -> None:
-        """Interrupt it: it lets go of its run and ends."""
-        with suppress(OSError):
-            self._job.cancel()
+        """Ask it to write a checkpoint, let go of its run and end."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it, and all it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def cause(self) -> str:
+        """How it ended, in words."""
+        code = self._process.poll() or 0
+        number = -code if code < 0 else code - 128
+        if number == signal.SIGKILL:
+            return "the worker process was killed by SIGKILL (by hand, or for lack of memory)"
+        try:
+            return f"the worker process was ended by {signal.Signals(number).name}"
+        except ValueError:
+            return f"the worker process ended with exit code {code}"
 
     def said(self) -> str:
-        """The last lines of its output."""
-        path = self._job.paths.stdout
-        lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+        """The last lines it printed."""
+        lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join(lines[-LOG_TAIL:])
 
 
 class Local:
-    """Workers on this machine, by submitit's local executor, one a slot.
+    """Slots on this machine.
 
-    submitit has no queue of its own and would give every job the first GPU: slots, and the GPU of each, are ours.
+    submitit's local executor is not used: it has no queue, gives every job the first GPU, and waits for all processes
+    of a run when one has died.
     """
 
-    def __init__(self, root: Root, resources: Resources) -> None:
-        self.root, self.threads = root, resources.threads
-        self.folder = root.runs / "submitit" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        self.gpus = gpus()
+    def __init__(self, root: Root, resources: Resources, logs: Path) -> None:
+        self.root, self.resources, self.logs = root, resources, logs
+        self.gpus = gpus() if _wants_gpus(resources) else []
 
     def start(self, name: str, slot: int, keys: Sequence[str]) -> LocalWorker:
-        """Start a worker process that outlives this one."""
-        import submitit
+        """Start a worker on a list of runs."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        path = self.logs / f"{name.rpartition('-')[2]}.log"
+        each = self.resources.gpus_per_run
+        command = [sys.executable, "-m", "ablate.launch.worker", str(self.root.path), name, str(each)]
+        with open(path, "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=self._environment(slot),
+                start_new_session=True,
+                text=True,
+            )
+        assert process.stdin
+        with suppress(BrokenPipeError):  # it died at once: that is seen when it is looked at
+            process.stdin.write(json.dumps(list(keys)))
+            process.stdin.close()
+        return LocalWorker(name, slot, process, path)
 
-        executor = submitit.LocalExecutor(self.folder)
-        executor.update_parameters(timeout_min=FOREVER_MIN, stderr_to_stdout=True)
-        gpu = self.gpus[slot % len(self.gpus)] if self.gpus else ""
-        with _environment({"OMP_NUM_THREADS": str(self.threads)}), _output_to(self.folder / "controllers.log"):
-            return LocalWorker(name, slot, executor.submit(work, str(self.root.path), list(keys), name, gpu))
+    def _environment(self, slot: int) -> dict[str, str]:
+        """The GPUs of a slot, and as many threads as its share: libraries would else take all cores each."""
+        threads, each = str(self.resources.threads), self.resources.gpus_per_run
+        count = max(1, len(self.gpus) // each)
+        own = self.gpus[slot % count * each :][:each]
+        return scrubbed(os.environ) | {
+            "CUDA_VISIBLE_DEVICES": ",".join(own),
+            "OMP_NUM_THREADS": threads,
+            "MKL_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
+        }
+
+
+def _wants_gpus(resources: Resources) -> bool:
+    return resources.device == "auto" or resources.device.startswith("cuda")
 
 
 def gpus() -> list[str]:
@@ -76,38 +123,23 @@ def gpus() -> list[str]:
 
 
 def slots(resources: Resources, jobs: int | None = None) -> int:
-    """How many runs train side by side: as asked, else one a GPU, else cores over threads."""
+    """How many runs train side by side: as asked, else as many as have GPUs of their own, else cores over threads.
+
+    Raises:
+        SpecError: when a run wants more than this machine has.
+    """
+    if resources.nodes > 1:
+        raise SpecError(f"nodes is {resources.nodes}; this machine is one: wanted is 1, or --on slurm")
+    each, cores = resources.gpus_per_run, _cores()
+    found = len(gpus()) if _wants_gpus(resources) else 0
+    if 0 < found < each:
+        raise SpecError(f"gpus_per_run is {each}; this machine has {found}")
     if jobs is not None:
         if jobs < 1:
             raise SpecError(f"--jobs is {jobs}; wanted is 1 or more")
         return jobs
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return len(gpus()) or max(1, cores // resources.threads)
+    return found // each or max(1, cores // (resources.threads * each))
 
 
-@contextmanager
-def _environment(changes: Mapping[str, str]) -> Iterator[None]:
-    """What child processes inherit, changed for a moment."""
-    before = dict(os.environ)
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def _output_to(path: Path) -> Iterator[None]:
-    """Send what child processes started here print to a file: they outlive us and must not hold our terminal."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    saved = os.dup(1), os.dup(2)
-    with open(path, "ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    try:
-        yield
-    finally:
-        for number, descriptor in enumerate(saved, start=1):
-            os.dup2(descriptor, number)
-            os.close(descriptor)
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate import job, load, records
-from ablate.cli import app, results, runs, studies
+from ablate.cli import app, results, runs, states, studies
 from ablate.paths import Root
 from ablate.plots import PLOTS
 from tests import synthetic
 
 README = Path(__file__).parents[2] / "README.md"
-COMMANDS = [*studies.COMMANDS, *runs.COMMANDS, *results.COMMANDS]
+COMMANDS = [*studies.COMMANDS, *runs.COMMANDS, *states.COMMANDS, *results.COMMANDS]
 
 
 def invoke(*words: str, code: int = 0) -> Result:
@@ -40,7 +40,7 @@ def test_help_shows_an_example(command: str) -> None:
     assert f"Example: ablate {command}" in invoke(command, "--help").stdout
 
 
-@pytest.mark.parametrize("text", [runs.logs.__doc__ or "", README.read_text(encoding="utf-8")], ids=["help", "README"])
+@pytest.mark.parametrize("text", [states.logs.__doc__ or "", README.read_text(encoding="utf-8")], ids=["help", "README"])
 def test_the_example_of_a_key_is_one(text: str) -> None:
     shown = re.findall(r"ablate logs ([0-9a-f]{10})", text)
     assert shown
@@ -96,14 +96,14 @@ def test_run_as_json(finished: Path) -> None:
 
 
 def test_inline_trains_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "execute", lambda run, resources, report: synthetic.record(run))
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
     shown = invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline").stdout
     assert shown.count("done    ") == 9
     assert len(records.index(tmp_path / "results")) == 9
 
 
 def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def execute(run: object, resources: object, report: object) -> records.Record:
+    def execute(run: object, *_: object) -> records.Record:
         if run == broken:
             raise RuntimeError("the disk is full")
         return synthetic.record(run)
@@ -117,7 +117,7 @@ def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, mon
     assert "8 done" in shown
     assert "1 failed" in shown
     assert "the disk is full" in invoke("logs", broken.key, "--root", str(tmp_path)).stdout
-    monkeypatch.setattr(job, "execute", lambda run, resources, report: synthetic.record(run))
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
     invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", code=1)
     invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", "--retry")
     assert len(records.index(tmp_path / "results")) == 9

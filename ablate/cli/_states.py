@@ -1,0 +1,53 @@
+"""What commands say of the states of runs: names, JSON, and why some failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from ablate.spec import Run
+    from ablate.status import RunStatus
+    from ablate.study import Study
+
+
+def names(study: Study, scale: str, runs: list[Run]) -> dict[str, str]:
+    """What to call each run, by key: its variant and seed."""
+    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    return {run.key: f"{labels[run.but(seed=0)]}, seed {run.seed}" for run in runs}
+
+
+def as_data(status: RunStatus, name: str) -> dict[str, Any]:
+    """One run's state, ready for JSON."""
+    told = {field: getattr(status, field) for field in ("state", "worker", "job", "where", "log", "error")}
+    rest = {"progress": dict(status.progress), "metrics": dict(status.metrics)}
+    return {"key": status.run.key, "name": name} | told | rest
+
+
+def failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[str]:
+    """A line for each cause of failure, with the first run it struck and how many more."""
+    by_cause: dict[tuple[str, str], list[RunStatus]] = {}
+    for status in statuses:
+        if status.state in ("failed", "lost"):
+            cause = status.error.replace(status.job, "…") if status.job and len(status.job) > 1 else status.error
+            by_cause.setdefault((status.state, cause), []).append(status)
+    return [_line(state, runs, names) for (state, _), runs in by_cause.items()]
+
+
+def _line(state: str, runs: Sequence[RunStatus], names: Mapping[str, str]) -> str:
+    first = runs[0]
+    more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+    return f"{state:8}{names[first.run.key]}{more}: {first.error} (ablate logs {first.run.key})"
+
+
+def print_failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> None:
+    """Each cause once, and what to do."""
+    for line in failures(statuses, names):
+        typer.echo(line)
+    number = {state: sum(status.state == state for status in statuses) for state in ("failed", "lost", "waiting")}
+    if number["failed"]:
+        typer.echo(f"{number['failed']} of {len(statuses)} runs failed; try them again with --retry")
+    if unfinished := number["lost"] + number["waiting"]:
+        typer.echo(f"{unfinished} of {len(statuses)} runs were not finished; launch the study again to go on")
