@@ -149,7 +149,7 @@ def _in_file(path: Path, averaged: bool) -> OfRun:
 
 def _own(found: Mapping[str, Any], weights: released.Weights, path: Path) -> OfRun:
     try:
-        return OfRun(Run.of(found["run"]), int(found["channels"]), int(found["classes"]), weights, path)
+        return OfRun(Run.of(found["run"]), int(found["channels"]), len(found["classes"]), weights, path)
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path} is no weight file of this version of ablate: {error}") from None
 

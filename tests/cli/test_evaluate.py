@@ -9,6 +9,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from ablate.checkpoint import Checkpoints
 from ablate.cli import app
 from ablate.execution import execute
 from ablate.models import build
@@ -48,7 +49,7 @@ def weights(root: Root) -> Path:
     path.parent.mkdir()
     state = build(TINY, 1, 10).state_dict()
     spoilt = {name: torch.zeros_like(value) for name, value in state.items()}
-    content = {"run": TINY.fields(), "channels": 1, "classes": 10, "model": state, "ema": spoilt}
+    content = {"run": TINY.fields(), "channels": 1, "classes": list("0123456789"), "model": state, "ema": spoilt}
     torch.save(content, path)
     return path
 
@@ -79,18 +80,16 @@ def test_a_run_needs_no_data_named(weights: Path, root: Root) -> None:
     assert averaged["loss"] == pytest.approx(2.302585, abs=1e-5), "a model of zeros knows nothing"
 
 
-def test_the_numbers_are_those_of_the_loop(root: Root) -> None:
-    """Training for an epoch at a rate that changes nothing gives the record of the initial weights."""
-    run = TINY.but(lr=1e-30, min_lr=0.0, epochs=1, weight_decay=0.0)
-    record = execute(run, Resources())
-    path = root.path / "initial.pt"
-    state = build(run, 1, 10).state_dict()
-    torch.save({"run": run.fields(), "channels": 1, "classes": 10, "model": state, "ema": None}, path)
-    found = orjson.loads(said(str(path), "--json", "--batch-size", str(run.batch_size)))
-    assert {name: found[name] for name in ("top1", "top5", "n")} == {
-        name: record.metrics[name] for name in ("top1", "top5", "n")
-    }
-    assert found["loss"] == pytest.approx(record.metrics["loss"], rel=1e-6)
+def test_the_numbers_are_those_of_the_record(root: Root) -> None:
+    run = TINY.but(ema=0.9)
+    record = execute(run, Resources(), checkpoints=Checkpoints(root.run_folder(run.key)))
+    words = (run.key, "--root", str(root.path), "--json", "--batch-size", str(run.batch_size))
+    last, averaged, held_out = (orjson.loads(said(*words, *more)) for more in ((), ("--ema",), ("--part", "heldout")))
+    names = ("n", "top1", "top5", "loss")
+    assert {name: last[name] for name in names} == {name: record.metrics[name] for name in names}
+    assert averaged["top1"] == record.metrics["ema_top1"]
+    assert held_out["top1"] == record.metrics["heldout_top1"]
+    assert last["loss"] != averaged["loss"]
 
 
 @pytest.mark.parametrize(
