@@ -52,13 +52,13 @@ def moved(pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     seen = pictures.permute(0, 2, 3, 1)[
         which, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None]
     ]
-    return (seen * inside[..., None]).permute(0, 3, 1, 2)
+    return (seen * inside[..., None]).permute(0, 3, 1, 2).contiguous()
 
 
 def resampled(pictures: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.Tensor:
     """Boxes (n, 4) of pictures uint8 (n, C, H, W), each brought to `size` by Pillow's bicubic filter: float32.
 
-    As Pillow does, along the rows first, rounded, then along the columns.
+    Along the rows first, rounded, then along the columns, as `workers.resampled` does with Pillow.
     """
     boxes = boxes.to(pictures.device)
     rows = _weights(boxes[:, 0], boxes[:, 2], pictures.shape[2], size)

@@ -74,7 +74,7 @@ class Augmentation:
         if self.run.crop_min_area < 1:
             width, height = torch.tensor([[picture.width], [picture.height]])
             box = crop_boxes(draws, height, width, self.run.crop_min_area)[0].tolist()
-            return F.resized_crop(picture, *box, [size, size], BICUBIC)  # type: ignore[no-any-return]
+            return resampled(picture, *box, size)
         picture = self.whole(picture)
         if not pad:
             return picture
@@ -86,6 +86,15 @@ class Augmentation:
         for number in order[0].tolist():
             picture = CHANGES[number](picture, factors[0, number].item())
         return picture
+
+
+def resampled(picture: Image.Image, top: int, left: int, height: int, width: int, size: int) -> Image.Image:
+    """A box of a picture, brought to a square of `size`: along the rows, then along the columns.
+
+    In one step, newer versions of Pillow choose which comes first, and `augment.resampled` could not do the same.
+    """
+    box = picture.crop((left, top, left + width, top + height))
+    return box.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
 
 
 @contextmanager
@@ -147,6 +156,7 @@ def loaded(
             num_workers=workers,
             collate_fn=_as_it_is,
             pin_memory=device.type == "cuda",
+            generator=torch.Generator(),  # else it takes a number from the global stream
         )
     )
 

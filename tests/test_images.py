@@ -26,13 +26,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=[*DATASETS, "mine"])
-def opened(request: pytest.FixtureRequest, folder: Path) -> Any:
+def opened(request: pytest.FixtureRequest, folder: Path, places: dict[str, str]) -> Any:
     """Open any data set, by a run with some fields changed."""
 
     def open_(**changes: Any) -> tuple[Images, dict[str, Any]]:
-        base = {"batch_size": 4, "holdout": 0.2} if request.param == "mine" else {"batch_size": 256}
+        base = {"batch_size": 4 if request.param in ("mine", "cifar10") else 256, "holdout": 0.2}
         run = TINY.but(dataset=request.param, **base | changes)
-        return open_images(run, Resources(data={"mine": str(folder)}), CPU)
+        return open_images(run, Resources(data=places | {"mine": str(folder)}), CPU)
 
     return open_
 

@@ -1,16 +1,22 @@
-"""Pictures in memory, placed on a canvas: where, and as a function of what."""
+"""Pictures in memory: placed on a canvas, or decoded once and kept."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from ablate.datasets import Arrays
-from ablate.resident import Resident
-from tests.tiny import TINY
+from ablate.datasets import Arrays, _directory
+from ablate.execution import execute
+from ablate.images import Share
+from ablate.registry import SpecError
+from ablate.resident import Decoded, Resident
+from ablate.resources import Resources
+from ablate.spec import Run
+from tests.tiny import TINY, noise, noise_folder
 
 CPU = torch.device("cpu")
 PICTURES = 60
@@ -102,3 +108,99 @@ def test_labels_stay_with_their_pictures() -> None:
     images = resident()
     labels = torch.cat([labels for _, labels in images.training(0)])
     assert labels.tolist() == [index % 5 for index in images.order(0).tolist()]
+
+
+def test_copies_of_a_picture_lie_at_offsets_of_their_own() -> None:
+    images, plain = resident(repeats=2), resident()
+    (pictures, _), samples = next(images.training(0)), images.samples(0)[:8]
+    where = [corner(picture) for picture in pictures]
+    first, second = (images._offsets(0, *purpose) for purpose in (("offset", 0), ("offset", 0, 1)))
+    for place, (index, repeat) in zip(where, samples.tolist(), strict=True):
+        assert place == tuple((second if repeat else first)[index].tolist())
+    assert torch.equal(first, plain._offsets(0, "offset", 0)), "the first copy is as it always was"
+    assert not torch.equal(first, second)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    return noise_folder(tmp_path / "mine", 6, 3)
+
+
+def kept_run(**changes: Any) -> Run:
+    return TINY.but(**{"dataset": "mine", "loader": "resident", "batch_size": 4, "holdout": 0.0} | changes)
+
+
+def decoded(folder: Path, workers: int = 0, allow_broken: float = 0.0, **changes: Any) -> Decoded:
+    run = kept_run(**changes)
+    resources = Resources(workers=workers, allow_broken=allow_broken)
+    return Decoded(run, _directory.load(run, folder), CPU, resources)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted((folder.parent / "cache" / "decoded").glob("*/*"))
+
+
+def test_pictures_are_decoded_once(folder: Path) -> None:
+    first = decoded(folder)
+    assert first.pictures.shape == (18, 3, 12, 12)
+    times = [path.stat().st_mtime_ns for path in files(folder)]
+    decoded(folder, seed=3, holdout=0.5, mixer="none")
+    assert [path.stat().st_mtime_ns for path in files(folder)] == times, "neither seed nor split needs another"
+    assert len(times) == 2
+
+
+@pytest.mark.parametrize("changes", [{"image_size": 16}, {"eval_crop": 0.8}])
+def test_another_size_is_kept_apart(folder: Path, changes: dict[str, Any]) -> None:
+    decoded(folder)
+    decoded(folder, **changes)
+    assert len(files(folder)) == 4
+
+
+def test_other_pictures_are_kept_apart(folder: Path) -> None:
+    decoded(folder)
+    noise(30).save(folder / "train" / "class0" / "0.png")
+    decoded(folder)
+    assert len(files(folder)) == 4
+
+
+def test_decoding_in_processes_gives_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.resident.CHUNK", 5)
+    one = decoded(folder).pictures
+    monkeypatch.setenv("ABLATE_CACHE", str(folder.parent / "other"))
+    assert torch.equal(one, decoded(folder, workers=2).pictures)
+
+
+def test_what_is_kept_is_not_written_to(folder: Path) -> None:
+    images = decoded(folder, random_erasing=1.0, hflip=0.5)
+    before = files(folder)[1].read_bytes()
+    list(images.training(0))
+    images.pictures[0] = 0
+    assert files(folder)[1].read_bytes() == before
+
+
+def test_shares_and_going_on_are_parts_of_the_whole(folder: Path) -> None:
+    images = decoded(folder, crop_padding=2, hflip=0.5, random_erasing=0.5)
+    whole = torch.cat([pictures for pictures, _ in images.training(1)])
+    assert torch.equal(whole[8:], torch.cat([pictures for pictures, _ in images.training(1, start=2)]))
+    halves = [torch.cat([p for p, _ in images.training(1, share=Share(rank, 2, 1))]) for rank in (0, 1)]
+    assert torch.equal(whole, torch.stack([half.reshape(3, 2, -1) for half in halves], 1).view_as(whole))
+    parts = [p for rank in range(4) for p, _ in images.evaluation("test", Share(rank, 4))]
+    assert torch.equal(torch.cat(parts), torch.cat([p for p, _ in images.evaluation("test")]))
+
+
+def test_a_damaged_picture_is_grey_and_told_each_time(folder: Path) -> None:
+    (folder / "train" / "class1" / "0.png").write_bytes(b"no picture")
+    for _ in range(2):
+        images = decoded(folder, allow_broken=0.1)
+        assert images.trouble(images.broken) == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
+        assert (images.pictures[6] == 128).all()
+    with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part of mine cannot be decoded, such as"):
+        decoded(folder)
+
+
+def test_a_run_on_kept_pictures_trains_to_a_record(folder: Path) -> None:
+    run = kept_run(epochs=1, crop_min_area=0.3, hflip=0.5, color_jitter=0.3, random_erasing=0.2)
+    one, other = (execute(run, Resources(data={"mine": str(folder)})) for _ in range(2))
+    assert one.history == other.history
+    assert one.metrics["n"] == 6

@@ -1,168 +1,251 @@
-"""Pictures in files: the same tensors whoever decodes them, and every kind of file in colour."""
+"""Pictures decoded when needed: the same tensors whoever decodes them, and what happens to damaged ones."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
-from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
+from timm.data import create_transform
+from torchvision.transforms import functional as F
 
-from ablate.datasets import Files, _imagefolder
+from ablate.datasets import Encoded, _directory
+from ablate.draws import Draws
 from ablate.execution import execute
+from ablate.images import Share
 from ablate.loading import open_images
+from ablate.registry import SpecError
 from ablate.resources import Resources
 from ablate.spec import Run
-from ablate.workers import FromFiles, evaluation_transform, training_transform
-from tests.tiny import TINY, picture_folder
+from ablate.workers import Augmentation, FromFiles, global_streams
+from tests.tiny import TINY, noise, noise_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 RUN = TINY.but(dataset="mine", batch_size=4, holdout=0.0, crop_min_area=0.2, hflip=0.5, eval_crop=0.8)
-IMAGENETTE = "imagenette128_folder600"
+FULL = RUN.but(auto_augment="rand-m9-mstd0.5-inc1", random_erasing=0.5, color_jitter=0.3)
+MEAN = (0.485, 0.456, 0.406)
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return picture_folder(tmp_path_factory.mktemp("pictures"), {"cat": 6, "dog": 6}, {"cat": 3, "dog": 2})
+    return noise_folder(tmp_path_factory.mktemp("pictures"), 6, 3)
 
 
-def opened(folder: Path, workers: int = 0, **changes: Any) -> FromFiles:
-    run = RUN.but(**changes)
-    return FromFiles(run, _imagefolder.load(run, folder), CPU, Resources(workers=workers))
+def opened(folder: Path, run: Run = RUN, workers: int = 0, **changes: Any) -> FromFiles:
+    run = run.but(**changes)
+    return FromFiles(run, _directory.load(run, folder), CPU, Resources(workers=workers))
 
 
 def together(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
     return torch.cat([pictures for pictures, _ in batches])
 
 
-def test_loader_processes_change_nothing(folder: Path) -> None:
-    alone, helped = opened(folder), opened(folder, workers=2)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_loader_processes_change_nothing(folder: Path, workers: int) -> None:
+    alone, helped = opened(folder, FULL), opened(folder, FULL, workers)
     assert torch.equal(together(alone.training(1)), together(helped.training(1)))
     assert torch.equal(together(alone.evaluation("test")), together(helped.evaluation("test")))
 
 
 def test_augmentation_is_of_seed_epoch_and_index(folder: Path) -> None:
-    images = opened(folder)
-    assert torch.equal(together(images.training(1)), together(opened(folder, mixer="none").training(1)))
+    images = opened(folder, FULL)
+    assert torch.equal(together(images.training(1)), together(opened(folder, FULL, mixer="none").training(1)))
 
     def by_index(of: FromFiles, epoch: int) -> torch.Tensor:
         return together(of.training(epoch))[of.order(epoch).argsort()]
 
     first = by_index(images, 1)
-    assert torch.equal(first, by_index(opened(folder, batch_size=2), 1))
+    assert torch.equal(first, by_index(opened(folder, FULL, batch_size=2), 1))
     assert not torch.equal(first, by_index(images, 2))
-    assert not torch.equal(first, by_index(opened(folder, seed=1), 1))
+    assert not torch.equal(first, by_index(opened(folder, FULL, seed=1), 1))
 
 
-def test_twins_are_augmented_each_in_its_own_way(tmp_path: Path) -> None:
-    """The index is in the seed: else all pictures of an epoch would be cropped and flipped alike."""
-    path = tmp_path / "picture.png"
-    Image.effect_noise((20, 20), 80).save(path)
-    pictures = together(FromFiles(RUN, files([path] * 4), CPU, Resources()).training(0))
+@pytest.mark.parametrize("changes", [{}, {"crop_min_area": 1.0, "crop_padding": 2, "auto_augment": ""}])
+def test_copies_of_a_picture_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
+    images = opened(noise_folder(tmp_path, 6, 1), FULL, repeats=3, batch_size=12, **changes)
+    (pictures, _), samples = next(images.training(0)), images.samples(0)
+    for index in set(samples[:, 0].tolist()):
+        copies = pictures[samples[:, 0] == index]
+        assert len({copy.numpy().tobytes() for copy in copies}) == len(copies) == 3
+
+
+def test_twins_are_augmented_each_in_its_own_way() -> None:
+    """The index is in the draws: else all pictures of an epoch would be cropped and flipped alike."""
+    pictures = together(FromFiles(RUN, of([noise()] * 4), CPU, Resources()).training(0))
     assert len({picture.numpy().tobytes() for picture in pictures}) == 4
 
 
-def test_decoding_leaves_the_callers_stream_alone(folder: Path) -> None:
+def test_going_on_in_the_middle_of_an_epoch_shows_the_same(folder: Path) -> None:
+    images = opened(folder, FULL)
+    assert images.steps == 3
+    assert torch.equal(together(images.training(1))[8:], together(images.training(1, start=2)))
+
+
+@pytest.mark.parametrize("micro", [0, 1])
+def test_shares_together_are_the_whole(folder: Path, micro: int) -> None:
+    images = opened(folder, FULL)
+    whole = together(images.training(1)).view(images.steps, 4, -1)
+    for rank in (0, 1):
+        share = Share(rank, 2, micro)
+        batches = list(images.training(1, share=share))
+        assert len(batches) == images.steps * len(share.pieces(images.run))
+        mine = torch.cat([pictures for pictures, _ in batches]).view(images.steps, 2, -1)
+        assert torch.equal(mine, whole[:, 2 * rank : 2 * rank + 2])
+    parts = [together(images.evaluation("test", Share(rank, 4))) for rank in range(4)]
+    assert torch.equal(torch.cat(parts), together(images.evaluation("test")))
+
+
+def test_a_share_may_have_nothing_to_evaluate(folder: Path) -> None:
+    assert list(opened(folder).evaluation("test", Share(0, 7))) == []
+
+
+def test_decoding_leaves_the_callers_streams_alone(folder: Path) -> None:
     """Dropout of the next step must not depend on who decoded the pictures."""
-    images = opened(folder)
-    item = next(iter(images.training(0)))
-    assert item[0].shape[0] == 4
-    from ablate.workers import _Pictures
 
-    pictures = _Pictures(RUN, images.data, images.order(0), 0)
-    torch.manual_seed(3)
-    pictures[0], pictures[1]
-    drawn = torch.rand(2)
-    torch.manual_seed(3)
-    assert torch.equal(drawn, torch.rand(2))
+    def drawn(between: Callable[[], object]) -> tuple[object, ...]:
+        torch.manual_seed(3)
+        random.seed(3)
+        np.random.seed(3)
+        between()
+        return torch.rand(1).item(), random.random(), np.random.rand()
+
+    assert drawn(lambda: None) == drawn(lambda: together(opened(folder, FULL).training(0)))
 
 
-def files(paths: list[Path]) -> Files:
-    import numpy as np
+def test_global_streams_are_seeded_for_a_moment() -> None:
+    def values() -> tuple[float, ...]:
+        return torch.rand(1).item(), random.random(), np.random.rand()
 
-    parts: Any = {part: np.arange(len(paths)) for part in ("train", "heldout", "test")}
-    return Files(paths=tuple(paths), labels=np.zeros(len(paths), np.int64), parts=parts, classes=("only",))
-
-
-@pytest.mark.parametrize("mode", ["L", "P", "1", "LA", "RGBA", "CMYK", "I;16"])
-def test_every_kind_of_picture_becomes_rgb(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / ("picture.tif" if mode == "CMYK" else "picture.png")
-    Image.new(mode, (16, 16)).save(path)
-    images = FromFiles(RUN.but(batch_size=1), files([path]), CPU, Resources())
-    assert together(images.evaluation("test")).shape == (1, 3, 12, 12)
-    assert together(images.training(0)).shape == (1, 3, 12, 12)
+    with global_streams(5):
+        first = values()
+    with global_streams(5):
+        assert values() == first
+    with global_streams(6):
+        assert not set(values()) & set(first)
 
 
-def test_colours_are_normalised_as_imagenets() -> None:
-    mean, std = torch.tensor(IMAGENET_DEFAULT_MEAN), torch.tensor(IMAGENET_DEFAULT_STD)
-    white = Image.new("RGB", (16, 16), "white")
-    for transform in (training_transform(RUN), evaluation_transform(RUN)):
-        torch.testing.assert_close(transform(white)[:, 5, 5], (1 - mean) / std)
+class Pictures:
+    """A reader of pictures in memory; an exception is raised instead of given."""
+
+    def __init__(self, pictures: list[Image.Image | Exception]) -> None:
+        self.pictures = pictures
+
+    def __getitem__(self, index: int) -> Image.Image:
+        found = self.pictures[index]
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def name(self, index: int) -> str:
+        return f"picture{index}"
+
+    def in_any_order(self) -> Pictures:
+        return self
 
 
-def test_evaluation_takes_the_centre() -> None:
-    """eval_crop 0.5 of a 24×24 picture at 12 pixels: exactly its middle."""
-    picture = Image.new("RGB", (24, 24))
-    picture.paste((255, 255, 255), (6, 6, 18, 18))
-    seen = evaluation_transform(RUN.but(eval_crop=0.5))(picture)
-    assert torch.equal(seen, seen[:, :1, :1].expand_as(seen))
-    assert seen.min() > 1, "all of it white"
+def of(pictures: list[Any]) -> Encoded:
+    parts: Any = {part: np.arange(len(pictures)) for part in ("train", "heldout", "test")}
+    labels = np.arange(len(pictures)) % 2
+    return Encoded(reader=Pictures(pictures), labels=labels, parts=parts, classes=("a", "b"), fingerprint="f")
+
+
+@pytest.mark.parametrize("size", [(20, 20), (40, 13), (12, 12), (7, 30)])
+@pytest.mark.parametrize("crop", [0.8, 0.875, 0.95, 1.0])
+def test_an_evaluation_is_timms_to_the_last_bit(size: tuple[int, int], crop: float) -> None:
+    picture = noise(*size)
+    timms = create_transform(12, interpolation="bicubic", crop_pct=crop)
+    images = FromFiles(RUN.but(eval_crop=crop, batch_size=1), of([picture]), CPU, Resources())
+    assert torch.equal(together(images.evaluation("test"))[0], timms(picture))
+
+
+def one(count: int = 1) -> Draws:
+    return Draws(0, 0, torch.arange(count), torch.zeros(count, dtype=torch.long))
 
 
 def test_without_random_crop_and_flip_training_sees_the_whole_square() -> None:
-    torch.manual_seed(0)
-    picture = Image.effect_noise((12, 12), 80).convert("RGB")
+    picture = noise(20, 14)
     plain = RUN.but(crop_min_area=1.0, hflip=0.0, eval_crop=1.0)
-    assert torch.equal(training_transform(plain)(picture), evaluation_transform(plain)(picture))
-    assert torch.equal(training_transform(plain.but(hflip=1.0))(picture), evaluation_transform(plain)(picture).flip(-1))
+    seen = F.pil_to_tensor(Augmentation(plain, MEAN)(picture, one()))
+    assert torch.equal(seen, create_transform(12, interpolation="bicubic", crop_pct=1.0, normalize=False)(picture))
+    assert torch.equal(F.pil_to_tensor(Augmentation(plain.but(hflip=1.0), MEAN)(picture, one())), seen.flip(-1))
+
+
+def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
+    """With its hints for image size, mean and interpolation; colour jitter stays away, as in timm."""
+    timms = create_transform(
+        12, is_training=True, auto_augment=FULL.auto_augment, color_jitter=0.3, interpolation="bicubic", mean=MEAN
+    )
+    theirs = next(step for step in timms.transforms if type(step).__name__ == "RandAugment")
+    mine = Augmentation(FULL, MEAN).auto
+    assert mine is not None
+    assert (mine.num_layers, len(mine.ops)) == (theirs.num_layers, len(theirs.ops))
+    for op, other in zip(mine.ops, theirs.ops, strict=True):
+        assert {**vars(op), "aug_fn": None, "level_fn": None} == {**vars(other), "aug_fn": None, "level_fn": None}
+    picture = noise()
+    seen = [Augmentation(FULL.but(color_jitter=strength), MEAN)(picture, one()).tobytes() for strength in (0.0, 0.9)]
+    assert seen[0] == seen[1]
+
+
+def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
+    data = of([noise(), OSError("truncated"), noise(), noise()])
+    run = RUN.but(batch_size=2, hflip=0.0)
+    for workers in (0, 2):
+        caplog.clear()
+        images = FromFiles(run, data, CPU, Resources(workers=workers, allow_broken=0.25))
+        pictures, labels = next(images.evaluation("test"))
+        assert torch.equal(labels, torch.tensor([0, 1]))
+        assert (pictures[1] == pictures[1][:, :1, :1]).all()
+        together(images.training(0))
+        assert images.broken == {1}
+        assert images.trouble(images.broken) == {"broken": {"count": 1, "names": ["picture1"]}}
+        assert caplog.text.count("picture1 of mine is replaced by a grey picture: OSError: truncated") == 1
+
+
+def test_too_many_damaged_pictures_are_a_sentence() -> None:
+    broken = [OSError("truncated")] * 2
+    images = FromFiles(RUN.but(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(allow_broken=0.25))
+    with pytest.raises(SpecError) as error:
+        together(images.evaluation("test"))
+    assert str(error.value) == (
+        "2 of the 4 pictures in the train part of mine cannot be decoded, such as picture1, picture2; "
+        "mend them, or allow more than 0.25 of them with --allow-broken"
+    )
+
+
+def test_a_record_tells_of_replaced_pictures(tmp_path: Path) -> None:
+    folder = noise_folder(tmp_path, 6, 3)
+    (folder / "train" / "class0" / "2.png").write_bytes(b"no picture")
+    resources = Resources(data={"mine": str(folder)}, allow_broken=0.2)
+    record = execute(RUN.but(epochs=1), resources)
+    assert record.dataset["broken"] == {"count": 1, "names": ["train/class0/2.png"]}
+    with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part .* such as train/class0/2.png; mend"):
+        execute(RUN.but(epochs=1), Resources(data={"mine": str(folder)}))
 
 
 def test_a_folder_trains_to_a_record_and_twice_to_the_same(folder: Path) -> None:
     resources = Resources(data={"mine": str(folder)})
-    one, other = (execute(RUN.but(epochs=1), resources) for _ in range(2))
+    one, other = (execute(FULL.but(epochs=1), resources) for _ in range(2))
     assert one.metrics == other.metrics
     assert one.history == other.history
-    assert one.metrics["n"] == 5
-    assert one.dataset["classes"] == ["cat", "dog"]
+    assert one.metrics["n"] == 6
+    assert one.dataset["classes"] == ["class0", "class1"]
+    assert "broken" not in one.dataset
 
 
-def test_real_pictures_train_a_step() -> None:
-    """On the Imagenette folder, where there is one: ABLATE_TEST_DATA, else ../shared/data beside the repository."""
-    shelf = Path(os.environ.get("ABLATE_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
-    if not (shelf / IMAGENETTE).is_dir():
-        pytest.skip(f"there is no {IMAGENETTE} in ABLATE_TEST_DATA or ../shared/data")
-    run = Run(
-        dataset=IMAGENETTE,
-        image_size=32,
-        patch_size=8,
-        dim=16,
-        depth=1,
-        heads=2,
-        batch_size=16,
-        crop_min_area=0.3,
-        hflip=0.5,
-        eval_crop=0.875,
-        epochs=1,
-    )
-    images, facts = open_images(run, Resources(data={IMAGENETTE: str(shelf / IMAGENETTE)}), CPU)
+@pytest.mark.parametrize("name", ["imagenette128_folder600", "imagenette128"])
+def test_real_pictures_are_read(name: str, real: Callable[[str], Path]) -> None:
+    """From files and from Parquet: a batch to train on, and one to test on."""
+    run = FULL.but(dataset=name, image_size=32, patch_size=8, batch_size=16)
+    images, facts = open_images(run, Resources(data={name: str(real(name))}), CPU)
     assert isinstance(images, FromFiles)
     assert len(facts["classes"]) == 10
-    assert facts["n_train"] + facts["n_test"] > 500
-
-    from ablate.models import build
-    from ablate.optim import optimiser
-
-    model = build(run, images.channels, len(images.classes))
-    before = model.head.weight.clone()
-    pictures, labels = next(iter(images.training(0)))
-    loss = torch.nn.functional.cross_entropy(model(pictures), labels)
-    assert loss.item() == pytest.approx(2.3, abs=0.3)
-    loss.backward()
-    optimiser(run, model).step()
-    assert not torch.equal(before, model.head.weight)
-    assert next(iter(images.evaluation("test")))[0].shape == (16, 3, 32, 32)
+    batches = [next(images.training(0)), next(images.evaluation("test"))]
+    assert [pictures.shape for pictures, _ in batches] == [(16, 3, 32, 32)] * 2
+    assert not images.broken
+    assert all(0.5 < pictures.std() < 2 for pictures, _ in batches)

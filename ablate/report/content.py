@@ -181,6 +181,7 @@ class Content:
             *(_fact(name, rows, _told("dataset", key)) for name, key in parts.items()),
             _fact("classes", rows, lambda record: len(record.dataset["classes"])),
             _fact("channels", rows, _told("dataset", "channels")),
+            *([broken] if (broken := _fact("replaced images", rows, _replaced)).values else []),
         ]
 
     @cached_property
@@ -241,6 +242,12 @@ def _told(part: str, *keys: str) -> Callable[[Record], Any]:
         return value
 
     return of
+
+
+def _replaced(record: Record) -> str | None:
+    """How many pictures could not be decoded, and the names of some; None where there were none."""
+    broken = record.dataset.get("broken")
+    return f"{broken['count']}, grey instead: {', '.join(broken['names'])}" if broken else None
 
 
 def _source(record: Record) -> str:
