@@ -1,6 +1,7 @@
 # make demo   a virtual environment, the study quickstart, its table and report
 # make test   everything the tests need, and the tests
 # make lint   ruff and mypy
+# make bench  the benchmarks
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -17,8 +18,15 @@ lint: .venv/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# In small, on the CPU. SCRIPT=PATH/TO/timm/train.py measures timm's too, CIFAR=PATH and JPEGS=PATH add their tables;
+# on a GPU: make bench DEVICE=cuda. docs/benchmarks.md tells them one by one.
+DEVICE ?= cpu
 bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/tool_speed.py
+	$(BIN)/python benchmarks/training_rate.py --device $(DEVICE) $(if $(SCRIPT),--script $(SCRIPT)) $(if $(CIFAR),--cifar $(CIFAR))
+	$(BIN)/python benchmarks/utilisation.py --device $(DEVICE)
+	$(if $(JPEGS),$(BIN)/python benchmarks/input_pipeline.py --data $(JPEGS))
+	$(if $(CIFAR),$(BIN)/python benchmarks/cifar10.py --data $(CIFAR))
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "installing into .venv; the first time takes some minutes, torch is large"

@@ -1,0 +1,94 @@
+"""Images/s of JPEG decoding and a random resized crop at 224 pixels with a flip: our loader against timm's.
+
+    python benchmarks/input_pipeline.py --data FOLDER              # FOLDER/train/CLASS/*.jpg
+    python benchmarks/input_pipeline.py --data FOLDER --workers 0 4 8 16
+
+Both read the same files in a random order and give batches on the CPU. A window is an epoch; the first of each is not
+counted (it starts the loader's processes and fills the file cache). Our windows begin anew each epoch, as timm's do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from _measuring import Rate, conditions, table
+
+# isort: split
+import torch
+from timm.data import create_dataset, create_loader
+
+from ablate import Run
+from ablate.loading import open_images
+from ablate.resources import Resources
+
+CPU = torch.device("cpu")
+Epoch = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
+
+
+def ours(run: Run, folder: Path, workers: int) -> Epoch:
+    """A function that gives an epoch's batches."""
+    images, _ = open_images(run, Resources(workers=workers, data={run.dataset: str(folder)}), CPU)
+    return images.training
+
+
+def timms(run: Run, folder: Path, workers: int) -> Epoch:
+    """The same of timm's own loader, with the same crop and flip and nothing more."""
+    loader = create_loader(
+        create_dataset("", root=str(folder), split="train"),
+        input_size=(3, run.image_size, run.image_size),
+        batch_size=run.batch_size,
+        is_training=True,
+        use_prefetcher=False,
+        scale=(run.crop_min_area, 1.0),
+        hflip=run.hflip,
+        color_jitter=None,
+        interpolation="bicubic",
+        num_workers=workers,
+        persistent_workers=False,
+        device=CPU,
+    )
+    return lambda _: loader
+
+
+def rate(epoch_of: Epoch, epochs: int) -> Rate:
+    """Images per second, an epoch a window, the first not counted."""
+    found = []
+    for epoch in range(epochs + 1):
+        started = time.perf_counter()
+        count = sum(len(labels) for _, labels in epoch_of(epoch))
+        found.append(count / (time.perf_counter() - started))
+    return Rate(found[1:])
+
+
+def rows(chosen: argparse.Namespace, run: Run) -> Iterator[tuple[str, ...]]:
+    """A row a number of loader processes."""
+    for workers in chosen.workers:
+        mine, theirs = (rate(loader(run, chosen.data, workers), chosen.epochs) for loader in (ours, timms))
+        cores = max(workers, 1)
+        per_core = f"{mine.median / cores:,.0f} / {theirs.median / cores:,.0f}"
+        yield str(workers), str(mine), str(theirs), f"{mine.median / theirs.median:.2f}", per_core
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True, help="a folder with train/CLASS/*.jpg and val/")
+    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="loader processes")
+    parser.add_argument("--epochs", type=int, default=3, help="windows")
+    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--side", type=int, default=224, help="pixels")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of the process that reads the batches")
+    chosen = parser.parse_args()
+    torch.set_num_threads(chosen.threads)
+    fields = {"dataset": "pictures", "loader": "workers", "crop_min_area": 0.08, "hflip": 0.5, "epochs": 100}
+    run = Run.of({**fields, "image_size": chosen.side, "batch_size": chosen.batch_size})
+    print(conditions(CPU, f"{chosen.side} pixels, batch {chosen.batch_size}; median (lowest–highest, n epochs)"))
+    head = ("loader processes", "ablate, images/s", "timm's loader, images/s", "ratio", "per process: ablate / timm")
+    table(head, rows(chosen, run))
+
+
+if __name__ == "__main__":
+    main()
