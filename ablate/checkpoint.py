@@ -137,12 +137,13 @@ def write(path: Path, content: State) -> None:
 
 @contextmanager
 def _real_error(path: Path) -> Iterator[None]:
-    """torch hides what went wrong with a file behind an error of its own."""
+    """torch hides what went wrong with a file behind an error of its own, and none of them names the file."""
     try:
         yield
-    except RuntimeError as error:
-        if isinstance(error.__context__, OSError):
-            raise OSError(error.__context__.errno, error.__context__.strerror, str(path)) from error
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__
+        if isinstance(cause, OSError):
+            raise OSError(cause.errno, cause.strerror, str(path)) from error
         raise
 
 

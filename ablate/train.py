@@ -172,17 +172,17 @@ class _Training:
             raise Interrupted
 
     def _state(self) -> dict[str, Any]:
+        """All there is to go on from. No bad step: who saves has looked, and found none."""
         return {
             "key": self.run.key,
             "run": self.run.fields(),
             "epoch": self.epoch,
             "step": self.step,
             "history": self.history,
-            "loss_sum": self.loss_sum,
-            "bad": self.bad,
+            "loss_sums": self.world.all(self.loss_sum.item()),
             "training_s": self.training.seconds,
             "total_s": self.total.seconds,
-            "broken": sorted(self.images.broken),
+            "broken": sorted(set().union(*self.world.all(self.images.broken))),
             **self.learner.state(),
         }
 
@@ -192,7 +192,8 @@ class _Training:
         if state is None:
             return
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
-        self.loss_sum, self.bad = state["loss_sum"].to(self.device), state["bad"].to(self.device)
+        sums = state["loss_sums"]  # one a process; their mean counts, whoever goes on
+        self.loss_sum.fill_(sums[self.world.rank] if len(sums) == self.world.size else sum(sums) / len(sums))
         self.training.before, self.total.before = state["training_s"], state["total_s"]
         self.images.broken |= set(state["broken"])
         self.learner.load(state)

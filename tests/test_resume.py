@@ -1,0 +1,262 @@
+"""A run that was killed or stopped anywhere and goes on gives, bit for bit, the record of one left in peace."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ablate import job, records
+from ablate.checkpoint import Checkpoints, weights
+from ablate.execution import execute
+from ablate.failures import Interrupted
+from ablate.lease import current
+from ablate.notes import failure_of
+from ablate.paths import Root
+from ablate.records import Record
+from ablate.resources import Resources
+from ablate.spec import Run
+from ablate.status import unfinished
+from tests import processes
+from tests.tiny import TINY
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+ALWAYS = Resources(checkpoint_minutes=0)
+SHORT = TINY.but(batch_size=320)  # two epochs of three steps
+KINDS: dict[str, tuple[Run, Resources]] = {
+    "plain": (SHORT, ALWAYS),
+    "dropout": (SHORT.but(drop=0.1, drop_path=0.1), ALWAYS),
+    "clipped, averaged": (SHORT.but(clip_grad=0.5, ema=0.9), ALWAYS),
+    "mixed, smoothed": (SHORT.but(mixup=0.8, cutmix=1.0, smoothing=0.1), ALWAYS),
+    "repeated, in pieces": (
+        SHORT.but(repeats=3, mixup=0.8, drop=0.1),
+        Resources(checkpoint_minutes=0, micro_batch=128),
+    ),
+    "bf16": (SHORT.but(precision="bf16"), ALWAYS),
+    "fp16": (SHORT.but(precision="fp16", clip_grad=0.5), ALWAYS),
+    "sgd": (SHORT.but(opt="sgd", warmup_epochs=1, holdout=0.0), ALWAYS),
+}
+STEPS = 6
+Numbers = tuple[dict[str, Any], list[dict[str, Any]]]
+
+
+class KilledError(RuntimeError):
+    """What a test throws where a process might die."""
+
+
+def numbers(record: Record) -> Numbers:
+    return record.metrics, record.history
+
+
+def killer(step: int) -> Callable[[dict[str, Any]], None]:
+    """A report that throws after so many steps."""
+    left = [step]
+
+    def report(state: dict[str, Any]) -> None:
+        left[0] -= bool(state["step"]) and "resumed_s" not in state
+        if left[0] == 0:
+            raise KilledError
+
+    return report
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_after_any_step(kind: str, tmp_path: Path) -> None:
+    run, resources = KINDS[kind]
+    undisturbed = execute(run, resources)
+    for step in range(1, STEPS + 1):
+        folder = tmp_path / str(step)
+        with pytest.raises(KilledError):
+            execute(run, resources, killer(step), Checkpoints(folder))
+        assert len(list(folder.glob("checkpoints/*"))) == min(step - 1, 2)
+        torch.rand(3)  # what another run drew meanwhile must not matter
+        assert numbers(execute(run, resources, checkpoints=Checkpoints(folder, 2))) == numbers(undisturbed), step
+
+
+def test_killed_again_and_again(tmp_path: Path) -> None:
+    run, resources = KINDS["clipped, averaged"]
+    for generation in range(1, STEPS):
+        with pytest.raises(KilledError):
+            execute(run, resources, killer(2), Checkpoints(tmp_path, generation))
+    record = execute(run, resources, checkpoints=Checkpoints(tmp_path, STEPS))
+    assert numbers(record) == numbers(execute(run, resources))
+    assert record.cost["training_s"] > 0
+
+
+@pytest.mark.parametrize("part", ["heldout", "test"])
+def test_stopped_during_an_evaluation(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal is heard between two batches of an evaluation, which is made anew; so is a kill."""
+    from ablate.resident import Resident
+
+    undisturbed = execute(SHORT, Resources())
+    evaluation = Resident.evaluation
+
+    def interrupted(self: Resident, what: Any, share: Any) -> Any:
+        for batch in evaluation(self, what, share):
+            if what == part:
+                os.kill(os.getpid(), signal.SIGTERM)
+            yield batch
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Resident, "evaluation", interrupted)
+        with pytest.raises(Interrupted):
+            execute(SHORT, Resources(), checkpoints=Checkpoints(tmp_path))
+    assert numbers(execute(SHORT, Resources(), checkpoints=Checkpoints(tmp_path, 2))) == numbers(undisturbed)
+
+
+# Below, real processes. Steps are slowed, so that there is time to hit one.
+LONG = TINY.but(batch_size=64, epochs=2, drop=0.1, ema=0.9)
+
+
+def at_work(root: Path, worker: str, pause_s: float) -> None:
+    """What a worker process does."""
+    slow(pause_s)
+    job.work(str(root), [LONG.key], worker)
+
+
+def slow(pause_s: float) -> None:
+    call = job.Progress.__call__
+
+    def slowed(self: Any, state: dict[str, Any]) -> None:
+        call(self, state)
+        time.sleep(pause_s)
+
+    job.Progress.__call__ = slowed  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Numbers:
+    torch.set_num_threads(1)
+    return numbers(execute(LONG, Resources()))
+
+
+def newest(root: Root) -> int:
+    """Steps at the newest checkpoint."""
+    found = (root.run_folder(LONG.key) / "checkpoints").glob("*.pt")
+    return max((int(path.stem.split("-")[1]) for path in found), default=0)
+
+
+def recorded(root: Root) -> Numbers:
+    return numbers(records.read(records.path_of(root.results, LONG)))
+
+
+def test_many_real_kills(root: Root, undisturbed: Numbers) -> None:
+    job.request(root, LONG, ALWAYS)
+    kills = 0
+    while not records.path_of(root.results, LONG).exists():
+        before = newest(root)
+        worker = processes.start(at_work, root.path, f"try{kills}", 0.005)
+        processes.wait_for(lambda b=before, w=worker: newest(root) >= b + 5 or not w.is_alive(), "newer checkpoints")
+        worker.kill()
+        kills += processes.end(worker) == [-signal.SIGKILL]
+    assert kills >= 3
+    assert recorded(root) == undisturbed
+    assert not (root.run_folder(LONG.key) / "checkpoints").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stopped_by_a_signal(number: int, root: Root, undisturbed: Numbers) -> None:
+    """It writes a checkpoint, lets the lease go, and the run waits for whoever comes next."""
+    job.request(root, LONG, Resources())
+    folder = root.run_folder(LONG.key)
+    worker = processes.start(at_work, root.path, "first", 0.02)
+    processes.wait_for((folder / "progress.json").exists, "progress")
+    os.kill(worker.pid, number)
+    assert processes.end(worker) != [0]
+    assert newest(root)
+    assert failure_of(folder) is None
+    assert unfinished(folder, LONG).state == "waiting"
+    held = current(folder)
+    assert held is not None
+    assert not held.alive
+    job.work(str(root.path), [LONG.key], "second")
+    assert recorded(root) == undisturbed
+    log = (folder / "log.txt").read_text()
+    assert "asked to stop by SIG" in log
+    assert f"going on from {newest_name(log)}" in log
+
+
+def newest_name(log: str) -> str:
+    return log.rpartition("going on from ")[2].split()[0]
+
+
+def test_a_second_signal_stops_at_once(root: Root) -> None:
+    job.request(root, LONG, Resources())
+    folder = root.run_folder(LONG.key)
+    worker = processes.start(at_work, root.path, "first", 30.0)
+    processes.wait_for((folder / "progress.json").exists, "progress")
+    os.kill(worker.pid, signal.SIGTERM)
+    processes.wait_for(lambda: "asked to stop" in (folder / "log.txt").read_text(), "the first signal's echo")
+    os.kill(worker.pid, signal.SIGTERM)
+    assert processes.end(worker) != [0]
+    assert not newest(root)
+    assert unfinished(folder, LONG).state == "waiting"
+
+
+def test_a_checkpoint_on_demand(root: Root, undisturbed: Numbers) -> None:
+    """SIGUSR1 has one written, and training goes on."""
+    job.request(root, LONG, Resources(keep="all"))
+    worker = processes.start(at_work, root.path, "first", 0.02)
+    processes.wait_for((root.run_folder(LONG.key) / "progress.json").exists, "progress")
+    os.kill(worker.pid, signal.SIGUSR1)
+    processes.wait_for(lambda: newest(root), "a checkpoint")
+    assert processes.end(worker) == [0]
+    assert recorded(root) == undisturbed
+    assert newest(root), "all is kept, as asked"
+
+
+def test_progress_goes_on_where_it_was(root: Root) -> None:
+    """Time spent before counts as elapsed, and not into the pace of what is left."""
+    from ablate.notes import Progress
+
+    progress = Progress(root.run_folder("k"), LONG)
+    progress({"epoch": 1, "step": 5, "steps": 10, "resumed_s": 3000.0})
+    progress.started -= 10
+    progress.written = 0
+    progress({"epoch": 1, "step": 6, "steps": 10})
+    found = json.loads(progress.path.read_text())
+    assert found["elapsed_s"] == pytest.approx(3010, abs=1)
+    assert found["eta_s"] == pytest.approx(40, abs=4)
+    assert "resumed_s" not in found
+
+
+@pytest.mark.parametrize("keep", ["all", "final", "none"])
+def test_what_stays_beside_the_record(keep: str, root: Root) -> None:
+    run = SHORT.but(ema=0.9)
+    job.request(root, run, Resources(checkpoint_minutes=0, keep=keep))
+    job.work(str(root.path), [run.key], "worker")
+    folder = root.run_folder(run.key)
+    assert (folder / "checkpoints").exists() == (keep == "all")
+    assert (folder / "weights.pt").exists() == (keep != "none")
+    if keep != "none":
+        found = weights(folder / "weights.pt")
+        assert Run.of(found["run"]) == run
+        assert (found["channels"], found["classes"]) == (1, [str(digit) for digit in range(10)])
+        assert set(found["model"]) == set(found["ema"])
+
+
+def test_kept_weights_give_the_recorded_numbers(root: Root) -> None:
+    from ablate.evaluation import evaluate
+    from ablate.loading import open_images
+    from ablate.models import build
+
+    run = SHORT.but(ema=0.9)
+    job.request(root, run, Resources())
+    job.work(str(root.path), [run.key], "worker")
+    metrics = records.read(records.path_of(root.results, run)).metrics
+    found = weights(root.run_folder(run.key) / "weights.pt")
+    images, _ = open_images(run, Resources(), torch.device("cpu"))
+    for name, prefix in (("model", ""), ("ema", "ema_")):
+        model = build(run, found["channels"], len(found["classes"]))
+        model.load_state_dict(found[name])
+        outcome = evaluate(model, images.evaluation("test"), images.sizes["test"]).metrics()
+        assert {metric: metrics[prefix + metric] for metric in ("top1", "loss", "correct")} == {
+            metric: outcome[metric] for metric in ("top1", "loss", "correct")
+        }
