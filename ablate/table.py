@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ablate import records
+from ablate import flat, records
+from ablate.flat import Columns, row
 from ablate.paths import Root
 from ablate.records import Record
-from ablate.spec import ADDED_LATER
-from ablate.stats import t_interval
-from ablate.study import Study, load
+from ablate.spec import Run
+from ablate.stats import ROUNDING, half_width
+from ablate.study import Study, Variant, load
 
-SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "images_per_s", "training_s", "peak_memory_mib")
+SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "ema_top1", "images_per_s", "training_s", "peak_memory_mib")
 CONSTANT = ("params", "macs", "tokens")
+
+# All fields of a run but its seed: what the runs of one variant share.
+SHARED = [item.name for item in fields(Run) if item.name != "seed"]
 
 
 def frame(
@@ -34,83 +40,95 @@ def frame(
         seeds: only the first so many seeds; None is all there are.
         root: the folder with `results/`; None is ABLATE_ROOT or the current one.
     """
-    results = Root.at(root).results
+    found = flat.columns(Root.at(root).results)
     if study is None:
-        return pd.DataFrame([row(record) for record in records.read_all(results)])
+        return pd.DataFrame(found)
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
     if seeds is not None:
         study.seed_count(scale, seeds)
-    return study_frame(study, scale, study_records(study, scale, results, seeds))
+    labels = _labels(study, scale)
+    at = _places(labels.values(), found, seeds)
+    chosen = {name: [column[place] for place, _ in at] for name, column in found.items()}
+    return _by_variant({"variant": [label for _, label in at], **chosen}, labels)
 
 
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
     """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
-    order = {_but_seed(variant.run.fields()): at for at, variant in enumerate(study.variants(scale))}
-    found = [(_but_seed({**ADDED_LATER, **record.run}), record) for record in records.read_all(results)]
-    mine = [(order[fields], record.run["seed"], record) for fields, record in found if fields in order]
-    # A raised behaviour number gives a run a new key: records from before it are not of this study any more.
-    mine = [(at, seed, record) for at, seed, record in mine if record.key == record.as_run().key]
-    return [record for _, seed, record in sorted(mine, key=lambda item: item[:2]) if seeds is None or seed < seeds]
+    found, paths = flat.columns(results), records.index(results)
+    variants = study.variants(scale)
+    return [records.read(paths[found["key"][place]]) for place, _ in _places(variants, found, seeds)]
 
 
-def _but_seed(fields: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
-    """A run's fields without its seed, to find runs of one variant; a record of some other program does no harm."""
-    return frozenset((name, value) for name, value in fields.items() if name != "seed")
+def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:
+    """Where in the columns the runs of some variants stand, in the order of variants and seeds, with their labels."""
+    if not found:
+        return []
+    order = {_shared(variant.run): (at, variant) for at, variant in enumerate(variants)}
+    places: dict[int, list[int]] = {}
+    for place, values in enumerate(zip(*(found[name] for name in SHARED), strict=True)):
+        if values in order and (seeds is None or found["seed"][place] < seeds):
+            places.setdefault(order[values][0], []).append(place)
+    return [
+        (place, variant.label)
+        for at, variant in order.values()
+        for place in sorted(_current(variant.run, places.get(at, []), found), key=found["seed"].__getitem__)
+    ]
+
+
+def _shared(run: Run) -> tuple[Any, ...]:
+    values = run.fields()
+    return tuple(values[name] for name in SHARED)
+
+
+def _current(run: Run, places: list[int], found: Columns) -> list[int]:
+    """The places whose key is the run's of today: a raised behaviour number gives a run a new key.
+
+    Records from before it have the same fields, but are not of this study any more.
+    """
+    keys = run.keys(found["seed"][place] for place in places) if places else []
+    return [place for place, key in zip(places, keys, strict=True) if found["key"][place] == key]
 
 
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """The frame of some records of a study, with `variant` as an ordered category."""
-    labels = _labels(study, scale)
-    rows = [{"variant": _label(labels, record), **row(record)} for record in found]
-    return _by_variant(rows, ["variant", "key", "seed", *SUMMARISED, *CONSTANT], labels)
+    labels, rows = _labels(study, scale), [row(record) for record in found]
+    names = flat.ordered({name for values in rows for name in values})
+    shown = {"variant": [labels[tuple(values[name] for name in SHARED)].label for values in rows]}
+    return _by_variant(shown | {name: [values.get(name) for values in rows] for name in names}, labels)
 
 
-def _labels(study: Study, scale: str) -> dict[frozenset[tuple[str, Any]], str]:
-    """The label of every variant, by its fields but the seed."""
-    return {_but_seed(variant.run.fields()): variant.label for variant in study.variants(scale)}
+def _labels(study: Study, scale: str) -> dict[tuple[Any, ...], Variant]:
+    """Every variant, by its fields but the seed."""
+    return {_shared(variant.run): variant for variant in study.variants(scale)}
 
 
-def _label(labels: Mapping[frozenset[tuple[str, Any]], str], record: Record) -> str:
-    return labels[_but_seed({**ADDED_LATER, **record.run})]
+def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -> pd.DataFrame:
+    """Columns as a frame whose `variant` keeps the study's order; without rows it still has the columns one looks for.
 
-
-def _by_variant(rows: list[dict[str, Any]], columns: list[str], labels: Mapping[Any, str]) -> pd.DataFrame:
-    """Rows as a frame whose `variant` keeps the study's order; `columns` are those of an empty one."""
-    table = pd.DataFrame(rows, columns=None if rows else columns)
-    table["variant"] = pd.Categorical(table["variant"], categories=list(labels.values()), ordered=True)
+    Numbers stay numbers where some, or all, are missing.
+    """
+    empty = {name: [None] * len(found["variant"]) for name in ("key", "seed", *SUMMARISED, *CONSTANT)}
+    table = pd.DataFrame({**empty, **found})[[*dict.fromkeys([*found, *empty])]]
+    table = table.astype(dict.fromkeys(SUMMARISED, float))
+    categories = [variant.label for variant in labels.values()]
+    table["variant"] = pd.Categorical(table["variant"], categories=categories, ordered=True)
     return table
-
-
-def row(record: Record) -> dict[str, Any]:
-    """One record, flat; the outcome of each picture and the history stay in the record."""
-    provenance = {k: v for k, v in record.provenance.items() if not isinstance(v, Mapping)}
-    versions = {f"version_{k}": v for k, v in record.provenance["versions"].items()}
-    resources = {k: v for k, v in record.provenance["resources"].items() if k in ("threads", "workers")}
-    metrics = {k: v for k, v in record.metrics.items() if k != "correct"}
-    return {
-        "key": record.key,
-        **ADDED_LATER,
-        **record.run,
-        **metrics,
-        **record.complexity,
-        **record.cost,
-        "fingerprint": record.dataset["fingerprint"],
-        **provenance,
-        **versions,
-        **resources,
-    }
 
 
 def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """Training curves: a row per run and epoch, with `variant` and `seed`."""
     labels = _labels(study, scale)
     rows = [
-        {"variant": label, "seed": record.run["seed"], **entry}
-        for label, record in ((_label(labels, record), record) for record in found)
+        {"variant": labels[_shared(record.as_run())].label, "seed": record.run["seed"], **entry}
+        for record in found
         for entry in record.history
     ]
-    return _by_variant(rows, ["variant", "seed", "epoch", "train_loss"], labels)
+    names = dict.fromkeys(["variant", "seed", "epoch", "train_loss", *(name for values in rows for name in values)])
+    table = pd.DataFrame({name: [values.get(name) for values in rows] for name in names})
+    categories = [variant.label for variant in labels.values()]
+    table["variant"] = pd.Categorical(table["variant"], categories=categories, ordered=True)
+    return table
 
 
 def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:
@@ -124,30 +142,30 @@ def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:
         Columns `variant`, `n`, `wanted`; `NAME`, `NAME_low`, `NAME_high` for measured ones (low and high are NaN for
         one seed); `difference` of top-1 to the control, paired by seed, likewise; `params`, `macs`, `tokens`.
     """
-    groups = {str(label): group for label, group in runs.groupby("variant", observed=False)}
-    control = next(iter(groups.values()))
-    rows = [_summary(label, group, wanted) | _difference(group, control) for label, group in groups.items()]
-    return pd.DataFrame(rows)
+    by = runs["variant"]
+    n = runs.groupby(by, observed=False).size().rename("n")
+    aimed_at = n.rename("wanted") if wanted is None else pd.Series(wanted, n.index, name="wanted")
+    constant = runs[[*CONSTANT]].astype(float).groupby(by, observed=False).first()
+    measured = runs.reindex(columns=[*SUMMARISED]).astype(float)
+    measured["difference"] = differences(runs)
+    table = pd.concat([n, aimed_at, _intervals(measured, by), constant], axis=1)
+    return table.rename_axis("variant").reset_index().astype({"variant": object})
 
 
-def _summary(label: str, group: pd.DataFrame, wanted: int | None) -> dict[str, Any]:
-    summary: dict[str, Any] = {"variant": label, "n": len(group), "wanted": wanted or len(group)}
-    for column in SUMMARISED:
-        summary |= _interval(column, group[column].dropna().tolist() if column in group else [])
-    for column in CONSTANT:
-        summary[column] = group[column].iloc[0] if len(group) else None
-    return summary
+def differences(runs: pd.DataFrame) -> pd.Series[float]:
+    """Top-1 of each run minus that of the control's run with its seed; NaN for the control's own."""
+    is_control = runs["variant"] == runs["variant"].cat.categories[0]
+    control = runs[is_control].set_index("seed")["top1"]
+    return (runs["top1"] - runs["seed"].map(control)).where(~is_control).astype(float)
 
 
-def _difference(group: pd.DataFrame, control: pd.DataFrame) -> dict[str, Any]:
-    """Top-1 minus the control's, seed by seed; none for the control itself."""
-    differences = group.set_index("seed")["top1"] - control.set_index("seed")["top1"]
-    return _interval("difference", [] if group is control else differences.dropna().tolist())
-
-
-def _interval(name: str, values: list[float]) -> dict[str, float]:
-    interval = t_interval(values) if values else None
-    nan = float("nan")
-    if interval is None or interval.low is None or interval.high is None:
-        return {name: interval.mean if interval else nan, f"{name}_low": nan, f"{name}_high": nan}
-    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+def _intervals(measured: pd.DataFrame, by: pd.Series[Any]) -> pd.DataFrame:
+    """Mean and 95 % t interval of each column in each group; `low` and `high` are NaN without a spread to judge by."""
+    grouped, sizes = measured.groupby(by, observed=False), measured.abs().groupby(by, observed=False).max()
+    # A difference is rounded as the numbers it is made of are.
+    sizes["difference"] = measured["top1"].abs().max()
+    mean, spread = grouped.mean(), grouped.max() - grouped.min()
+    half = pd.DataFrame(half_width(grouped.std(ddof=1), grouped.count()), mean.index, mean.columns)
+    half = half.where(spread > ROUNDING * sizes, np.nan)
+    parts = {"": mean, "_low": mean - half, "_high": mean + half}
+    return pd.DataFrame({f"{name}{end}": part[name] for name in measured for end, part in parts.items()})

@@ -34,7 +34,7 @@ def record(run: Run, **overrides: Any) -> Record:
     parts = _made_up(run, random.Random(run.key))
     for name, value in overrides.items():
         parts[name] = {**parts[name], **value} if isinstance(value, dict) else value
-    return Record(**{item.name: parts[item.name] for item in fields(Record)})
+    return Record(**{item.name: parts[item.name] for item in fields(Record) if item.name in parts})
 
 
 @cache

@@ -19,18 +19,18 @@ PACKAGE = Path(ablate.__file__).parent
 ROWS = """
     registry checks settings formula seeds spec extend slurm resources claim paths cache
     mixers channels stems block models complexity disk match axes
-    study recipes records lease released timm_models timm candidates
+    study recipes records modes lease released timm_models timm candidates
     pictures datasets images draws augment mixup workers resident loading timm_pictures optim
     blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner
-    train provenance notes execution job
-    launches status leftovers launch stats imagewise table verdict formats plots notebook report display cli
+    train provenance timing clocks throughput notes execution job
+    launches status leftovers launch stats speed ranking scaling imagewise flat table verdict formats plots notebook report display bench cli
 """.split()  # noqa: SIM905 - an order, read in one look
 # `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
 OUTSIDE = ("__init__", "__main__")
 WITH_TORCH = """
     mixers channels stems block models released timm_models timm candidates
     datasets images draws augment mixup workers resident loading timm_pictures optim blind outline evaluation assess
-    checkpoint board memory learner train provenance
+    checkpoint board memory learner train provenance timing throughput
 """.split()  # noqa: SIM905
 WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
 WITHOUT_PANDAS = ROWS[ROWS.index("mixers") : ROWS.index("status")]

@@ -374,3 +374,9 @@ def test_every_field_says_what_it_means() -> None:
 def test_every_registered_name_is_legal(slot: str, name: str, dataset: str) -> None:
     part = {slot: name}
     assert Run(**part, dataset=dataset).key != Run(**part, dataset="mine").key
+
+
+@pytest.mark.parametrize("changes", [{}, {"mixer": "none"}, {"seed": 5}])
+def test_keys_of_many_seeds_are_those_of_each(changes: dict[str, Any]) -> None:
+    run = TINY.but(**changes)
+    assert run.keys([0, 1, 12, 2**62]) == [run.but(seed=seed).key for seed in (0, 1, 12, 2**62)]
