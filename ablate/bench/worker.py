@@ -1,0 +1,194 @@
+"""The process that measures one model in one mode: `python -m ablate.bench.worker`, a line of JSON for each order.
+
+The first line says what to build; each line is answered by one, {"ok": …} or {"error": …, "out_of_memory": …}. What a
+library prints goes to the log instead, so that it cannot be taken for an answer. Its input's end is the worker's.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+
+import orjson
+
+from ablate.bench.subjects import Subject
+from ablate.modes import Mode, Protocol
+from ablate.registry import SpecError, unknown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+T = TypeVar("T")
+
+
+def main() -> None:
+    """Answer orders until there are no more."""
+    with _answers() as out:
+        measuring: Measuring | None = None
+        for line in sys.stdin.buffer:
+            order = orjson.loads(line)
+            do = order.pop("do")
+
+            def answer() -> Any:
+                nonlocal measuring
+                if do == "build":  # noqa: B023 - called at once
+                    measuring = Measuring(**order)  # noqa: B023
+                    return measuring.facts
+                return getattr(measuring, do)(**order)  # noqa: B023
+
+            out.write(orjson.dumps(_answer(answer)) + b"\n")
+            out.flush()
+
+
+@contextmanager
+def _answers() -> Iterator[BinaryIO]:
+    """The pipe answers go through; standard output itself becomes the log."""
+    with os.fdopen(os.dup(1), "wb") as out:
+        os.dup2(2, 1)
+        yield out
+
+
+def _answer(work: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        return {"ok": work()}
+    except Exception as error:
+        from ablate.timing import is_out_of_memory
+
+        traceback.print_exc()
+        first = next(iter(str(error).splitlines()), "")
+        said = first if isinstance(error, SpecError) else f"{type(error).__name__}: {first}"
+        return {"error": said, "out_of_memory": is_out_of_memory(error)}
+
+
+class Measuring:
+    """A subject's model in one mode, and what is done with it.
+
+    Args:
+        subject: its request.
+        mode: its four words.
+        device: a torch device's name, or "auto".
+        threads: CPU threads.
+    """
+
+    def __init__(self, subject: Mapping[str, Any], mode: Mapping[str, str], device: str, threads: int) -> None:
+        import torch
+
+        from ablate.throughput import Bench
+
+        torch.set_num_threads(threads)
+        self.device = (
+            torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
+        )
+        self.subject, self.mode = Subject.of(subject), Mode(**mode)
+        model, shape, classes, costs = build(self.subject)
+        self.bench = Bench(model, self.mode, shape, classes, self.device)
+        self.facts = self._facts(shape, classes, costs, threads)
+
+    def _facts(self, shape: tuple[int, ...], classes: int, costs: Mapping[str, int], threads: int) -> dict[str, Any]:
+        """Of the model, and of the machine."""
+        from ablate.provenance import where_and_what
+        from ablate.resources import Resources
+
+        resources = Resources(threads=threads, device=str(self.device))
+        where = where_and_what(resources, self.device)
+        where["resources"] = {"threads": threads, "device": str(self.device)}
+        del where["finished"]  # that is said for each session
+        about = {"channels": shape[0], "classes": classes, "image_size": shape[1], **costs}
+        return {
+            "subject": self.subject.facts() | about,
+            "provenance": where | {"device_type": self.device.type},
+        }
+
+    def peak(self, dtype: str) -> dict[str, Any]:
+        """The device's peak, MACs per second."""
+        from ablate.throughput import peak_macs, set_precision
+
+        found = peak_macs(dtype, self.device)
+        set_precision(self.mode.dtype)
+        return found
+
+    def prepare(self, batch: int) -> float:
+        """The first step of a batch size, its seconds."""
+        return self._parked(lambda: self.bench.prepare(batch))
+
+    def warm_up(self, protocol: Mapping[str, Any]) -> dict[str, Any]:
+        """Step until the rate is steady."""
+        return self._parked(lambda: self._resumed(lambda: self.bench.warm_up(Protocol(**protocol))))
+
+    def window(self, seconds: float, step_s: float, calls: int) -> dict[str, Any]:
+        """One window, and some latencies where `calls` are asked for."""
+
+        def work() -> dict[str, Any]:
+            found = self.bench.window(seconds, step_s)
+            return {"window": found, "latency_ms": self.bench.latency(calls)}
+
+        return self._parked(lambda: self._resumed(work))
+
+    def peak_memory(self) -> float | None:
+        """Peak memory, MiB, of steps of their own."""
+        return self._parked(self.bench.peak_memory)
+
+    def _resumed(self, work: Callable[[], T]) -> T:
+        self.bench.resume()
+        return work()
+
+    def _parked(self, work: Callable[[], T]) -> T:
+        """Do something, and let go of the memory it took, also where there was too little."""
+        try:
+            return work()
+        finally:
+            gc.collect()
+            self.bench.park()
+
+
+def build(subject: Subject) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:
+    """A subject's model, the shape of its pictures, its number of classes, and `params`, `macs` and `tokens`."""
+    if subject.run is None:
+        return _of_timm(subject.timm)
+    from ablate.complexity import complexity
+    from ablate.models import build as build_run
+
+    run = subject.run
+    costs = complexity(run, subject.channels, subject.classes)
+    shape = (subject.channels, run.image_size, run.image_size)
+    chosen = {name: costs[name] for name in ("params", "macs", "tokens")}
+    return build_run(run, subject.channels, subject.classes), shape, subject.classes, chosen
+
+
+def _of_timm(name: str) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:
+    import timm
+    import torch
+    from timm.data import resolve_data_config
+
+    import ablate.timm_models  # noqa: F401 - importing registers them
+
+    if not timm.is_model(name.partition(".")[0]):
+        raise unknown("model of timm's", name, timm.list_models())
+    torch.manual_seed(0)
+    model = timm.create_model(name)
+    shape: tuple[int, ...] = resolve_data_config({}, model=model)["input_size"]  # type: ignore[no-untyped-call]
+    params = sum(parameter.numel() for parameter in model.parameters())
+    classes: Any = model.num_classes
+    return model, tuple(shape), int(classes), {"params": params, "macs": count_macs(model, shape)}
+
+
+def count_macs(model: nn.Module, shape: tuple[int, ...]) -> int:
+    """MACs of one picture by torch's counter, which misses fused attention: it is unfused for that."""
+    import torch
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = FlopCounterMode(display=False)
+    with torch.inference_mode(), sdpa_kernel(SDPBackend.MATH), counter:
+        model.eval()(torch.randn(1, *shape))
+    return int(counter.get_total_flops()) // 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""The command that measures speed and memory of a study's models."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ablate.cli._options import Folder, Json, ScaleName, _study_names, print_columns, print_json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ablate.bench.session import Plan, Session
+    from ablate.bench.subjects import Subject
+    from ablate.modes import Mode, Protocol
+    from ablate.paths import Root
+    from ablate.ranking import Stability
+    from ablate.speed import Measured
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def bench(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[STUDY]", help="Name of a study, or path of its file.", autocompletion=_study_names),
+    ] = None,
+    scale: ScaleName = None,
+    models: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or all of the paper."
+        ),
+    ] = None,
+    timm: Annotated[str | None, typer.Option(metavar="A,B", help="Models of timm's to measure beside.")] = None,
+    modes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Modes, such as bf16-compile-training; a word left out stands for all usual ones. "
+            "fp32 bf16 tf32 fp16 bf16pure, eager compile, nchw nhwc, inference training.",
+        ),
+    ] = None,
+    batches: Annotated[
+        str | None, typer.Option(metavar="N,N", help="Batch sizes, the headline first; 1 gives the latency.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="A look: short windows, said so in the records.")] = False,
+    time_budget: Annotated[
+        str | None,
+        typer.Option(metavar="9m", help="Stop after this long; short windows, the headline batch of each mode first."),
+    ] = None,
+    ranking: Annotated[
+        bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="auto: the first CUDA device, else the CPU; or a device's name.")
+    ] = "auto",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; all there are by default.")] = None,
+    as_json: Json = False,
+    root: Folder = None,
+) -> int:
+    """Measure speed and memory of each architecture of a study, side by side, in every mode.
+
+    What was measured is kept as it comes: interrupted and started again, the rest is measured.
+
+    Example: ablate bench quickstart --quick
+    Example: ablate bench --models paper --modes bf16 --time-budget 9m
+    """
+    from ablate.bench.session import Plan, Session
+    from ablate.bench.watch import Watch
+    from ablate.paths import Root
+
+    place = Root.at(root)
+    subjects = _subjects(name, scale, models, timm)
+    if ranking:
+        return _conclude(place, subjects, [], None, as_json=as_json)
+    plan = Plan(
+        subjects=subjects,
+        modes=_modes(modes),
+        batches=_batches(batches, device),
+        protocol=_protocol(quick, time_budget),
+        device=device,
+        threads=_threads(threads),
+        budget_s=_seconds(time_budget),
+    )
+    place.make_writable()
+    with Watch(sys.stderr if as_json else sys.stdout) as watch:
+        watch.console.print(_announcement(plan), soft_wrap=True, markup=False)
+        session = Session(place, plan, watch)
+        session.run()
+    return _conclude(place, subjects, session.failures, session, as_json=as_json)
+
+
+def _subjects(name: str | None, scale: str | None, models: str | None, timm: str | None) -> list[Subject]:
+    from ablate.bench.subjects import of_names, of_study, of_timm
+    from ablate.registry import SpecError
+    from ablate.study import load
+
+    found = of_study(load(name), scale) if name else []
+    found += of_names(_words(models)) + of_timm(_words(timm))
+    if not found:
+        raise SpecError("there is nothing to measure; wanted is the name of a study, --models or --timm")
+    return list({subject.key: subject for subject in reversed(found)}.values())[::-1]
+
+
+def _words(text: str | None) -> list[str]:
+    return [word.strip() for word in (text or "").split(",") if word.strip()]
+
+
+def _modes(text: str | None) -> Sequence[Mode]:
+    from ablate.modes import matrix
+
+    return matrix(text)
+
+
+def _batches(text: str | None, device: str) -> Sequence[int]:
+    from ablate.modes import BATCHES
+    from ablate.registry import SpecError
+
+    if text is None:
+        return BATCHES["cuda" if _on_gpu(device) else "cpu"]
+    words = _words(text)
+    if not words or not all(re.fullmatch(r"[1-9]\d*", word) for word in words):
+        raise SpecError(f"--batches is {text!r}; wanted are whole numbers above 0, such as 64,1,16")
+    return list(dict.fromkeys(int(word) for word in words))
+
+
+def _on_gpu(device: str) -> bool:
+    """Whether a GPU is meant: asked of the driver's files, since torch takes seconds to load."""
+    return device.startswith("cuda") or (device == "auto" and os.path.exists("/dev/nvidiactl"))
+
+
+def _protocol(quick: bool, budget: str | None) -> Protocol:
+    from ablate.modes import BUDGET, FULL, QUICK
+
+    return QUICK if quick else BUDGET if budget else FULL
+
+
+def _threads(asked: int | None) -> int:
+    from ablate.registry import SpecError
+
+    if asked is not None and asked < 1:
+        raise SpecError(f"--threads is {asked}; wanted is 1 or more")
+    return asked or len(os.sched_getaffinity(0))
+
+
+def _seconds(text: str | None) -> float | None:
+    """A time such as 9m, 540s or 540."""
+    from ablate.registry import SpecError
+
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
+    if not found or float(found[1]) <= 0:
+        raise SpecError(f"--time-budget is {text!r}; wanted is a time such as 9m or 540s")
+    return float(found[1]) * UNITS[found[2]]
+
+
+def _announcement(plan: Plan) -> str:
+    """What will be measured, and whether the machine is free for it."""
+    load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    busy = f"; the machine is busy (load {load:.1f} on {cores} cores)" if load > cores / 4 else ""
+    size = f"{len(plan.subjects)} models, {len(plan.modes)} modes, batches {', '.join(map(str, plan.batches))}"
+    return f"{size}; {plan.protocol.name} protocol, {plan.threads} CPU thread{'' if plan.threads == 1 else 's'}{busy}"
+
+
+def _conclude(
+    root: Root, subjects: Sequence[Subject], failures: Sequence[str], session: Session | None, *, as_json: bool
+) -> int:
+    """Print what is known by now: rates, and who is faster in how many modes."""
+    from ablate.ranking import orders, stability
+
+    found = _measured(root, subjects, session)
+    ranked = stability(orders(found))
+    time_is_up = session is not None and session.time_is_up
+    if as_json:
+        print_json(_as_json(found, ranked) | {"failures": list(failures), "time_is_up": time_is_up})
+        return int(bool(failures))
+    _print_table(found)
+    for one in ranked:
+        typer.echo(one.sentence())
+    if time_is_up:
+        typer.echo("the time is up; the same command goes on")
+    for sentence in failures:
+        typer.echo(f"failed  {sentence}")
+    if session and session.folder:
+        typer.echo(f"records: {session.folder}")
+    return int(bool(failures))
+
+
+def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) -> list[Measured]:
+    """The records of these subjects, under these names; of a session, those of its device."""
+    from ablate.speed import measured
+
+    labels = {subject.key: subject.label for subject in subjects}
+    order = list(labels)
+    mine = [one for one in measured(root.results) if one.found.subject["key"] in labels]
+    if session and session.folder:
+        where = session.folder.name
+        mine = [one for one in mine if one.folder == where]
+    mine.sort(key=lambda one: order.index(one.found.subject["key"]))
+    return [replace(one, variant=labels[one.found.subject["key"]]) for one in mine]
+
+
+def _print_table(found: Sequence[Measured]) -> None:
+    """Images per second at the headline batch: a row a mode, a column a model."""
+    from ablate.speed import headline, tidy
+
+    table = headline(tidy(found))
+    for (device, batch), rows in table.groupby(["device", "batch"], sort=False):
+        names = [str(name) for name in dict.fromkeys(rows["variant"])]
+        typer.echo(f"\nimages/s, batch {batch}, {device}")
+        lines = [["MODE", *names]]
+        for mode, each in rows.groupby("mode", sort=False):
+            of = each.set_index(each["variant"].astype(str))
+            lines.append([str(mode), *(_cell(of, name) for name in names)])
+        print_columns(lines)
+    typer.echo("")
+
+
+def _cell(rows: Any, name: str) -> str:
+    if name not in rows.index:
+        return "-"
+    row = rows.loc[name]
+    return "out of memory" if row["status"] != "measured" else f"{row['images_per_s']:,.0f}"
+
+
+def _as_json(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:
+    from ablate.speed import tidy
+
+    rows = tidy(found).astype({"variant": str}).astype(object)
+    return {
+        "measurements": rows.where(rows.notna(), None).to_dict("records"),
+        "ranking": [
+            {
+                "one": pair.one,
+                "other": pair.other,
+                "device": pair.device,
+                "sentence": pair.sentence(),
+                "modes": [asdict(order) | {"verdict": order.verdict} for order in pair.orders],
+            }
+            for pair in ranked
+        ],
+    }
+
+
+COMMANDS = {"bench": bench}

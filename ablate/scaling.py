@@ -1,0 +1,134 @@
+"""How time and memory grow with the number of tokens, depth, width or batch: the exponent of a power law, measured.
+
+A straight line through the logarithms, with Student's t interval of its slope, beside the slope of the MACs by formula.
+Where a call costs something whatever its work, small sizes flatten the line: the interval says how straight it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from ablate.registry import unknown
+from ablate.spec import SHAPING
+from ablate.stats import LEVEL
+
+# What grows, and the fields that may move with it inside one line.
+OVER: Mapping[str, frozenset[str]] = {
+    "tokens": frozenset({"patch_size", "image_size"}),
+    "depth": frozenset({"depth"}),
+    "dim": frozenset({"dim", "heads"}),
+    "batch": frozenset(),
+}
+QUANTITIES = ("seconds", "memory_mib", "macs")
+
+
+@dataclass(frozen=True)
+class Slope:
+    """An exponent over `n` sizes with its 95 % interval; the bounds are None below three sizes or on an exact line."""
+
+    exponent: float
+    n: int
+    error: float | None = None
+
+    @property
+    def half(self) -> float | None:
+        """Half of the interval's width."""
+        return None if self.error is None else float(stdtrit(self.n - 2, (1 + LEVEL) / 2)) * self.error
+
+    @property
+    def low(self) -> float | None:
+        """The interval's lower end."""
+        return None if self.half is None else self.exponent - self.half
+
+    @property
+    def high(self) -> float | None:
+        """The interval's upper end."""
+        return None if self.half is None else self.exponent + self.half
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One model at several sizes, in one mode on one device.
+
+    Args:
+        names: the variants, in the order of size.
+        shape: the fields that shape the model and do not move.
+        sizes: tokens, blocks, width or batch, rising.
+        time: exponent of the seconds an image takes; over the batch, of those a step takes.
+        memory: of the peak memory.
+        macs: of the MACs, by formula.
+    """
+
+    names: Sequence[str]
+    shape: Mapping[str, Any]
+    device: str
+    mode: str
+    batch: int | None
+    sizes: Sequence[float]
+    seconds: Sequence[float]
+    time: Slope
+    memory: Slope | None
+    macs: Slope
+
+
+def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
+    """The exponent of a power law through values at two or more sizes."""
+    from scipy.stats import linregress  # here, since it imports slowly
+
+    found = linregress(np.log(sizes), np.log(values))
+    return Slope(float(found.slope), len(sizes), float(found.stderr) if len(sizes) > 2 and found.stderr > 0 else None)
+
+
+def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) -> list[Curve]:
+    """Every line of two or more sizes in a frame of speed.
+
+    Args:
+        table: from `ablate.speed.frame`.
+        over: what grows: "tokens", "depth", "dim" or "batch".
+        batch: the batch size of the others; None takes the headline batch.
+
+    Raises:
+        SpecError: for another `over`.
+    """
+    if over not in OVER:
+        raise unknown("size", over, OVER)
+    rows = table[table["images_per_s"].notna() & table["architecture"].notna()]
+    if over != "batch":
+        rows = rows[rows["batch"] == (rows["headline_batch"] if batch is None else batch)]
+    still = sorted(SHAPING - OVER[over])
+    held = ["device", "mode", *still] if over == "batch" else ["device", "mode", "batch", *still]
+    return [
+        found
+        for _, group in rows.groupby(held, sort=False, dropna=False, observed=True)
+        for found in _curve(group, over, still)
+    ]
+
+
+def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Curve]:
+    """The line through a group, a point a size; none where there is one size."""
+    each = group.drop_duplicates(over).sort_values(over)
+    if len(each) < 2:
+        return
+    sizes = [float(value) for value in each[over]]
+    pictures = each["batch"] if over == "batch" else 1
+    seconds = [float(value) for value in pictures / each["images_per_s"]]
+    first = each.iloc[0]
+    memory = each["memory_mib"]
+    yield Curve(
+        names=[str(name) for name in each["variant"]],
+        shape={name: first[name] for name in still},
+        device=str(first["device"]),
+        mode=str(first["mode"]),
+        batch=None if over == "batch" else int(first["batch"]),
+        sizes=sizes,
+        seconds=seconds,
+        time=slope(sizes, seconds),
+        memory=slope(sizes, list(memory)) if memory.notna().all() else None,
+        macs=slope(sizes, [float(value) for value in pictures * each["macs"]]),
+    )

@@ -1,0 +1,188 @@
+"""Measurements as a tidy frame, those of a study in its order, and joined to a study's table by architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ablate.modes import Mode
+from ablate.paths import Root
+from ablate.registry import SpecError
+from ablate.spec import SHAPING
+from ablate.speed.record import DRIFT, Measurement, read_all
+from ablate.study import Study, load
+
+COLUMNS = ("variant", "device", "mode", "batch", "images_per_s", "images_per_s_low", "images_per_s_high", "memory_mib")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A measurement, what it is called, and where it was made."""
+
+    variant: str
+    device: str
+    folder: str
+    found: Measurement
+
+
+def measured(results: Path) -> list[Measured]:
+    """Every measurement under a results folder that says something, under its own label."""
+    return [
+        Measured(str(one.subject["label"]), device_of(one), folder, one)
+        for folder, one in read_all(results)
+        if one.windows or one.complete
+    ]
+
+
+def of_study(results: Path, study: Study, scale: str | None = None) -> list[Measured]:
+    """Those of a study's architectures, in its order, then comparators that were measured beside them.
+
+    Variants that differ in data or recipe alone share an architecture, and each has its measurements.
+    """
+    everything = measured(results)
+    by_architecture: dict[str, list[Measured]] = {}
+    for one in everything:
+        by_architecture.setdefault(str(one.found.subject["architecture"]), []).append(one)
+    mine = [
+        replace(one, variant=variant.label)
+        for variant in study.variants(scale)
+        for one in by_architecture.get(variant.run.architecture, [])
+    ]
+    beside = {key for one in mine for session in one.found.sessions for key in session["members"]}
+    others = [one for one in everything if one.found.subject["timm"] and one.found.subject["key"] in beside]
+    return mine + others
+
+
+def device_of(found: Measurement) -> str:
+    """In words, all of the machine that may change a speed: "AMD EPYC, 2 threads, torch 2.15.0"."""
+    where = found.provenance
+    threads = where["resources"]["threads"]
+    of_cpu = f", {threads} thread{'' if threads == 1 else 's'}" if where["device_type"] == "cpu" else ""
+    return f"{where['device']}{of_cpu}, torch {where['versions']['torch']}"
+
+
+def frame(
+    root: str | Path | Root | None = None, study: Study | str | None = None, scale: str | None = None
+) -> pd.DataFrame:
+    """A row for every measurement: one model on one device, in one mode, at one batch size.
+
+    Args:
+        root: the folder with `results/`; None is ABLATE_ROOT or the current one.
+        study: a study or its name: its variants only and what was measured beside them, in its order.
+
+    Returns:
+        `variant`, `device`, `mode` (in words), `batch`, `images_per_s` (median of the windows; NaN where memory ran
+        out) with its quartiles `_low` and `_high`, `windows` and `thrown`, `memory_mib`, `latency_p50_ms` and so on,
+        `mfu`, `drift` of the control (the largest of its sessions) and whether it is `drifted`, `settled`, `status`,
+        `complete`, `protocol`, the mode's four words, `macs`, `params`, `tokens`, versions, and the fields that shape
+        the model.
+    """
+    results = (root if isinstance(root, Root) else Root.at(root)).results
+    study = load(study) if isinstance(study, str) else study
+    found = of_study(results, study, scale) if study else measured(results)
+    labels = list(dict.fromkeys([v.label for v in study.variants(scale)] if study else []))
+    return tidy(found, labels)
+
+
+def tidy(found: Iterable[Measured], labels: Iterable[str] = ()) -> pd.DataFrame:
+    """A row a measurement, `variant` ordered: as the labels given, then as they come."""
+    rows = [_row(one) for one in found]
+    table = pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *sorted(SHAPING)])
+    order = list(dict.fromkeys([*labels, *table["variant"]]))
+    table["variant"] = pd.Categorical(table["variant"], categories=order, ordered=True)
+    return table
+
+
+def _row(one: Measured) -> dict[str, Any]:
+    found = one.found
+    summary, subject, versions = found.summary(), found.subject, found.provenance["versions"]
+    nan = float("nan")
+    drifts = [session["drift"] for session in found.sessions if session["drift"] is not None]
+    drift = max(drifts, key=abs, default=nan)
+    latency = summary["latency"] or {}
+    return {
+        "variant": one.variant,
+        "device": one.device,
+        "mode": Mode(**found.mode).words,
+        "batch": found.batch,
+        "images_per_s": _number(summary["rate"]),
+        "images_per_s_low": _number(summary["q1"]),
+        "images_per_s_high": _number(summary["q3"]),
+        "windows": summary["n"],
+        "thrown": found.thrown,
+        "memory_mib": _number(found.peak_memory_mib),
+        **{f"latency_{name}_ms": _number(latency.get(name)) for name in ("p50", "p90", "p99")},
+        "mfu": _number(summary["mfu"]),
+        "first_step_s": _number(found.first_step_s),
+        "drift": drift,
+        "drifted": abs(drift) > DRIFT,
+        "settled": bool(found.warmup and found.warmup["settled"]),
+        "status": found.status,
+        "complete": found.complete,
+        "headline_batch": found.headline_batch,
+        "protocol": found.protocol["name"],
+        **found.mode,
+        "architecture": subject["architecture"],
+        "timm_model": subject["timm"],
+        **{name: subject[name] for name in ("macs", "params", "image_size", "channels", "classes")},
+        "tokens": subject.get("tokens"),
+        "threads": found.provenance["resources"]["threads"],
+        "torch": versions["torch"],
+        "timm": versions["timm"],
+        **(subject["run"] or {}),
+    }
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def headline(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows at the batch size that every model and mode of their session shares."""
+    return table[table["batch"] == table["headline_batch"]]
+
+
+def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None = None) -> pd.DataFrame:
+    """Columns of one mode on one device, at the headline batch, beside a frame's rows with the same `variant`.
+
+    Args:
+        runs: has a column `variant`: a study's frame, or its summary.
+        table: from `frame` with the same study.
+        mode: in words or by its four words: "training, bfloat16, compiled" or "bf16-compile-nchw-training".
+        device: one of the table's; None where there is only one.
+
+    Returns:
+        `runs` with `throughput`, `throughput_low`, `throughput_high`, `speed_memory_mib`, and `speed_mode`,
+        `speed_device` and `speed_batch`, which say what they are of.
+
+    Raises:
+        SpecError: when the table holds several devices and none is chosen.
+    """
+    rows = headline(table)
+    rows = rows[rows["mode"] == (Mode.of(mode).words if mode.count("-") == 3 else mode)]
+    device = device or _only(rows["device"].unique())
+    columns = {
+        "images_per_s": "throughput",
+        "images_per_s_low": "throughput_low",
+        "images_per_s_high": "throughput_high",
+        "memory_mib": "speed_memory_mib",
+        "mode": "speed_mode",
+        "device": "speed_device",
+        "batch": "speed_batch",
+    }
+    chosen = rows[rows["device"] == device].drop_duplicates("variant", keep="last").set_index("variant")
+    chosen.index = chosen.index.astype(str)
+    chosen = chosen.rename(columns=columns)[list(columns.values())]
+    beside = chosen.reindex(runs["variant"].astype(str)).set_axis(runs.index)
+    return pd.concat([runs, beside], axis=1)
+
+
+def _only(devices: Iterable[str]) -> str | None:
+    found = sorted(devices)
+    if len(found) > 1:
+        raise SpecError(f"speed was measured on several devices: {'; '.join(found)}; wanted is one of them")
+    return found[0] if found else None
