@@ -60,12 +60,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def windows(call: Callable[[], object], items: int, device: torch.device, seconds: float, n: int = 5) -> Rate:
-    """Items per second of a call, in n windows of some seconds each; two calls before them are not counted.
+    """Items per second of a call, in n windows of some seconds each.
 
-    The device is waited for at the ends of a window only.
+    Two calls and a window before them are not counted: they compile, choose kernels and warm the device up. The device
+    is waited for at the ends of a window only.
     """
     for _ in range(2):
         call()
+    _window(call, items, device, seconds)
     return Rate([_window(call, items, device, seconds) for _ in range(n)])
 
 

@@ -3,15 +3,16 @@
     python benchmarks/input_pipeline.py --data FOLDER              # FOLDER/train/CLASS/*.jpg
     python benchmarks/input_pipeline.py --data FOLDER --workers 0 4 8 16
 
-Both read the same files in a random order and give batches on the CPU. A window is an epoch; the first of each is not
-counted (it starts the loader's processes and fills the file cache). Our windows begin anew each epoch, as timm's do.
+Both read the same files in a random order and give batches on the CPU. A window is an epoch less its first batches,
+which wait for the loader's processes to start; the two take turns, and the first epoch of each, which fills the file
+cache, is not counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from _measuring import Rate, conditions, table
@@ -25,6 +26,7 @@ from ablate.loading import open_images
 from ablate.resources import Resources
 
 CPU = torch.device("cpu")
+AHEAD = 2  # batches that PyTorch has each loader process work ahead
 Epoch = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 
@@ -53,20 +55,30 @@ def timms(run: Run, folder: Path, workers: int) -> Epoch:
     return lambda _: loader
 
 
-def rate(epoch_of: Epoch, epochs: int) -> Rate:
-    """Images per second, an epoch a window, the first not counted."""
-    found = []
+def rates(sources: Sequence[Epoch], epochs: int, skip: int) -> list[Rate]:
+    """Images per second of each, an epoch a window, in turns; the first of each is not counted."""
+    found: list[list[float]] = [[] for _ in sources]
     for epoch in range(epochs + 1):
-        started = time.perf_counter()
-        count = sum(len(labels) for _, labels in epoch_of(epoch))
-        found.append(count / (time.perf_counter() - started))
-    return Rate(found[1:])
+        for of_source, epoch_of in zip(found, sources, strict=True):
+            of_source.append(_rate(epoch_of(epoch), skip))
+    return [Rate(of_source[1:]) for of_source in found]
+
+
+def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], skip: int) -> float:
+    """Images per second after the first batches."""
+    coming = iter(batches)
+    for _ in range(skip):
+        next(coming)
+    started = time.perf_counter()
+    count = sum(len(labels) for _, labels in coming)
+    return count / (time.perf_counter() - started)
 
 
 def rows(chosen: argparse.Namespace, run: Run) -> Iterator[tuple[str, ...]]:
     """A row a number of loader processes."""
     for workers in chosen.workers:
-        mine, theirs = (rate(loader(run, chosen.data, workers), chosen.epochs) for loader in (ours, timms))
+        skip = 1 + AHEAD * workers
+        mine, theirs = rates([loader(run, chosen.data, workers) for loader in (ours, timms)], chosen.epochs, skip)
         cores = max(workers, 1)
         per_core = f"{mine.median / cores:,.0f} / {theirs.median / cores:,.0f}"
         yield str(workers), str(mine), str(theirs), f"{mine.median / theirs.median:.2f}", per_core
@@ -78,7 +90,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a folder with train/CLASS/*.jpg and val/")
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2], help="loader processes")
     parser.add_argument("--epochs", type=int, default=3, help="windows")
-    parser.add_argument("--batch-size", type=int, default=50)
+    parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--side", type=int, default=224, help="pixels")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the process that reads the batches")
     chosen = parser.parse_args()

@@ -103,7 +103,7 @@ def test_the_input_pipeline_runs_in_small(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     folder = picture_folder(tmp_path / "pictures", {"a": 4, "b": 4}, {"a": 1, "b": 1})
-    words = ("--data", folder, "--workers", 0, "--side", 32, "--batch-size", 4, "--epochs", 2)
+    words = ("--data", folder, "--workers", 0, "--side", 32, "--batch-size", 2, "--epochs", 2)
     run_as_script("input_pipeline", monkeypatch, *words)
     (row,) = rows(capsys.readouterr().out)
     assert row[0] == "0"
