@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from ablate.cli import clean, data, evaluate, results, runs, states, studies
+from ablate.cli import bench, clean, data, evaluate, results, runs, states, studies
 from ablate.launch import LaunchError
 from ablate.registry import SpecError
 
@@ -55,7 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (studies, runs, states, results, evaluate, clean, data):
+for module in (studies, runs, states, results, report, audit, evaluate, bench, clean, data):
     for name, command in module.COMMANDS.items():
         app.command(name)(guarded(command))
 
