@@ -72,9 +72,9 @@ class Augmentation:
     def _cropped(self, picture: Image.Image, draws: Draws) -> Image.Image:
         size, pad = self.run.image_size, self.run.crop_padding
         if self.run.crop_min_area < 1:
-            width, height = torch.tensor([[picture.width], [picture.height]])
-            box = crop_boxes(draws, height, width, self.run.crop_min_area)[0].tolist()
-            return resampled(picture, *box, size)
+            sides = torch.tensor([[picture.height], [picture.width]])
+            box = crop_boxes(draws, sides[0], sides[1], self.run.crop_min_area)
+            return resampled(picture, box[0].tolist(), size)
         picture = self.whole(picture)
         if not pad:
             return picture
@@ -88,13 +88,14 @@ class Augmentation:
         return picture
 
 
-def resampled(picture: Image.Image, top: int, left: int, height: int, width: int, size: int) -> Image.Image:
-    """A box of a picture, brought to a square of `size`: along the rows, then along the columns.
+def resampled(picture: Image.Image, box: list[int], size: int) -> Image.Image:
+    """A box (top, left, height, width) of a picture as a square of `size`: along the rows, then along the columns.
 
     In one step, newer versions of Pillow choose which comes first, and `augment.resampled` could not do the same.
     """
-    box = picture.crop((left, top, left + width, top + height))
-    return box.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
+    top, left, height, width = box
+    seen = picture.crop((left, top, left + width, top + height))
+    return seen.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
 
 
 @contextmanager
