@@ -166,8 +166,6 @@ class _Training:
         if due.save and self.checkpoints:
             with self.training.paused():
                 self.checkpoints.save(self.steps_taken, self._state())
-        if due.save:
-            self.watch.pass_on()
         if due.stop:
             raise Interrupted
 

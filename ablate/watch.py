@@ -1,7 +1,6 @@
 """When to look at the loss, to write a checkpoint, or to stop: by the clock and by signals, agreed among processes.
 
 SIGUSR1 asks for a checkpoint. SIGTERM and SIGINT ask for a checkpoint and the end; the second of them ends at once.
-SIGUSR2, where submitit waits for it, asks for a checkpoint and is then handed on to submitit.
 """
 
 from __future__ import annotations
@@ -10,8 +9,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, NamedTuple
 
 from ablate.distributed import ALONE, World
@@ -45,7 +43,6 @@ class Watch:
         self.world, self.save_s = world, 60 * minutes
         self.looked = self.saved = time.monotonic()
         self.asked_to_save = self.asked_to_stop = False
-        self.waiting: Callable[[], Any] | None = None
         self.before: dict[int, Any] = {}
 
     def due(self, step: int) -> Due:
@@ -64,20 +61,12 @@ class Watch:
             self.saved, self.asked_to_save = now, False
         return due
 
-    def pass_on(self) -> None:
-        """Let whom a signal was meant for have it, after the checkpoint it asked for."""
-        waiting, self.waiting = self.waiting, None
-        if waiting:
-            waiting()
-
     def __enter__(self) -> Watch:
         if threading.current_thread() is not threading.main_thread():
             return self  # signals are for the main thread, and so for its watch
         for number in STOPS:
             self.before[number] = signal.signal(number, self._stop)
         self.before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._save)
-        if callable(signal.getsignal(signal.SIGUSR2)):
-            self.before[signal.SIGUSR2] = signal.signal(signal.SIGUSR2, self._save_and_hand_on)
         return self
 
     def __exit__(
@@ -94,7 +83,3 @@ class Watch:
             raise KeyboardInterrupt
         self.asked_to_stop = True
         LOG.warning("asked to stop by %s: writing a checkpoint first", signal.Signals(number).name)
-
-    def _save_and_hand_on(self, number: int, frame: FrameType | None) -> None:
-        self.asked_to_save = True
-        self.waiting = lambda: self.before[number](number, frame)

@@ -207,6 +207,74 @@ def test_speed_is_counted_in_trained_pictures(trained: Record) -> None:
     assert 0 < cost["training_s"] < cost["total_s"]
 
 
+def test_the_moving_average_is_evaluated_apart() -> None:
+    with_average, without = (fitted(TINY.but(ema=ema)).metrics for ema in (0.5, 0.0))
+    apart = {name: value for name, value in with_average.items() if not name.startswith("ema_")}
+    assert apart == without, "the raw weights are the headline, and are trained as without it"
+    assert set(with_average) - set(without) == {"ema_top1", "ema_top5", "ema_loss", "ema_correct"}
+    assert with_average["ema_loss"] != with_average["loss"]
+
+
+def test_the_best_epoch_is_chosen_on_the_held_out_part() -> None:
+    result = fitted(TINY.but(epochs=4, lr=3e-3))
+    by_epoch = [entry["heldout_top1"] for entry in result.history]
+    assert result.metrics["best_heldout_top1"] == max(by_epoch)
+    assert result.metrics["best_epoch"] == 1 + by_epoch.index(max(by_epoch))
+
+
+def test_the_first_bad_step_is_named_though_it_is_seen_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step is not waited for; but at the end of the epoch, or about a second later, it is known."""
+    from ablate.learner import Learner
+
+    step_of = Learner.step
+
+    def spoilt(self: Learner, batches: Iterator[Batch], epoch: int, step: int) -> torch.Tensor:
+        loss = step_of(self, batches, epoch, step)
+        return loss * math.inf if (epoch, step) in ((1, 1), (1, 2)) else loss
+
+    monkeypatch.setattr(Learner, "step", spoilt)
+    with pytest.raises(DivergedError, match="the training loss of epoch 2 is inf at step 2; try"):
+        fitted(TINY)
+
+
+def test_what_is_seen_about_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loss of the epoch so far, speed and memory; between two looks the device is not waited for."""
+    monkeypatch.setattr("ablate.watch.LOOK_S", 0.0)
+    seen: list[dict[str, Any]] = []
+    history = fitted(TINY, lambda state: seen.append(state)).history
+    last = [state for state in seen if state["step"] == 4]
+    assert [state["loss"] for state in last] == [entry["train_loss"] for entry in history]
+    assert all(state["images_per_s"] > 0 for state in last)
+    monkeypatch.setattr("ablate.watch.LOOK_S", math.inf)
+    looks: list[dict[str, Any]] = []
+    fitted(TINY, looks.append)
+    assert not [state for state in looks if "loss" in state]
+
+
+def test_deterministic_is_for_one_run_only() -> None:
+    from ablate.execution import execute
+
+    assert execute(TINY, Resources(deterministic=True)).provenance["arithmetic"]["deterministic"] is True
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert execute(TINY, Resources()).provenance["arithmetic"]["deterministic"] is False
+
+
+def test_pictures_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablate import loading
+    from ablate.execution import execute
+
+    opened = loading.open_images
+
+    def with_broken(*arguments: Any) -> Any:
+        images, facts = opened(*arguments)
+        images.broken |= {7, 3}
+        return images, facts
+
+    assert "broken" not in execute(TINY, Resources()).dataset
+    monkeypatch.setattr(loading, "open_images", with_broken)
+    assert execute(TINY, Resources()).dataset["broken"] == {"count": 2, "names": ["3", "7"]}
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     GOLDEN.write_text(json.dumps({name: ten_losses(run) for name, run in TRAINED.items()}, indent=2) + "\n")

@@ -57,26 +57,6 @@ def test_signals_are_heard_once_and_given_back() -> None:
     assert {number: signal.getsignal(number) for number in before} == before
 
 
-def test_submitits_signal_is_handed_on_after_the_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGUSR2, lambda number, _: heard.append(number))
-    try:
-        with Watch(minutes=10) as watching:
-            send(signal.SIGUSR2)
-            assert watching.due(1) == Due(False, True, False)
-            assert heard == []
-            watching.pass_on()
-            watching.pass_on()
-        assert heard == [signal.SIGUSR2]
-    finally:
-        signal.signal(signal.SIGUSR2, before)
-
-
-def test_a_signal_nobody_waits_for_is_left_alone() -> None:
-    with Watch(minutes=10):
-        assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
-
-
 def test_a_thread_listens_to_no_signal() -> None:
     found: list[Any] = []
 
