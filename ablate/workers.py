@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from timm.data import create_transform
-from timm.data.auto_augment import rand_augment_transform
+from timm.data.auto_augment import posterize, rand_augment_transform
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, transforms
 from torchvision.transforms import functional as F
@@ -31,61 +31,85 @@ from ablate.spec import Run
 
 BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd pictures upright and scaled
 BICUBIC = InterpolationMode.BICUBIC
+AT_ONCE = 32  # pictures that a process holds decoded at their full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
 Broken = list[tuple[int, str]]
 
 
 class Augmentation:
-    """A picture in RGB to a square of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
+    """Pictures in RGB to squares of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
 
     def __init__(self, run: Run, mean: tuple[float, ...]) -> None:
         self.run = run
         self.whole = transforms.Compose(
             [transforms.Resize(run.image_size, BICUBIC), transforms.CenterCrop(run.image_size)]
         )
-        self.auto = None
-        if run.auto_augment:
-            # What timm's own `create_transform` gives it.
-            more = {
-                "translate_const": int(run.image_size * 0.45),
-                "img_mean": tuple(min(255, round(255 * value)) for value in mean),
-                "interpolation": Image.Resampling.BICUBIC,
-            }
-            self.auto = rand_augment_transform(run.auto_augment, more)
+        self.auto: Any = automatic(run, mean) if run.auto_augment else None
 
-    def __call__(self, picture: Image.Image, draws: Draws) -> Image.Image:
-        """The augmented picture.
+    def __call__(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+        """The augmented pictures.
 
         Args:
-            draws: of this one picture.
+            draws: of these pictures; several at once cost hardly more than one.
         """
-        picture = self._cropped(picture, draws)
-        if draws.chance("flip", self.run.hflip).item():
-            picture = F.hflip(picture)
+        cropped = self._cropped(pictures, draws)
+        flips = draws.chance("flip", self.run.hflip).tolist()
+        flipped = [F.hflip(picture) if flip else picture for picture, flip in zip(cropped, flips, strict=True)]
         if self.auto is not None:
-            seed = derive(self.run.seed, "auto", draws.epoch, int(draws.index), int(draws.repeat))
-            with global_streams(seed):
-                return self.auto(picture)  # type: ignore[no-any-return]
-        return self._jittered(picture, draws) if self.run.color_jitter else picture
+            return self._automatic(flipped, draws)
+        return self._jittered(flipped, draws) if self.run.color_jitter else flipped
 
-    def _cropped(self, picture: Image.Image, draws: Draws) -> Image.Image:
+    def _cropped(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
         size, pad = self.run.image_size, self.run.crop_padding
         if self.run.crop_min_area < 1:
-            sides = torch.tensor([[picture.height], [picture.width]])
-            box = crop_boxes(draws, sides[0], sides[1], self.run.crop_min_area)
-            return resampled(picture, box[0].tolist(), size)
-        picture = self.whole(picture)
+            widths, heights = torch.tensor([picture.size for picture in pictures]).unbind(dim=1)
+            boxes = crop_boxes(draws, heights, widths, self.run.crop_min_area).tolist()
+            return [resampled(picture, box, size) for picture, box in zip(pictures, boxes, strict=True)]
+        whole = [self.whole(picture) for picture in pictures]
         if not pad:
-            return picture
-        row, column = (draws.offsets("padding", 2 * pad)[0] - pad).tolist()
-        return picture.crop((column, row, column + size, row + size))  # Pillow fills with black
+            return whole
+        corners = (draws.offsets("padding", 2 * pad) - pad).tolist()
+        # Pillow fills with black.
+        return [p.crop((left, top, left + size, top + size)) for p, (top, left) in zip(whole, corners, strict=True)]
 
-    def _jittered(self, picture: Image.Image, draws: Draws) -> Image.Image:
-        order, factors = jitter_factors(draws, self.run.color_jitter)
-        for number in order[0].tolist():
-            picture = CHANGES[number](picture, factors[0, number].item())
-        return picture
+    def _automatic(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+        changed = []
+        for picture, index, repeat in zip(pictures, draws.index.tolist(), draws.repeat.tolist(), strict=True):
+            with global_streams(derive(self.run.seed, "auto", draws.epoch, index, repeat)):
+                changed.append(self.auto(picture))
+        return changed
+
+    def _jittered(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+        changed = []
+        drawn = (numbers.tolist() for numbers in jitter_factors(draws, self.run.color_jitter))
+        for picture, order, factors in zip(pictures, *drawn, strict=True):
+            for number in order:
+                picture = CHANGES[number](picture, factors[number])
+            changed.append(picture)
+        return changed
+
+
+def automatic(run: Run, mean: tuple[float, ...]) -> Any:
+    """timm's RandAugment, with what timm's own `create_transform` gives it."""
+    more = {
+        "translate_const": int(run.image_size * 0.45),
+        "img_mean": tuple(min(255, round(255 * value)) for value in mean),
+        "interpolation": Image.Resampling.BICUBIC,
+    }
+    auto = rand_augment_transform(run.auto_augment, more)
+    for operation in auto.ops:
+        if operation.name.startswith("Posterize"):
+            operation.aug_fn = posterized
+    return auto
+
+
+def posterized(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """timm's posterize, black where no bit is kept: timm asks for that at its highest level, and Pillow 13 refuses."""
+    if bits <= 0:
+        return Image.new(picture.mode, picture.size)
+    kept: Image.Image = posterize(picture, bits)  # type: ignore[no-untyped-call]
+    return kept
 
 
 def resampled(picture: Image.Image, box: list[int], size: int) -> Image.Image:
@@ -125,20 +149,21 @@ class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
         )
 
     def __getitem__(self, samples: torch.Tensor) -> tuple[torch.Tensor, Broken]:
-        pictures, broken = [], []
-        for sample in samples:
-            index = int(sample[0])
-            picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
-            if reason is not None:
-                broken.append((index, reason))
-            pictures.append(self._prepared(picture, sample))
-        return torch.stack(pictures), broken
+        found, broken = [], []
+        for some in torch.split(samples, AT_ONCE):
+            pictures = []
+            for index in some[:, 0].tolist():
+                picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
+                broken += [] if reason is None else [(index, reason)]
+                pictures.append(picture)
+            found += self._prepared(pictures, some)
+        return torch.stack(found), broken
 
-    def _prepared(self, picture: Image.Image, sample: torch.Tensor) -> torch.Tensor:
+    def _prepared(self, pictures: list[Image.Image], samples: torch.Tensor) -> list[torch.Tensor]:
         if self.epoch is None:
-            return self.evaluation(picture)  # type: ignore[no-any-return]
-        augmented = self.augmentation(picture, Draws.of(self.run.seed, self.epoch, sample[None]))
-        return F.pil_to_tensor(augmented)  # type: ignore[no-any-return]
+            return [self.evaluation(picture) for picture in pictures]
+        augmented = self.augmentation(pictures, Draws.of(self.run.seed, self.epoch, samples))
+        return [F.pil_to_tensor(picture) for picture in augmented]
 
 
 def _as_it_is(item: Any) -> Any:

@@ -66,6 +66,16 @@ def test_augmentation_is_of_seed_epoch_and_index(folder: Path) -> None:
     assert not torch.equal(first, by_index(opened(folder, FULL, seed=1), 1))
 
 
+@pytest.mark.parametrize("changes", [{}, {"color_jitter": 0.3, "auto_augment": ""}])
+def test_how_many_are_held_at_once_changes_nothing(
+    folder: Path, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = opened(folder, FULL, **changes)
+    whole = together(images.training(0))
+    monkeypatch.setattr("ablate.workers.AT_ONCE", 3)
+    assert torch.equal(whole, together(images.training(0)))
+
+
 @pytest.mark.parametrize("changes", [{}, {"crop_min_area": 1.0, "crop_padding": 2, "auto_augment": ""}])
 def test_copies_of_a_picture_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
     images = opened(noise_folder(tmp_path, 6, 1), FULL, repeats=3, batch_size=12, **changes)
@@ -171,9 +181,9 @@ def one(count: int = 1) -> Draws:
 def test_without_random_crop_and_flip_training_sees_the_whole_square() -> None:
     picture = noise(20, 14)
     plain = RUN.but(crop_min_area=1.0, hflip=0.0, eval_crop=1.0)
-    seen = F.pil_to_tensor(Augmentation(plain, MEAN)(picture, one()))
+    seen = F.pil_to_tensor(Augmentation(plain, MEAN)([picture], one())[0])
     assert torch.equal(seen, create_transform(12, interpolation="bicubic", crop_pct=1.0, normalize=False)(picture))
-    assert torch.equal(F.pil_to_tensor(Augmentation(plain.but(hflip=1.0), MEAN)(picture, one())), seen.flip(-1))
+    assert torch.equal(F.pil_to_tensor(Augmentation(plain.but(hflip=1.0), MEAN)([picture], one())[0]), seen.flip(-1))
 
 
 def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
@@ -188,8 +198,23 @@ def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
     for op, other in zip(mine.ops, theirs.ops, strict=True):
         assert {**vars(op), "aug_fn": None, "level_fn": None} == {**vars(other), "aug_fn": None, "level_fn": None}
     picture = noise()
-    seen = [Augmentation(FULL.but(color_jitter=strength), MEAN)(picture, one()).tobytes() for strength in (0.0, 0.9)]
+    seen = [
+        Augmentation(FULL.but(color_jitter=strength), MEAN)([picture], one())[0].tobytes() for strength in (0.0, 0.9)
+    ]
     assert seen[0] == seen[1]
+
+
+@pytest.mark.parametrize("words", ["rand-m10-p1-inc1", "rand-m10-p1", "rand-m0-p1-inc1", "rand-m0-p1"])
+def test_every_operation_works_at_its_ends(words: str) -> None:
+    """timm's posterize keeps no bit at the highest level, which Pillow 13 refuses; before, the picture was black."""
+    picture = noise()
+    auto = Augmentation(FULL.but(auto_augment=words), MEAN).auto
+    assert auto is not None
+    for operation in auto.ops:
+        changed = operation(picture)
+        assert (changed.mode, changed.size) == (picture.mode, picture.size)
+        if operation.name == "PosterizeIncreasing":
+            assert (changed.getbbox() is None) == ("m10" in words)
 
 
 def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
