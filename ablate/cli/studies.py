@@ -172,10 +172,9 @@ def _disk_in_words(disk: Disk) -> str:
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:
     """Whether a run's data can be looked at: an audit does not wait for data."""
-    from ablate.datasets import locate
-    from ablate.spec import DATASETS
+    from ablate.datasets import at_hand
 
-    return run.dataset in DATASETS or locate(run.dataset, data) is not None
+    return at_hand(run.dataset, data)
 
 
 def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Audit]:
