@@ -156,6 +156,11 @@ def is_main() -> bool:
     return place().main
 
 
+def alone() -> bool:
+    """Whether this process trains by itself; asked of the environment, without torch."""
+    return place().size == 1
+
+
 def join() -> World:
     """This process's place, after it has met the others; they stay together until the process ends.
 

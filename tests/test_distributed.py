@@ -245,13 +245,33 @@ def test_both_diverge_and_train_the_next(root: Root) -> None:
     assert set(records.index(root.results)) == {keys[1]}
 
 
-def test_torchrun_starts_them(root: Root) -> None:
-    key = ask(root, TINY.but(epochs=1), Resources())
-    code = f"from ablate.job import work; work({str(root.path)!r}, [{key!r}], 'worker')"
-    script = root.path / "script.py"
-    script.write_text(code)
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(job.__file__).parents[1])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+STUDY = '''"""Two tiny runs."""
+
+from ablate import DIGITS, Study
+
+study = Study(question="?", axes={"mixer": ["attention", "none"]}, fixed=dict(%s), scales={"digits": DIGITS})
+'''
+
+
+def command_line(words: list[str]) -> None:
+    from ablate.cli import main
+
+    sys.argv = ["ablate", *words]
+    main()
+
+
+def test_torchrun_starts_them_and_one_speaks(tmp_path: Path) -> None:
+    """And where nothing is missing, they end at once."""
+    small = {name: getattr(TINY, name) for name in ("image_size", "patch_size", "dim", "depth", "heads", "pool")}
+    (tmp_path / "small.py").write_text(
+        STUDY % ", ".join(f"{k}={v!r}" for k, v in (small | {"epochs": 1, "warmup_epochs": 0}).items())
+    )
+    run = ["run", str(tmp_path / "small.py"), "--on", "inline", "--seeds", "1", "--root", str(tmp_path)]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "ablate", *run]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    assert set(records.index(root.results)) == {key}
+    assert done.stdout.count("report: ") == 1
+    assert processes.end(*processes.start_ranks(command_line, run)) == [0, 0]
+    found = records.read_all(tmp_path / "results")
+    assert [record.provenance["processes"] for record in found] == [2, 2]

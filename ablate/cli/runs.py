@@ -80,6 +80,7 @@ def run(
     """
     from ablate.audit import check_matches
     from ablate.cli._options import check_given
+    from ablate.distributed import is_main
     from ablate.launch import prepare
     from ablate.launch.policy import Policy
     from ablate.paths import Root
@@ -87,6 +88,8 @@ def run(
     from ablate.study import load
 
     study, place = load(name), Root.at(root)
+    if on is Place.inline and not is_main():
+        return _train_along(place)
     scale = study.scale(scale)
     wanted = study.runs(scale, seeds)
     at = check_given(locations(data), {run.dataset for run in wanted})
@@ -107,6 +110,14 @@ def run(
     stream = sys.stderr if as_json else sys.stdout
     statuses = _train(place, survey, missing, resources, on, jobs, size, labels, stream, policy)
     return _conclude(study, scale, seeds, place, statuses, as_json=as_json)
+
+
+def _train_along(root: Root) -> int:
+    """As one of several processes that torchrun or srun started, and not the first: train what that one says."""
+    from ablate.job import work
+
+    work(str(root.path), [], "")
+    return 0
 
 
 def _size(on: Place, resources: Resources, jobs: int | None, runs: int) -> int:
@@ -148,10 +159,11 @@ def _train(
 ) -> list[RunStatus]:
     """Bring every run to its end, showing how it goes."""
     from ablate.display import Display
+    from ablate.distributed import alone
     from ablate.launch import inline, launch
     from ablate.launches import Ledger
 
-    if not missing:
+    if not missing and (on is not Place.inline or alone()):
         return survey.look()
     # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
     for number in (signal.SIGINT, signal.SIGTERM):

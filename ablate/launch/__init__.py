@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ablate import lease, records
+from ablate.distributed import alone
 from ablate.job import request, work
 from ablate.launch.errors import LaunchError as LaunchError
 from ablate.launch.policy import Policy
@@ -127,10 +128,14 @@ def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: st
 
 
 def inline(root: Root, survey: Survey, runs: Sequence[Run], show: Show) -> list[RunStatus]:
-    """Train the runs in this process, one after the other, for debugging; returns what became of all runs."""
-    for run in runs:
+    """Train the runs in this process, one after the other; returns what became of all runs.
+
+    Where torchrun or srun started several processes, the others are told of the runs by a single `work`.
+    """
+    keys = [run.key for run in runs]
+    for some in [[key] for key in keys] if alone() else [keys]:
         show(survey.look())
-        work(str(root.path), [run.key], f"inline-{os.getpid()}")
+        work(str(root.path), some, f"inline-{os.getpid()}")
     statuses = survey.look()
     show(statuses)
     return statuses
