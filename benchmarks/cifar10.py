@@ -1,6 +1,6 @@
 """CIFAR-10 with attention and with a feed-forward layer over patches: a recipe chosen, then 3 seeds of each.
 
-    python benchmarks/cifar10.py --data PATH                 # narrow models, a few pictures, an epoch: that it runs
+    python benchmarks/cifar10.py --data PATH                 # narrow models, a few pictures, 2 epochs: that it runs
     python benchmarks/cifar10.py --data PATH --device cuda --whole --root .
 
 1. Every learning rate and number of epochs asked for is tried with both mixers on the training part less a held-out
@@ -47,7 +47,7 @@ def base(chosen: argparse.Namespace) -> Run:
     if chosen.whole:
         return Run.of(CIFAR10.fields)
     data = {"dataset": "pictures", "loader": "resident", "batch_size": 50, "precision": "fp32"}
-    return Run.of({**CIFAR10.fields, **data, "dim": 64, "depth": 2, "epochs": 1, "warmup_epochs": 0})
+    return Run.of({**CIFAR10.fields, **data, "dim": 64, "depth": 2, "epochs": 2, "warmup_epochs": 0})
 
 
 def trainer(resources: Resources, deadline: float) -> Train:
@@ -114,14 +114,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--pictures", type=int, default=300, help="to train on, without --whole")
     parser.add_argument("--lrs", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3])
-    parser.add_argument("--epochs", type=int, nargs="+", help="1, or with --whole 100")
+    parser.add_argument("--epochs", type=int, nargs="+", help="2, or with --whole 100")
     parser.add_argument("--seeds", type=int, help="1, or with --whole 3")
     parser.add_argument("--compile", action="store_true", help="run the models through torch.compile")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run that may end later")
     parser.add_argument("--root", type=Path, help="where records are kept; by default nowhere")
     chosen = parser.parse_args()
-    chosen.epochs = chosen.epochs or [100 if chosen.whole else 1]
+    chosen.epochs = chosen.epochs or [100 if chosen.whole else 2]
     chosen.seeds = chosen.seeds or (3 if chosen.whole else 1)
+    torch.set_num_threads(chosen.threads)
     print(conditions(torch.device(chosen.device)))
     deadline = time.monotonic() + 60 * chosen.minutes
     with tempfile.TemporaryDirectory() as name:

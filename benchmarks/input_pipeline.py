@@ -5,7 +5,8 @@
 
 Both read the same files in a random order and give batches on the CPU. A window is an epoch less its first batches,
 which wait for the loader's processes to start; the two take turns, and the first epoch of each, which fills the file
-cache, is not counted.
+cache, is not counted. Images per second of the processor's time, with no loader process, are what one core does, also
+on a machine that is busy otherwise.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from _measuring import Rate, conditions, table
@@ -55,33 +57,46 @@ def timms(run: Run, folder: Path, workers: int) -> Epoch:
     return lambda _: loader
 
 
-def rates(sources: Sequence[Epoch], epochs: int, skip: int) -> list[Rate]:
-    """Images per second of each, an epoch a window, in turns; the first of each is not counted."""
-    found: list[list[float]] = [[] for _ in sources]
+@dataclass
+class Seen:
+    """Images per second of one loader, an epoch a window: by the clock, and by the processor's time of this process."""
+
+    by_clock: list[float] = field(default_factory=list)
+    by_processor: list[float] = field(default_factory=list)
+
+    def add(self, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], skip: int) -> None:
+        """Read an epoch; its first batches are not counted."""
+        coming = iter(batches)
+        for _ in range(skip):
+            next(coming)
+        clock, processor = time.perf_counter(), time.process_time()
+        count = sum(len(labels) for _, labels in coming)
+        self.by_clock.append(count / (time.perf_counter() - clock))
+        self.by_processor.append(count / (time.process_time() - processor))
+
+
+def measured(sources: Sequence[Epoch], epochs: int, skip: int) -> list[Seen]:
+    """Each loader's epochs, in turns; the first of each is not counted."""
+    found = [Seen() for _ in sources]
     for epoch in range(epochs + 1):
-        for of_source, epoch_of in zip(found, sources, strict=True):
-            of_source.append(_rate(epoch_of(epoch), skip))
-    return [Rate(of_source[1:]) for of_source in found]
-
-
-def _rate(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], skip: int) -> float:
-    """Images per second after the first batches."""
-    coming = iter(batches)
-    for _ in range(skip):
-        next(coming)
-    started = time.perf_counter()
-    count = sum(len(labels) for _, labels in coming)
-    return count / (time.perf_counter() - started)
+        for seen, epoch_of in zip(found, sources, strict=True):
+            (Seen() if epoch == 0 else seen).add(epoch_of(epoch), skip)
+    return found
 
 
 def rows(chosen: argparse.Namespace, run: Run) -> Iterator[tuple[str, ...]]:
-    """A row a number of loader processes."""
+    """A row a number of loader processes; per core, one where this process does all the work."""
     for workers in chosen.workers:
         skip = 1 + AHEAD * workers
-        mine, theirs = rates([loader(run, chosen.data, workers) for loader in (ours, timms)], chosen.epochs, skip)
-        cores = max(workers, 1)
-        per_core = f"{mine.median / cores:,.0f} / {theirs.median / cores:,.0f}"
-        yield str(workers), str(mine), str(theirs), f"{mine.median / theirs.median:.2f}", per_core
+        seen = measured([loader(run, chosen.data, workers) for loader in (ours, timms)], chosen.epochs, skip)
+        yield _row(f"{workers}, images/s", [Rate(one.by_clock) for one in seen])
+        if workers == 0:
+            yield _row("0, images per processor second", [Rate(one.by_processor) for one in seen])
+
+
+def _row(what: str, found: list[Rate]) -> tuple[str, ...]:
+    mine, theirs = found
+    return what, str(mine), str(theirs), f"{mine.median / theirs.median:.2f}"
 
 
 def main() -> None:
@@ -98,7 +113,7 @@ def main() -> None:
     fields = {"dataset": "pictures", "loader": "workers", "crop_min_area": 0.08, "hflip": 0.5, "epochs": 100}
     run = Run.of({**fields, "image_size": chosen.side, "batch_size": chosen.batch_size})
     print(conditions(CPU, f"{chosen.side} pixels, batch {chosen.batch_size}; median (lowest–highest, n epochs)"))
-    head = ("loader processes", "ablate, images/s", "timm's loader, images/s", "ratio", "per process: ablate / timm")
+    head = ("loader processes", "ablate", "timm's loader", "ratio")
     table(head, rows(chosen, run))
 
 

@@ -24,6 +24,7 @@ class RandomLoader:
     """As many batches an epoch as asked for, all the same one."""
 
     mixup_enabled = False
+    dataset = sampler = batch_sampler = None  # timm's script looks whether they want to know the epoch
 
     def __init__(self, steps: int, device: str, classes: int, side: int, batch_size: int) -> None:
         generator = torch.Generator().manual_seed(0)
