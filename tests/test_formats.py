@@ -11,7 +11,7 @@ import pytest
 
 from ablate import formats
 from ablate.formats import escape, units
-from ablate.formats.columns import COLUMNS, cells
+from ablate.formats.columns import COLUMNS, comparison
 from ablate.registry import SpecError
 from ablate.table import study_frame, study_records, summarise
 from tests.synthetic import GOLDEN, ROOT, fixture_study
@@ -49,16 +49,16 @@ def test_an_unknown_format_is_a_sentence() -> None:
 
 
 def test_one_seed_has_no_interval() -> None:
-    control, *_ = cells(summary(1))
+    control, *_ = comparison(summary(1)).cells()
     assert control[3:6] == ["1/3", "97.35", "control"]
 
 
 def test_no_seed_is_not_measured() -> None:
-    assert cells(summary(0))[1] == ["patch_ff", "–", "–", "0/3", "not measured", "–", "–", "–"]
+    assert comparison(summary(0)).cells()[1] == ["patch_ff", "–", "–", "0/3", "not measured", "–", "–", "–"]
 
 
 def test_more_seeds_than_wanted_are_just_counted() -> None:
-    assert cells(summary(wanted=2))[0][3] == "3"
+    assert comparison(summary(wanted=2)).cells()[0][3] == "3"
 
 
 @pytest.mark.parametrize("n_runs", [0, 1, 8])

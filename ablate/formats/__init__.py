@@ -1,4 +1,7 @@
-"""The comparison table in each format: Markdown, LaTeX, HTML and plain text for people, CSV and JSON for machines."""
+"""Tables in each format: Markdown, LaTeX, HTML and plain text for people, CSV and JSON for machines.
+
+Every function takes a `Sheet`, or the summary of a study, which is made one.
+"""
 
 from __future__ import annotations
 
@@ -14,130 +17,159 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.formats import escape, units
-from ablate.formats.columns import COLUMNS, NOTE, Column, Row, cells, full, rows
+from ablate.formats.columns import NOTE, comparison
+from ablate.formats.sheet import Column, Row, Sheet
 from ablate.registry import unknown
 
 __all__ = [
     "FORMATS",
     "NOTE",
+    "Sheet",
     "as_csv",
     "as_html",
     "as_json",
     "as_latex",
     "as_markdown",
     "as_text",
+    "comparison",
     "render",
     "terminal",
 ]
 
+TERMINAL = 140  # characters of a line, where there is no terminal to ask
 
-def as_markdown(summary: pd.DataFrame) -> str:
-    """A Markdown table, padded so that its source reads as a table too."""
-    lines = [[escape.markdown(text) for text in line] for line in ([c.title for c in COLUMNS], *cells(summary))]
+
+def _sheet(table: Sheet | pd.DataFrame) -> Sheet:
+    return table if isinstance(table, Sheet) else comparison(table)
+
+
+def as_markdown(table: Sheet | pd.DataFrame, *, notes: bool = False) -> str:
+    """A Markdown table, padded so that its source reads as a table too; with its notes below where asked for."""
+    sheet = _sheet(table)
+    columns = sheet.columns
+    lines = [[escape.markdown(text) for text in line] for line in ([c.title for c in columns], *sheet.cells())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * (w - 1) + ":" if c.numeric else "-" * w for c, w in zip(COLUMNS, widths, strict=True)]
+    rule = ["-" * w if c.words else "-" * (w - 1) + ":" for c, w in zip(columns, widths, strict=True)]
     padded = [
-        [text.rjust(w) if c.numeric else text.ljust(w) for text, c, w in zip(line, COLUMNS, widths, strict=True)]
+        [text.ljust(w) if c.words else text.rjust(w) for text, c, w in zip(line, columns, widths, strict=True)]
         for line in lines
     ]
-    return "".join(f"| {' | '.join(line)} |\n" for line in (padded[0], rule, *padded[1:]))
+    below = "".join(f"\n{escape.markdown(note)}\n" for note in sheet.notes) if notes else ""
+    return "".join(f"| {' | '.join(line)} |\n" for line in (padded[0], rule, *padded[1:])) + below
 
 
-def as_latex(summary: pd.DataFrame) -> str:
-    """A booktabs tabular, to be put into a table environment of one's own."""
+def as_latex(table: Sheet | pd.DataFrame) -> str:
+    """A booktabs tabular with its notes below, to be put into a table environment of one's own."""
+    sheet = _sheet(table)
     head, *body = [
-        " & ".join(map(escape.latex, line)) + r" \\" for line in ([c.title for c in COLUMNS], *cells(summary))
+        " & ".join(map(escape.latex, line)) + r" \\" for line in ([c.title for c in sheet.columns], *sheet.cells())
     ]
-    alignment = "".join("r" if column.numeric else "l" for column in COLUMNS)
+    ruled = [line for at, text in enumerate(body) for line in ([r"\midrule"] * sheet.starts_group(at) + [text])]
+    alignment = "".join("l" if column.words else "r" for column in sheet.columns)
+    notes = [rf"\par\smallskip{{\footnotesize {escape.latex(note)}\par}}" for note in sheet.notes]
     lines = [
         r"% \usepackage{booktabs}",
-        f"% {NOTE}",
         rf"\begin{{tabular}}{{{alignment}}}",
         r"\toprule",
         head,
         r"\midrule",
-        *body,
+        *ruled,
         r"\bottomrule",
         r"\end{tabular}",
+        *notes,
     ]
     return "\n".join(lines) + "\n"
 
 
-def as_csv(summary: pd.DataFrame) -> str:
+def as_csv(table: Sheet | pd.DataFrame) -> str:
     """Comma-separated values in full precision; a missing number is an empty field."""
-    return str(full(summary).to_csv(index=False, lineterminator="\n"))
+    return str(_sheet(table).data.to_csv(index=False, lineterminator="\n"))
 
 
-def as_json(summary: pd.DataFrame) -> str:
+def as_json(table: Sheet | pd.DataFrame) -> str:
     """A list of objects in full precision; a missing number is null."""
-    table = full(summary).astype(object)
-    content = table.where(table.notna(), None).to_dict("records")
+    data = _sheet(table).data.astype(object)
+    content = data.where(data.notna(), None).to_dict("records")
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n"
 
 
-def as_html(summary: pd.DataFrame, links: Mapping[str, str] | None = None) -> str:
-    """An HTML table element.
+def as_html(table: Sheet | pd.DataFrame, links: Mapping[str, str] | None = None, *, notes: bool = False) -> str:
+    """An HTML table element, with its notes as paragraphs below where asked for.
 
     Args:
-        links: where a variant's name leads, such as "#runs-attention".
+        links: where the name of a row leads, such as "#runs-attention".
     """
-    head = "".join(_html_cell("th", column, column.title, ' scope="col"') for column in COLUMNS)
-    body = "".join(_html_row(row, (links or {}).get(row["variant"])) for row in rows(summary))
-    return f'<table class="comparison">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n'
+    sheet = _sheet(table)
+    head = "".join(_html_cell("th", column, column.title, ' scope="col"') for column in sheet.columns)
+    body = "".join(_html_row(sheet, row, links or {}) for row in sheet.rows)
+    below = "".join(f'<p class="note">{html_escape(note)}</p>\n' for note in sheet.notes) if notes else ""
+    return f'<table class="comparison">\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}</tbody>\n</table>\n{below}'
 
 
-def _html_row(row: Row, link: str | None) -> str:
-    name = html_escape(str(row["variant"]))
-    name = f'<a href="{html_escape(link)}">{name}</a>' if link else f"<span>{name}</span>"
-    values = [_html_cell("td", c, c.text(row), _sort_value(row[c.sources[0]])) for c in COLUMNS[1:]]
-    return f'<tr><th scope="row">{name}</th>{"".join(values)}</tr>\n'
+def _html_row(sheet: Sheet, row: Row, links: Mapping[str, str]) -> str:
+    cells = [_html_value(at == sheet.heading, c, row, links) for at, c in enumerate(sheet.columns)]
+    return f"<tr>{''.join(cells)}</tr>\n"
+
+
+def _html_value(heading: bool, column: Column, row: Row, links: Mapping[str, str]) -> str:
+    if not heading:
+        return _html_cell("td", column, column.text(row), _sort_value(row[column.sources[0]]))
+    text, link = html_escape(column.text(row)), links.get(column.text(row))
+    name = f'<a href="{html_escape(link)}">{text}</a>' if link else f"<span>{text}</span>"
+    return f'<th scope="row">{name}</th>'
 
 
 def _html_cell(tag: str, column: Column, text: str, attributes: str) -> str:
-    number = ' class="number"' if column.numeric else ""
+    number = "" if column.words else ' class="number"'
     return f"<{tag}{number}{attributes}>{html_escape(text)}</{tag}>"
 
 
-def _sort_value(value: float | None) -> str:
+def _sort_value(value: float | str | None) -> str:
+    if isinstance(value, str):
+        return f' data-value="{html_escape(value)}"'
     return "" if units.missing(value) else f' data-value="{value!r}"'
 
 
-def terminal(summary: pd.DataFrame) -> Table:
+def terminal(table: Sheet | pd.DataFrame) -> Table:
     """A rich table, for a console."""
-    table = Table(box=box.SIMPLE_HEAD, caption=NOTE, caption_justify="left")
-    for column in COLUMNS:
-        table.add_column(Text(column.title), justify="right" if column.numeric else "left")
-    for line in cells(summary):
-        table.add_row(*map(Text, line))
-    return table
+    sheet = _sheet(table)
+    shown = Table(box=box.SIMPLE_HEAD, caption="\n".join(sheet.notes) or None, caption_justify="left")
+    for column in sheet.columns:
+        shown.add_column(Text(column.title), justify="left" if column.words else "right")
+    for at, line in enumerate(sheet.cells()):
+        if sheet.starts_group(at):
+            shown.add_section()
+        shown.add_row(*map(Text, line))
+    return shown
 
 
-def as_text(summary: pd.DataFrame) -> str:
+def as_text(table: Sheet | pd.DataFrame) -> str:
     """The terminal's table as plain text, without colours."""
-    console = Console(file=StringIO(), width=140, color_system=None)
-    console.print(terminal(summary))
+    console = Console(file=StringIO(), width=TERMINAL, color_system=None)
+    console.print(terminal(table))
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 
-FORMATS: Mapping[str, Callable[[pd.DataFrame], str]] = {
+def _with_notes(form: Callable[..., str]) -> Callable[[Sheet | pd.DataFrame], str]:
+    return lambda table: form(table, notes=True)
+
+
+FORMATS: Mapping[str, Callable[[Sheet | pd.DataFrame], str]] = {
     "csv": as_csv,
-    "html": as_html,
+    "html": _with_notes(as_html),
     "json": as_json,
-    "md": as_markdown,
+    "md": _with_notes(as_markdown),
     "tex": as_latex,
     "text": as_text,
 }
 
 
-def render(summary: pd.DataFrame, name: str) -> str:
-    """The table in the format of that name.
-
-    Args:
-        summary: from `ablate.table.summarise`.
+def render(table: Sheet | pd.DataFrame, name: str) -> str:
+    """The table in the format of that name, with its notes where people read it.
 
     Raises:
         SpecError: for a name that is not in `FORMATS`.
     """
     if name not in FORMATS:
         raise unknown("format", name, FORMATS)
-    return FORMATS[name](summary)
+    return FORMATS[name](table)

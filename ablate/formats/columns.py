@@ -1,41 +1,22 @@
-"""The comparison table's columns, declared once: what each is called, what it is made of, how it reads.
-
-Tables for people show `title` and `text(row)`; files for machines hold the `sources` in full precision.
-"""
+"""The comparison table's columns: what each is called, what it is made of, how it reads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ablate.formats import units
-
-Row = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column; `sources` are columns of `ablate.table.summarise`, the first is what it is sorted by."""
-
-    title: str
-    sources: tuple[str, ...]
-    text: Callable[[Row], str]
-
-    @property
-    def numeric(self) -> bool:
-        """Whether it holds numbers, which are aligned to the right."""
-        return self.sources[0] != "variant"
-
-
-def _interval(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_low", f"{name}_high"
+from ablate.formats.sheet import Column, Row, Sheet, interval, rows_of
 
 
 def _seeds(row: Row) -> str:
-    return str(row["n"]) if row["n"] >= row["wanted"] else f"{row['n']}/{row['wanted']}"
+    return seeds(row["n"], row["wanted"])
+
+
+def seeds(n: int, wanted: int) -> str:
+    """How many seeds there are, and of how many where some are missing: 3, or 2/3."""
+    return str(n) if n >= wanted else f"{n}/{wanted}"
 
 
 def _top1(row: Row) -> str:
@@ -49,40 +30,46 @@ def _difference(row: Row) -> str:
 
 
 COLUMNS = (
-    Column("Variant", ("variant",), lambda row: str(row["variant"])),
+    Column("Variant", ("variant",), lambda row: str(row["variant"]), words=True),
     Column("Params", ("params",), lambda row: units.count(row["params"])),
     Column("MACs", ("macs",), lambda row: units.count(row["macs"])),
     Column("Seeds", ("n", "wanted"), _seeds),
-    Column("Test top-1 (%)", _interval("top1"), _top1),
-    Column("Difference (points)", _interval("difference"), _difference),
+    Column("Test top-1 (%)", interval("top1"), _top1),
+    Column("Difference (points)", interval("difference"), _difference),
     Column(
         "Training images/s",
-        _interval("images_per_s"),
+        interval("images_per_s"),
         lambda row: units.measured(row["images_per_s"], row["images_per_s_low"], 0),
     ),
-    Column("Training time", _interval("training_s"), lambda row: units.duration(row["training_s"])),
+    Column("Training time", interval("training_s"), lambda row: units.duration(row["training_s"])),
 )
+# Shown where some run kept an average of its weights.
+EMA = Column("EMA top-1 (%)", interval("ema_top1"), lambda row: units.measured(row["ema_top1"], row["ema_top1_low"]))
 NOTE = (
-    "Mean over seeds ± half the width of the 95 % t interval; one seed has no interval. "
-    "Difference: test top-1 minus the control's, paired by seed. "
+    "Mean over seeds ± half the width of the 95 % t interval; one seed has no interval, and neither have seeds that "
+    "agree to the last digit. Difference: test top-1 minus the control's, paired by seed. "
     "Training images/s: as seen while training, on the devices the runs had."
 )
 
 
+def comparison(summary: pd.DataFrame) -> Sheet:
+    """The table of a study's variants.
+
+    Args:
+        summary: from `ablate.table.summarise`.
+    """
+    columns = list(COLUMNS)
+    if "ema_top1" in summary and summary["ema_top1"].notna().any():
+        columns.insert(5, EMA)
+    return Sheet(columns, rows(summary), full(summary, columns), (NOTE,))
+
+
 def rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
     """The summary's rows, each saying whether it is the control's, which is the first."""
-    return [
-        {"control": at == 0} | {str(name): value for name, value in row.items()}
-        for at, row in enumerate(summary.to_dict("records"))
-    ]
+    return [{"control": at == 0} | row for at, row in enumerate(rows_of(summary))]
 
 
-def cells(summary: pd.DataFrame) -> list[list[str]]:
-    """The table as people read it, a list of cells a variant, in the order of `COLUMNS`."""
-    return [[column.text(row) for column in COLUMNS] for row in rows(summary)]
-
-
-def full(summary: pd.DataFrame) -> pd.DataFrame:
-    """The table in full precision: the sources of every column; whole numbers stay whole where some are missing."""
-    table = summary[[source for column in COLUMNS for source in column.sources]]
-    return table.astype(dict.fromkeys(("params", "macs", "n", "wanted"), "Int64"))
+def full(table: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
+    """A table in full precision: the sources of every column; whole numbers stay whole where some are missing."""
+    whole = dict.fromkeys(("params", "macs", "n", "wanted"), "Int64")
+    return table[[source for column in columns for source in column.sources]].astype(whole)

@@ -27,6 +27,10 @@ _LATEX = {
     "\N{MINUS SIGN}": "$-$",
     "–": "--",
     "—": "---",
+    "†": r"\textdagger{}",
+    "‡": r"\textdaggerdbl{}",
+    "§": r"\S{}",
+    "¶": r"\P{}",
 }
 # An underscore inside a word is no emphasis in Markdown, so names such as patch_ff stay readable in the source.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>#|$&~]|(?<![^\W_])_|_(?![^\W_])")

@@ -1,0 +1,68 @@
+"""A table before it has a format: columns declared once, rows, and the notes that stand under it.
+
+Tables for people show `title` and `text(row)`; files for machines hold `data`, in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Args:
+        title: its head.
+        sources: the names of what it is made of in a row; the first is what it is sorted by.
+        text: a row's cell.
+        words: whether it holds words, which are aligned to the left.
+    """
+
+    title: str
+    sources: tuple[str, ...]
+    text: Callable[[Row], str]
+    words: bool = False
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table.
+
+    Args:
+        data: what machines get.
+        notes: sentences that explain it.
+        group: a source; where its value changes a rule is drawn. "" draws none.
+        heading: the column whose cell names its row.
+    """
+
+    columns: Sequence[Column]
+    rows: Sequence[Row]
+    data: pd.DataFrame
+    notes: Sequence[str] = ()
+    group: str = ""
+    heading: int = 0
+
+    def cells(self) -> list[list[str]]:
+        """The table as people read it, a list of cells a row."""
+        return [[column.text(row) for column in self.columns] for row in self.rows]
+
+    def starts_group(self, at: int) -> bool:
+        """Whether a rule stands before that row."""
+        return bool(self.group) and at > 0 and self.rows[at][self.group] != self.rows[at - 1][self.group]
+
+
+def interval(name: str) -> tuple[str, str, str]:
+    """The sources of a mean with its interval."""
+    return name, f"{name}_low", f"{name}_high"
+
+
+def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """A frame's rows as mappings."""
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
