@@ -20,7 +20,7 @@ from ablate.outline import outline
 from ablate.paths import Root
 from ablate.spec import CHANNELS, MIXERS, STEMS, Run, SpecError
 from ablate.study import Scale, Study
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, parquet_folder, picture_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BASE = {"dataset": "imagenet", "image_size": 224, "patch_size": 16, "dim": 768, "depth": 12, "heads": 12, "pool": "cls"}
@@ -260,6 +260,10 @@ def test_classes_are_the_folders_where_it_is_at_hand(tmp_path: Path) -> None:
     assert classes_of("pets", {"pets": str(where)}) == (3, 2)
     assert classes_of("pets", {}) == (3, 1000)
     assert classes_of("digits", {}) == (1, 10)
+    rows = parquet_folder(tmp_path / "rows", {"a": 1, "b": 1, "c": 1}, {"a": 1, "b": 1, "c": 1})
+    assert classes_of("pets", {"pets": str(rows)}) == (3, 3)
+    (tmp_path / "empty").mkdir()
+    assert classes_of("pets", {"pets": str(tmp_path / "empty")}) == (3, 1000), "an audit does not wait for data"
 
 
 def test_architecture_keys_ignore_what_does_not_shape_the_model() -> None:

@@ -101,6 +101,13 @@ def test_a_batch_larger_than_the_data_is_refused(opened: Any) -> None:
         opened(batch_size=5000)
 
 
+def test_a_log_begins_with_what_lies_there(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "ablate")
+    run = TINY.but(dataset="mine", batch_size=4, holdout=0.2)
+    open_images(run, Resources(data={"mine": str(folder)}), CPU)
+    assert caplog.messages[0].startswith(f"mine at {folder}: 3 classes, 15 pictures to train on, 7 to test on, ")
+
+
 def test_streams_are_apart_by_purpose() -> None:
     drawn = [torch.rand(4, generator=generator(*parts)) for parts in ((0, "a"), (0, "a"), (0, "b"), (1, "a"))]
     assert torch.equal(drawn[0], drawn[1])

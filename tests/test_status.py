@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -108,6 +109,16 @@ def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
 def test_data_that_is_missing_is_refused_before_training() -> None:
     with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
         status.check_data([RUN.but(dataset="somewhere_else")], {})
+
+
+@pytest.mark.parametrize(
+    "changes", [{"auto_augment": "rand-m9"}, {"crop_padding": 2}, {"color_jitter": 0.1}, {"random_erasing": 0.1}]
+)
+def test_everything_a_data_set_is_asked_for_is_checked(changes: dict[str, Any]) -> None:
+    """Though runs that ask for the same are checked once."""
+    assert len(list(status._distinct([RUN, RUN.but(seed=1), RUN.but(mixer="none")]))) == 1
+    with pytest.raises(SpecError, match=f"{next(iter(changes))} is .*; dataset digits"):
+        status.check_data([RUN, RUN.but(**changes)], {})
 
 
 JOB = "77_0"

@@ -80,11 +80,17 @@ def load(location: Path) -> Catalogue:
     """The files of both parts, classes in alphabetical order."""
     import numpy as np
 
-    listings = [_listing(part) for part in _parts(location)]
-    names = [os.path.relpath(entry.path, location) for part in listings for some in part.values() for entry in some]
+    parts = _parts(location)
+    listings = [_listing(part) for part in parts]
+    names = [
+        os.fsencode(f"{part.name}/{name}/{entry.name}")
+        for part, listing in zip(parts, listings, strict=True)
+        for name, entries in listing.items()
+        for entry in entries
+    ]
     labels = [np.repeat(np.arange(len(part)), [len(entries) for entries in part.values()]) for part in listings]
     return Catalogue(
-        reader=FolderReader(location, np.array([os.fsencode(name) for name in names])),
+        reader=FolderReader(location, np.array(names)),
         labels=np.concatenate(labels).astype(np.int64),
         n_train=len(labels[0]),
         classes=tuple(listings[0]),
