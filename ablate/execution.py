@@ -20,6 +20,8 @@ from ablate.spec import Run
 if TYPE_CHECKING:
     from ablate.checkpoint import Checkpoints
 
+WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
 
 def _silent(state: dict[str, Any]) -> None:
     """Report nothing."""
@@ -104,7 +106,8 @@ def _deterministic(*, on: bool) -> Iterator[None]:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when a GPU's first product is computed
+    workspace = os.environ.get(WORKSPACE)
+    os.environ[WORKSPACE] = workspace or ":4096:8"  # read when a GPU's first product is computed
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     try:
@@ -112,3 +115,5 @@ def _deterministic(*, on: bool) -> Iterator[None]:
     finally:
         torch.use_deterministic_algorithms(before[0])
         torch.backends.cudnn.benchmark = before[1]
+        if workspace is None:
+            del os.environ[WORKSPACE]

@@ -92,7 +92,9 @@ class Survey:
 
 
 def _done(run: Run, record: records.Record) -> RunStatus:
-    return RunStatus(run, "done", metrics={k: v for k, v in record.metrics.items() if k != "correct"} | record.cost)
+    return RunStatus(
+        run, "done", metrics={k: v for k, v in record.metrics.items() if not k.endswith("correct")} | record.cost
+    )
 
 
 def unfinished(folder: Path, run: Run) -> RunStatus:

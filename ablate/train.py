@@ -102,8 +102,8 @@ class _Training:
         trained = self.run.epochs * self.images.steps * self.run.batch_size
         seconds = self.training.seconds
         cost = {"training_s": seconds, "images_per_s": trained / seconds, "total_s": self.total.seconds}
-        weights = {name: self.learner.state()[name] for name in ("model", "ema")}
-        return Fitted(metrics, self.history, cost, weights)
+        state = self.learner.state()
+        return Fitted(metrics, self.history, cost, {name: state[name] for name in ("model", "ema")})
 
     @property
     def steps_taken(self) -> int:

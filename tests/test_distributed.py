@@ -111,6 +111,11 @@ def test_no_meeting_place_is_a_sentence() -> None:
         distributed._set_address()
 
 
+def test_the_device_is_as_asked() -> None:
+    assert str(ALONE.device("meta")) == "meta"
+    assert str(ALONE.device("auto")) in ("cpu", "cuda")
+
+
 # Everything whose result two processes must not change. Dropout is drawn by each process for itself.
 SHARED: dict[str, tuple[Run, Resources]] = {
     "plain": (TINY, Resources()),
