@@ -43,6 +43,9 @@ class Crew(Protocol):
     def stop(self) -> None:
         """Stop all workers, and wait until they have let go of their runs."""
 
+    def finish(self) -> None:
+        """See the workers off: nothing is left to train."""
+
     def abandon(self) -> None:
         """The launcher is interrupted: do what is right with the workers."""
 
@@ -98,6 +101,7 @@ def launch(
             show(statuses)
             open_ones = [status for status in statuses if _open(survey, policy, status)]
             if not open_ones:
+                crew.finish()
                 return statuses
             if policy.fail_fast and any(map(policy.given_up, statuses)):
                 crew.stop()

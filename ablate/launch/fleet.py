@@ -13,6 +13,7 @@ from ablate.launch.errors import LaunchError
 from ablate.status import RunStatus
 
 STOP_S = 120.0  # for a checkpoint to be written
+END_S = 10.0  # for a process to end that has no more to do
 
 
 class Worker(Protocol):
@@ -109,13 +110,22 @@ class Fleet:
     def stop(self) -> None:
         """Have all workers write checkpoints, let go of their runs and end; whoever takes too long is killed."""
         for worker in self.workers:
-            worker.stop()
-        deadline = time.monotonic() + STOP_S
-        while any(worker.alive() for worker in self.workers) and time.monotonic() < deadline:
-            time.sleep(0.05)
+            if worker.alive():
+                worker.stop()
+        self._wait(STOP_S)
         for worker in self.workers:
             if worker.alive():
                 worker.kill()
+
+    def finish(self) -> None:
+        """Nothing is left to train: workers find the end of their list; whoever does not is stopped."""
+        self._wait(END_S)
+        self.stop()
+
+    def _wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while any(worker.alive() for worker in self.workers) and time.monotonic() < deadline:
+            time.sleep(0.05)
 
     def abandon(self) -> None:
         """Whoever started the workers and is interrupted stops them first."""

@@ -64,7 +64,9 @@ class Batch:
         Raises:
             SpecError: when Slurm refuses it.
         """
-        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost")]
+        # One that is queued with a job has that job; one without has, at most, the promise of a supervisor: this one.
+        free = (status for status in statuses if status.state in ("waiting", "lost", "queued"))
+        keys = [status.run.key for status in free if status.state != "queued" or not status.job]
         before = ""
         for array in arrays(keys, self.resources.runs_per_job):
             before = self._submit_array(array, before)
@@ -82,6 +84,9 @@ class Batch:
     def stop(self) -> None:
         """Cancel the jobs."""
         slurm.cancel(self.mine)
+
+    def finish(self) -> None:
+        """Jobs end with their last run."""
 
     def abandon(self) -> None:
         """Whoever stops watching leaves the jobs to Slurm; `ablate cancel` ends them."""

@@ -115,6 +115,7 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
         self.munge = self.folder / "munge" / "socket"
+        self.children: list[subprocess.Popen[bytes]] = []
         self.environment = {
             "SLURM_CONF": str(self.folder / "slurm.conf"),
             "MUNGE_SOCKET": str(self.munge),
@@ -198,6 +199,8 @@ class Cluster:
             _poll(lambda: not self._said("squeue", "-h"), 5)
         for name in ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged"):
             self._stop(name)
+        for process in self.children:
+            process.wait(timeout=15)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _stop(self, name: str) -> None:
@@ -222,7 +225,9 @@ class Cluster:
                 stderr=out,
                 start_new_session=True,
             )
-        if waits and process.wait(timeout=60):
+        if not waits:
+            self.children.append(process)
+        elif process.wait(timeout=60):
             raise NoClusterError(f"{words[0]} does not start:\n{self._logs()}")
 
     def _run(self, words: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,255 @@
+"""Studies on a real Slurm: through arrays, over a time limit, cancelled, killed, requeued, twice at once, in two tasks.
+
+Whatever happens to a run, it ends with the record of an undisturbed one, and with one only.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from ablate import job, lease, load, records, slurm
+from ablate.cli import app
+from ablate.paths import Root
+from ablate.resources import Resources
+from ablate.spec import Run
+from tests.slurm.cluster import Cluster
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
+
+STUDY = '''"""Short runs."""
+from ablate import Scale, Study
+
+study = Study(
+    question="Does it run?",
+    axes={{"mixer": {mixers}}},
+    scales={{"tiny": Scale({{"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "pool": "avg",
+                           "epochs": {epochs}, "holdout": 0.2}})}},
+    seeds={seeds},
+)
+'''
+MIXERS = ("attention", "patch_ff", "pool", "none")
+Numbers = tuple[dict[str, Any], list[dict[str, Any]]]
+
+
+class Place:
+    """A study in a root of its own, and what a user would type about it."""
+
+    def __init__(self, folder: Path, epochs: int, mixers: tuple[str, ...] = ("none",), seeds: int = 1) -> None:
+        self.study, self.root = folder / "short.py", Root(folder)
+        self.study.write_text(STUDY.format(mixers=list(mixers), epochs=epochs, seeds=seeds))
+        self.runs = load(self.study).runs()
+
+    def words(self, command: str, *more: str) -> list[str]:
+        return [command, str(self.study), "--root", str(self.root.path), *more]
+
+    def ablate(self, command: str, *more: str, code: int = 0) -> Any:
+        """The JSON, or else the text, that a command prints."""
+        result = CliRunner().invoke(app, self.words(command, *more))
+        assert result.exit_code == code, result.output
+        return orjson.loads(result.stdout) if "--json" in more else result.stdout
+
+    def submit(self, *more: str) -> list[str]:
+        """Submit the study; the ids of its jobs."""
+        told = self.ablate("run", "--on", "slurm", "--device", "cpu", "--minutes", "5", "--json", *more)
+        return list(told["jobs"])
+
+    def states(self) -> list[str]:
+        result = CliRunner().invoke(app, self.words("status", "--json"))
+        return [one["state"] for one in orjson.loads(result.stdout)]
+
+    def epoch(self, run: Run) -> int:
+        path = self.root.run_folder(run.key) / "progress.json"
+        return int(orjson.loads(path.read_bytes())["epoch"]) if path.exists() else 0
+
+    def log(self, run: Run) -> str:
+        return (self.root.run_folder(run.key) / "log.txt").read_text()
+
+    def numbers(self) -> dict[str, Numbers]:
+        return {record.key: (record.metrics, record.history) for record in records.read_all(self.root.results)}
+
+    def holders(self) -> list[lease.Held]:
+        held = [lease.current(folder) for folder in self.root.runs.iterdir()]
+        return [one for one in held if one is not None and one.alive]
+
+
+def undisturbed(folder: Path, runs: list[Run]) -> dict[str, Numbers]:
+    """What the runs give when they are trained one after the other, in this process."""
+    root = Root(folder)
+    for run in runs:
+        job.request(root, run, Resources(device="cpu"))
+    job.work(str(folder), [run.key for run in runs], "undisturbed")
+    return {record.key: (record.metrics, record.history) for record in records.read_all(root.results)}
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, subprocess.run(["squeue"], capture_output=True, text=True).stdout
+        time.sleep(0.2)
+
+
+def jobs() -> dict[str, slurm.Job]:
+    """Slurm's queue, now."""
+    found = slurm.Queue().jobs()
+    assert found is not None
+    return found
+
+
+def say(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def eight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
+    return undisturbed(tmp_path_factory.mktemp("eight"), Place(tmp_path_factory.mktemp("plan"), 3, MIXERS, 2).runs)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
+    """Of the run that is long enough to be disturbed."""
+    return undisturbed(tmp_path_factory.mktemp("long"), Place(tmp_path_factory.mktemp("plan"), 150).runs)
+
+
+def test_a_study_goes_through_arrays(tmp_path: Path, eight: dict[str, Numbers], cluster: Cluster) -> None:
+    """Eight runs in two arrays, for this cluster takes no longer ones, and no more jobs at once than asked."""
+    place = Place(tmp_path, 3, MIXERS, 2)
+    ids = place.submit("--jobs", "3")
+    arrays = [name.partition("_")[0] for name in ids]
+    assert sorted(map(arrays.count, set(arrays))) == [2, 6]
+    assert set(place.states()) <= {"queued", "running"}
+    most = 0
+
+    def done() -> bool:
+        nonlocal most
+        most = max(most, sum(one.state == "RUNNING" for one in jobs().values()))
+        return place.states() == ["done"] * 8
+
+    until(done, 180)
+    assert 2 <= most <= 3
+    assert place.numbers() == eight
+    assert all(place.log(run).count(f"run {run.key}, ") == 1 for run in place.runs)
+    assert not place.holders()
+
+
+def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
+    tmp_path: Path, long: dict[str, Numbers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own clock has it write a checkpoint and be queued again before Slurm would end it."""
+    monkeypatch.setenv("ABLATE_MARGIN_S", "45")
+    place = Place(tmp_path, 150)
+    (name,) = place.submit("--minutes", "1")
+    until(lambda: name in jobs() and jobs()[name].restarts == 1)
+    assert place.states() == ["queued"]
+    say("scontrol", "update", f"JobId={name}", "TimeLimit=5")
+    until(lambda: place.states() == ["done"])
+    assert "going on from" in place.log(place.runs[0])
+    assert place.numbers() == long
+
+
+def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, long: dict[str, Numbers]) -> None:
+    place = Place(tmp_path, 150)
+    (name,) = place.submit()
+    until(lambda: place.epoch(place.runs[0]) >= 1)
+    say("scancel", name)
+    until(lambda: place.states() == ["lost"])
+    shown = place.ablate("status", code=1)
+    assert f"Slurm job {name} ended: CANCELLED" in shown
+    assert not place.holders()
+    place.submit()
+    until(lambda: place.states() == ["done"])
+    assert "going on from" in place.log(place.runs[0]), "Slurm's SIGTERM was answered by a checkpoint"
+    assert place.numbers() == long
+
+
+def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long: dict[str, Numbers]) -> None:
+    place = Place(tmp_path, 150)
+    more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--no-detach", "--retries", "1"]
+    with open(tmp_path / "out.txt", "wb") as out:
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "ablate", *place.words("run", *more)], stdout=out, stderr=out
+        )
+    until(lambda: place.epoch(place.runs[0]) >= 1)
+    (holder,) = place.holders()
+    assert holder.owner is not None
+    os.kill(holder.owner.pid, signal.SIGKILL)
+    assert launcher.wait(timeout=180) == 0, (tmp_path / "out.txt").read_text()
+    said = (tmp_path / "out.txt").read_text()
+    assert f"Slurm job {holder.owner.job} ended: FAILED" in said
+    assert place.numbers() == long
+    assert place.log(place.runs[0]).count(f"run {place.runs[0].key}, ") == 2
+
+
+def test_a_job_requeued_by_hand_goes_on_from_its_checkpoint(tmp_path: Path, long: dict[str, Numbers]) -> None:
+    place = Place(tmp_path, 150)
+    (name,) = place.submit()
+    until(lambda: place.epoch(place.runs[0]) >= 1)
+    say("scontrol", "requeue", name)
+    until(lambda: place.states() == ["queued"])
+    until(lambda: place.states() == ["done"])
+    assert "going on from" in place.log(place.runs[0])
+    assert place.numbers() == long
+
+
+def test_two_launchers_at_once_train_each_run_once(tmp_path: Path, eight: dict[str, Numbers]) -> None:
+    place = Place(tmp_path, 3, MIXERS, 1)
+    words = place.words("run", "--on", "slurm", "--device", "cpu", "--minutes", "5", "--runs-per-job", "2", "--json")
+    both = [subprocess.Popen([sys.executable, "-m", "ablate", *words], stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    for process in both:
+        assert process.stdout
+        process.stdout.close()
+    until(lambda: place.states() == ["done"] * 4)
+    until(lambda: not any(one.live for one in jobs().values()))
+    assert place.numbers() == {run.key: eight[run.key] for run in place.runs}
+    assert all(place.log(run).count(f"run {run.key}, ") == 1 for run in place.runs)
+
+
+def test_two_tasks_train_one_run_together(tmp_path: Path) -> None:
+    place = Place(tmp_path, 3)
+    place.submit("--gpus-per-run", "2")
+    until(lambda: place.states() == ["done"])
+    (record,) = records.read_all(place.root.results)
+    assert record.metrics["n"] == 360, "every test picture once, over both processes"
+    assert len(record.history) == 3
+    assert record.provenance["resources"]["gpus_per_run"] == 2
+    assert (place.root.run_folder(record.key) / "log.1.txt").exists(), "the second process has a log of its own"
+
+
+def test_cancel_ends_jobs_and_frees_the_runs(tmp_path: Path) -> None:
+    place = Place(tmp_path, 150, ("none", "pool"), 1)
+    ids = place.submit("--jobs", "1")
+    until(lambda: place.epoch(place.runs[0]) >= 1)
+    assert place.states() == ["running", "queued"]
+    said = place.ablate("cancel")
+    assert said.startswith("cancelled: 2 runs, 2 jobs")
+    until(lambda: not any(jobs()[name].live for name in ids if name in jobs()), 30)
+    assert place.states() == ["waiting"] * 2
+    assert not place.holders()
+    assert not records.index(place.root.results)
+
+
+def test_what_slurm_refuses_is_a_sentence(tmp_path: Path) -> None:
+    place = Place(tmp_path, 3)
+    result = CliRunner().invoke(app, place.words("run", "--on", "slurm", "--partition", "nowhere"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith("ablate: Slurm refused the jobs: ")
+    assert "invalid partition" in result.stderr
+    assert place.states() == ["waiting"]
+
+
+def test_sbatch_knows_the_options_we_offer() -> None:
+    """A few are younger, or older, than this Slurm."""
+    shown = subprocess.run(["sbatch", "--help"], capture_output=True, text=True, check=True).stdout
+    unknown = {name for name in [*slurm.OPTIONS, *slurm.OWN] if f"--{name}" not in shown}
+    assert unknown <= {"hint", "mem-bind", "network", "prefer", "tres-bind", "tres-per-task", "wait-all-nodes", "x11"}
