@@ -49,9 +49,9 @@ def as_markdown(table: Sheet | pd.DataFrame, *, notes: bool = False) -> str:
     columns = sheet.columns
     lines = [[escape.markdown(text) for text in line] for line in ([c.title for c in columns], *sheet.cells())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * w if c.words else "-" * (w - 1) + ":" for c, w in zip(columns, widths, strict=True)]
+    rule = ["-" * (w - 1) + ":" if c.numeric else "-" * w for c, w in zip(columns, widths, strict=True)]
     padded = [
-        [text.ljust(w) if c.words else text.rjust(w) for text, c, w in zip(line, columns, widths, strict=True)]
+        [text.rjust(w) if c.numeric else text.ljust(w) for text, c, w in zip(line, columns, widths, strict=True)]
         for line in lines
     ]
     below = "".join(f"\n{escape.markdown(note)}\n" for note in sheet.notes) if notes else ""
@@ -65,7 +65,7 @@ def as_latex(table: Sheet | pd.DataFrame) -> str:
         " & ".join(map(escape.latex, line)) + r" \\" for line in ([c.title for c in sheet.columns], *sheet.cells())
     ]
     ruled = [line for at, text in enumerate(body) for line in ([r"\midrule"] * sheet.starts_group(at) + [text])]
-    alignment = "".join("l" if column.words else "r" for column in sheet.columns)
+    alignment = "".join("r" if column.numeric else "l" for column in sheet.columns)
     notes = [rf"\par\smallskip{{\footnotesize {escape.latex(note)}\par}}" for note in sheet.notes]
     lines = [
         r"% \usepackage{booktabs}",
@@ -120,7 +120,7 @@ def _html_value(heading: bool, column: Column, row: Row, links: Mapping[str, str
 
 
 def _html_cell(tag: str, column: Column, text: str, attributes: str) -> str:
-    number = "" if column.words else ' class="number"'
+    number = ' class="number"' if column.numeric else ""
     return f"<{tag}{number}{attributes}>{html_escape(text)}</{tag}>"
 
 
@@ -130,12 +130,16 @@ def _sort_value(value: float | str | None) -> str:
     return "" if units.missing(value) else f' data-value="{value!r}"'
 
 
-def terminal(table: Sheet | pd.DataFrame) -> Table:
-    """A rich table, for a console."""
-    sheet = _sheet(table)
+def terminal(table: Sheet | pd.DataFrame, width: int | None = None) -> Table:
+    """A rich table, for a console.
+
+    Args:
+        width: characters of its lines; columns that can be spared are left out where they have no room.
+    """
+    sheet = _sheet(table) if width is None else _sheet(table).within(width)
     shown = Table(box=box.SIMPLE_HEAD, caption="\n".join(sheet.notes) or None, caption_justify="left")
     for column in sheet.columns:
-        shown.add_column(Text(column.title), justify="left" if column.words else "right")
+        shown.add_column(Text(column.title), justify="right" if column.numeric else "left")
     for at, line in enumerate(sheet.cells()):
         if sheet.starts_group(at):
             shown.add_section()
@@ -145,8 +149,9 @@ def terminal(table: Sheet | pd.DataFrame) -> Table:
 
 def as_text(table: Sheet | pd.DataFrame) -> str:
     """The terminal's table as plain text, without colours."""
-    console = Console(file=StringIO(), width=TERMINAL, color_system=None)
-    console.print(terminal(table))
+    sheet = _sheet(table)
+    console = Console(file=StringIO(), width=max(TERMINAL, sheet.width()), color_system=None)
+    console.print(terminal(sheet))
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 

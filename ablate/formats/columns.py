@@ -16,7 +16,7 @@ def _seeds(row: Row) -> str:
 
 def seeds(n: int, wanted: int) -> str:
     """How many seeds there are, and of how many where some are missing: 3, or 2/3."""
-    return str(n) if n >= wanted else f"{n}/{wanted}"
+    return str(n or units.MISSING) if n >= wanted else f"{n}/{wanted}"
 
 
 def _top1(row: Row) -> str:
@@ -32,7 +32,7 @@ def _difference(row: Row) -> str:
 COLUMNS = (
     Column("Variant", ("variant",), lambda row: str(row["variant"]), words=True),
     Column("Params", ("params",), lambda row: units.count(row["params"])),
-    Column("MACs", ("macs",), lambda row: units.count(row["macs"])),
+    Column("MACs", ("macs",), lambda row: units.count(row["macs"]), spare=True),
     Column("Seeds", ("n", "wanted"), _seeds),
     Column("Test top-1 (%)", interval("top1"), _top1),
     Column("Difference (points)", interval("difference"), _difference),
@@ -40,8 +40,9 @@ COLUMNS = (
         "Training images/s",
         interval("images_per_s"),
         lambda row: units.measured(row["images_per_s"], row["images_per_s_low"], 0),
+        spare=True,
     ),
-    Column("Training time", interval("training_s"), lambda row: units.duration(row["training_s"])),
+    Column("Training time", interval("training_s"), lambda row: units.duration(row["training_s"]), spare=True),
 )
 # Shown where some run kept an average of its weights.
 EMA = Column("EMA top-1 (%)", interval("ema_top1"), lambda row: units.measured(row["ema_top1"], row["ema_top1_low"]))

@@ -6,7 +6,7 @@ Tables for people show `title` and `text(row)`; files for machines hold `data`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -23,12 +23,19 @@ class Column:
         sources: the names of what it is made of in a row; the first is what it is sorted by.
         text: a row's cell.
         words: whether it holds words, which are aligned to the left.
+        spare: whether a narrow terminal may leave it out.
     """
 
     title: str
     sources: tuple[str, ...]
     text: Callable[[Row], str]
     words: bool = False
+    spare: bool = False
+
+    @property
+    def numeric(self) -> bool:
+        """Whether it holds numbers, which are aligned to the right."""
+        return not self.words
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,23 @@ class Sheet:
     def cells(self) -> list[list[str]]:
         """The table as people read it, a list of cells a row."""
         return [[column.text(row) for column in self.columns] for row in self.rows]
+
+    def width(self) -> int:
+        """Characters of a line on a terminal that holds every cell on one line, and every word of the heads."""
+        widths = [
+            max(map(len, [*column.title.split(), *(column.text(row) for row in self.rows)])) for column in self.columns
+        ]
+        return sum(widths) + 3 * len(widths) + 1  # two of padding and one between
+
+    def within(self, width: int) -> Sheet:
+        """The table without spare columns for which a line has no room, the last ones first; a note says which."""
+        sheet, gone = self, list[str]()
+        while sheet.width() > width and (spare := [column for column in sheet.columns if column.spare]):
+            gone.insert(0, spare[-1].title)
+            columns = [column for column in sheet.columns if column is not spare[-1]]
+            sheet = replace(sheet, columns=columns)
+        told = f"No room on this terminal for: {', '.join(gone)}. They are in every --format."
+        return replace(sheet, notes=[*self.notes, told]) if gone else self
 
     def starts_group(self, at: int) -> bool:
         """Whether a rule stands before that row."""

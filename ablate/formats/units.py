@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 MISSING = "–"
 MINUS = "\N{MINUS SIGN}"
@@ -62,6 +64,27 @@ def measured(mean: float, low: float, digits: int = 2, *, sign: bool = False) ->
         return MISSING
     text = signed(mean, digits) if sign else f"{mean:,.{digits}f}"
     return text if missing(low) else f"{text} ± {_half(mean - low, digits)}"
+
+
+def span(row: Mapping[str, Any], name: str) -> str:
+    """A difference with half the width of its interval, from the columns of a row."""
+    return measured(row[name], row[f"{name}_low"], sign=True)
+
+
+def ends(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
+    """A difference with both ends of its interval, which need not lie evenly around it."""
+    if missing(row[name]):
+        return MISSING
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    shown = "" if missing(low) else f" ({signed(low, digits)} to {signed(high, digits)})"
+    return signed(row[name], digits) + shown
+
+
+def p_value(value: float | None) -> str:
+    """A p value with three decimals; one below the last says so."""
+    if value is None or math.isnan(value):
+        return MISSING
+    return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def _half(value: float, digits: int) -> str:
