@@ -21,13 +21,16 @@ from ablate.lease import HEARTBEAT_S, Held, Owner
 from ablate.paths import Root, write_atomically
 
 
+LOCAL = "local"
+
+
 @dataclass(frozen=True)
 class Launch:
     """One launch, as its file says it.
 
     Args:
         name: unique, and in the order of time; workers' names begin with it.
-        place: "local" or "slurm".
+        place: LOCAL, or else Slurm.
         keys: of the runs it is to bring to their end.
         owner: the supervising process; None once it has left its jobs to Slurm.
         jobs: the keys each Slurm job was given, by the job's id.
@@ -60,7 +63,7 @@ class Launches:
         self.folder = root.runs / "launches"
         self._read: dict[Path, tuple[float, Launch]] = {}
         self._job_of: dict[str, tuple[Launch, str]] = {}
-        self._launch_of: dict[str, Launch] = {}
+        self._local_of: dict[str, str] = {}
         self.jobs: dict[str, slurm.Job] | None = {}
 
     def refresh(self) -> None:
@@ -86,9 +89,10 @@ class Launches:
         return False
 
     def _index(self) -> None:
-        self._job_of, self._launch_of = {}, {}
+        self._job_of, self._local_of = {}, {}
         for launch in self.all():
-            self._launch_of |= dict.fromkeys(launch.keys, launch)
+            if launch.place == LOCAL:
+                self._local_of |= dict.fromkeys(launch.keys, launch.name)
             for job, keys in launch.jobs.items():
                 self._job_of |= dict.fromkeys(keys, (launch, job))
 
@@ -97,18 +101,14 @@ class Launches:
         return [launch for _, launch in self._read.values()]
 
     def job_of(self, key: str) -> tuple[Launch, str] | None:
-        """The newest Slurm job that was given a run, with its launch; None where the last launch was a local one."""
+        """The Slurm job a run was last given to, with its launch; None where it was launched on a machine since."""
         found = self._job_of.get(key)
-        newest = self._launch_of.get(key)
-        return found if found and newest and newest.name <= found[0].name else None
+        return found if found and self._local_of.get(key, "") < found[0].name else None
 
-    def supervised(self, key: str) -> Launch | None:
-        """The newest launch of a run, while its supervisor is there."""
-        newest = self._launch_of.get(key)
-        if newest is None:
-            return None
-        current = self._read[self.folder / f"{newest.name}.json"][1]
-        return current if current.supervised else None
+    def supervised(self, key: str) -> bool:
+        """Whether the last launch of a run on a machine is still there."""
+        name = self._local_of.get(key)
+        return name is not None and self._read[self.folder / f"{name}.json"][1].supervised
 
 
 def _load(path: Path) -> Launch:

@@ -64,9 +64,7 @@ class Batch:
         Raises:
             SpecError: when Slurm refuses it.
         """
-        # One that is queued with a job has that job; one without has, at most, the promise of a supervisor: this one.
-        free = (status for status in statuses if status.state in ("waiting", "lost", "queued"))
-        keys = [status.run.key for status in free if status.state != "queued" or not status.job]
+        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost")]
         before = ""
         for array in arrays(keys, self.resources.runs_per_job):
             before = self._submit_array(array, before)

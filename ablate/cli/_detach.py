@@ -1,0 +1,139 @@
+"""A launch that goes on without its terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ablate.cli._options import print_json
+
+if TYPE_CHECKING:
+    from ablate.launch import Crew
+    from ablate.launch.policy import Policy
+    from ablate.launches import Ledger
+    from ablate.paths import Root
+    from ablate.resources import Resources
+    from ablate.status import Survey
+
+START_S = 30.0
+SLURM = "slurm"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a launch was asked for.
+
+    Args:
+        on: the place; see `ablate.cli.runs.Place`.
+        jobs: as given with --jobs.
+        size: how many runs train side by side.
+    """
+
+    root: Root
+    survey: Survey
+    resources: Resources
+    on: str
+    jobs: int | None
+    size: int
+    policy: Policy
+
+    def crew(self, ledger: Ledger) -> Crew:
+        """Workers of that place."""
+        if self.on == SLURM:
+            from ablate.launch.slurm import Batch
+
+            return Batch(self.root, self.resources, ledger, self.jobs)
+        from ablate.launch.fleet import Fleet
+        from ablate.launch.local import Local
+
+        return Fleet(Local(self.root, self.resources, Path(ledger.launch.logs)), ledger.launch.name, self.size)
+
+
+def leave(order: Order, name: str, command: Sequence[str], *, as_json: bool) -> int:
+    """Start what goes on without this terminal, and say how to follow it.
+
+    Jobs are submitted here, so that Slurm's refusal is seen. A supervisor of their own is needed only where something
+    is to be done about failures; workers of this machine always have one.
+
+    Args:
+        name: the study, as it was given.
+        command: the words of an `ablate run` that supervises.
+    """
+    told: dict[str, Any] = {}
+    if order.on == SLURM:
+        told = _submit(order)
+    if order.on != SLURM or order.policy.retries or order.policy.fail_fast:
+        told |= _supervise(order.root, command)
+    scale = next(word for word in command if word.startswith("--scale="))
+    target = f"{name} {scale} --root={order.root.path}"
+    if as_json:
+        print_json(told)
+    else:
+        for line in [*_in_words(told), f"follow it: ablate status {target} --watch", f"end it: ablate cancel {target}"]:
+            typer.echo(line)
+    return 0
+
+
+def _submit(order: Order) -> dict[str, Any]:
+    """Hand to Slurm what no job has yet."""
+    from ablate.launches import Ledger
+
+    statuses = [status for status in order.survey.look() if status.state != "done"]
+    ledger = Ledger(order.root, order.on, [status.run.key for status in statuses])
+    order.crew(ledger).fill(statuses)
+    ledger.leave()
+    return {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": ledger.launch.logs}
+
+
+def _in_words(told: Mapping[str, Any]) -> list[str]:
+    lines = []
+    if "jobs" in told:
+        arrays, count = dict.fromkeys(job.partition("_")[0] for job in told["jobs"]), len(told["jobs"])
+        where = f" ({', '.join(arrays)}), output in {told['logs']}" if arrays else ": all runs are queued already"
+        lines.append(f"{count} job{'' if count == 1 else 's'} submitted to Slurm{where}")
+    if "pid" in told:
+        lines.append(f"process {told['pid']} brings the runs to their end; it prints to {told['log']}")
+    return lines
+
+
+def _supervise(root: Root, command: Sequence[str]) -> dict[str, Any]:
+    """Start the launch in a session of its own, and wait until it has begun.
+
+    Raises:
+        LaunchError: when it ends at once.
+    """
+    from ablate.launch import LaunchError
+
+    log = root.runs / "launches" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
+    log.parent.mkdir(exist_ok=True)
+    with open(log, "ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ablate", "run", *command, "--no-detach"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None and not _begun(root, process.pid):
+        time.sleep(0.1)
+    if process.poll():
+        raise LaunchError(f"the launch ended at once:\n{log.read_text(errors='replace').strip()}")
+    return {"pid": process.pid, "log": str(log)}
+
+
+def _begun(root: Root, pid: int) -> bool:
+    """Whether a process has written down its launch."""
+    from ablate.launches import Launches
+
+    launches = Launches(root)
+    launches.refresh()
+    return any(launch.owner and launch.owner.pid == pid for launch in launches.all())
