@@ -1,17 +1,21 @@
 # make demo   a virtual environment, the study quickstart, its table and report
 # make test   everything the tests need, and the tests
 # make lint   ruff and mypy
+# make test-slurm   studies on a real Slurm, started on this machine and stopped again
 # make bench  the benchmarks
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint browser bench clean
+.PHONY: demo test test-slurm lint browser slurm bench clean
 
 demo: .venv/.installed
 	$(BIN)/ablate run quickstart --root demo
 
 test: .venv/.installed-dev browser
 	$(BIN)/python -m pytest
+
+test-slurm: .venv/.installed-dev slurm
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -23,6 +27,7 @@ lint: .venv/.installed-dev
 DEVICE ?= cpu
 bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/tool_speed.py
+	$(BIN)/python benchmarks/dispatch.py
 	$(BIN)/python benchmarks/training_rate.py --device $(DEVICE) $(if $(SCRIPT),--script $(SCRIPT)) $(if $(CIFAR),--cifar $(CIFAR))
 	$(BIN)/python benchmarks/utilisation.py --device $(DEVICE)
 	$(if $(JPEGS),$(BIN)/python benchmarks/input_pipeline.py --data $(JPEGS))
@@ -43,6 +48,13 @@ browser:
 	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	  && timeout 300 sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null'; } \
 	  || echo "Chromium is not installed and cannot be installed here: browser tests will be skipped"
+
+# Slurm with its accounting, installed where apt can; the tests start daemons of their own.
+SLURM := slurm-wlm munge slurmdbd mariadb-server-core mariadb-client-core
+slurm:
+	@export PATH="$$PATH:/usr/sbin"; { command -v slurmctld && command -v slurmdbd && command -v mariadbd; } >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && timeout 300 sh -c 'apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SLURM) >/dev/null'; } \
+	  || echo "Slurm is not installed and cannot be installed here: its tests will be skipped, or fail under REQUIRE_SLURM=1"
 
 clean:
 	rm -rf .venv demo runs build dist
