@@ -25,14 +25,18 @@ _PUBLIC = {
     "Study": "study",
     "curves": "notebook",
     "differences": "spec",
+    "exponent": "claim",
     "frame": "table",
     "judge": "verdict",
     "load": "study",
+    "loss": "claim",
     "macs": "claim",
     "params": "claim",
     "plot": "notebook",
     "summarise": "table",
+    "throughput": "claim",
     "top1": "claim",
+    "top5": "claim",
     "use": "extend",
 }
 

@@ -15,15 +15,20 @@ from ablate.registry import SpecError
 
 @dataclass(frozen=True)
 class Quantity:
-    """One column of one variant: the control but for `where`, or the variant labelled `label`."""
+    """One column of one variant: the control but for `where`, or the variant labelled `label`.
+
+    `over` is what an exponent is of: "tokens", "depth", "dim" or "batch".
+    """
 
     column: str
     label: str | None = None
     where: Mapping[str, Any] = field(default_factory=dict)
+    over: str = ""
 
     def __str__(self) -> str:
         wanted = ", ".join(f"{name}={value}" for name, value in self.where.items())
-        return f"{self.column}({self.label or wanted or 'control'})"
+        over = f", over={self.over}" if self.over else ""
+        return f"{self.column}({self.label or wanted or 'control'}{over})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,6 +111,17 @@ def _quantity(column: str, meaning: str) -> Callable[..., Expression]:
     return quantity
 
 
+def exponent(label: str | None = None, /, over: str = "tokens", **where: Any) -> Expression:
+    """How the time of one image grows with the number of tokens, or with `over`: the exponent of a power law.
+
+    Of the variant labelled `label`, or of the control but for `where`, over the sizes that were measured of it.
+    """
+    return Expression(((1.0, Quantity("exponent", label, where, over)),))
+
+
 top1 = _quantity("top1", "Test accuracy in percent")
+top5 = _quantity("top5", "Test accuracy, counting the five highest logits, in percent")
+loss = _quantity("loss", "Test loss in nats")
 params = _quantity("params", "Number of parameters")
 macs = _quantity("macs", "Multiply-accumulate operations for one image")
+throughput = _quantity("throughput", "Images per second, in every mode that was measured,")

@@ -25,14 +25,18 @@ PUBLIC = [
     "__version__",
     "curves",
     "differences",
+    "exponent",
     "frame",
     "judge",
     "load",
+    "loss",
     "macs",
     "params",
     "plot",
     "summarise",
+    "throughput",
     "top1",
+    "top5",
     "use",
 ]
 

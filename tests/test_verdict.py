@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ablate.claim import Claim, Comparison, params, top1
+from ablate.claim import Claim, Comparison, loss, params, top1
 from ablate.study import Scale, Study
 from ablate.table import study_frame
 from ablate.verdict import Verdict, judge
@@ -24,7 +24,7 @@ def verdict(holds: Comparison, patch_ff: list[float], attention: list[float] | N
         claims=[Claim("so", holds)],
     )
     found = [
-        record_of(TINY.but(mixer=mixer, seed=seed), top1=value, params=PARAMS[mixer])
+        record_of(TINY.but(mixer=mixer, seed=seed), top1=value, loss=value / 80, params=PARAMS[mixer])
         for mixer, values, first in (
             ("attention", ATTENTION if attention is None else attention, 0),
             ("patch_ff", patch_ff, skip),
@@ -65,11 +65,27 @@ def test_the_interval_decides_not_the_mean(holds: Comparison, decision: str) -> 
     assert found.interval.n == 3
 
 
-def test_the_reason_gives_estimate_interval_and_what_could_be_seen() -> None:
+def test_the_reason_gives_estimate_interval_and_what_would_decide() -> None:
+    """Differences of 0.1 around 0.2 above the threshold: sd 0.1, so 3 seeds show 3.264 · 0.1, and 5 show 0.2."""
     found = verdict(GAP > -2.2, CLOSE)
-    assert found.reason.startswith("-2.00 ± 0.25 (95 % interval, paired by seed, n = 3)")
-    assert "a difference under 0.25 from the threshold cannot be told with these seeds" in found.reason
-    assert "cannot be told" not in verdict(GAP > -5, CLOSE).reason
+    assert found.reason == (
+        "-2.00 ± 0.25 (95 % interval, paired by seed, n = 3); it is 0.20 points from the threshold; the smallest "
+        "distance 3 seeds could have shown is 0.33 points; about 5 seeds would decide, if it is as it looks"
+    )
+    assert "would decide" not in verdict(GAP > -5, CLOSE).reason
+    assert "over 1,000 seeds would decide" in verdict(GAP > -2, CLOSE).reason
+
+
+def test_a_unit_is_named_where_it_is_one() -> None:
+    assert "points" not in verdict(loss(mixer="patch_ff") > 0.99, CLOSE).reason
+
+
+@pytest.mark.parametrize("same", [[79.0, 80.0], [79.0, 80.0, 81.0]])
+def test_seeds_that_all_give_the_same_decide_nothing(same: list[float]) -> None:
+    """Two equal differences on a small test set are a tie of rounding, not a certainty."""
+    found = verdict(GAP > -5, same)
+    assert found.decision == "undecided"
+    assert found.reason.startswith(f"n = {len(same)}: all seeds give the same")
 
 
 def test_pairing_by_seed_sees_what_the_spread_between_seeds_would_hide() -> None:
@@ -79,7 +95,7 @@ def test_pairing_by_seed_sees_what_the_spread_between_seeds_would_hide() -> None
 def test_one_seed_decides_nothing() -> None:
     found = verdict(GAP > -50, [79.0], [80.0])
     assert found.decision == "undecided"
-    assert found.reason == "n = 1: one seed gives no interval"
+    assert found.reason == "n = 1: one seed gives no interval; two or more would"
 
 
 @pytest.mark.parametrize(
