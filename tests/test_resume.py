@@ -153,7 +153,7 @@ def test_many_real_kills(root: Root, undisturbed: Numbers) -> None:
     while not records.path_of(root.results, LONG).exists():
         before = newest(root)
         worker = processes.start(at_work, root.path, f"try{kills}", 0.005)
-        processes.wait_for(lambda b=before, w=worker: newest(root) >= b + 5 or not w.is_alive(), "newer checkpoints")
+        processes.wait_for(lambda b=before, w=worker: newest(root) >= b + 8 or not w.is_alive(), "newer checkpoints")
         worker.kill()
         kills += processes.end(worker) == [-signal.SIGKILL]
     assert kills >= 3
