@@ -26,7 +26,7 @@ from ablate.timing import timed
 
 MOST_TRIES = 4  # at a window's length
 PURE = {"bf16pure": torch.bfloat16}
-PEAK_SIDES = {"cpu": 2048, "cuda": 8192}
+PEAK_SIDES = {"cpu": 1024, "cuda": 8192}
 PEAK_DTYPES = {"bf16": torch.bfloat16, "bf16pure": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -206,7 +206,7 @@ def set_precision(dtype: str) -> None:
 
 
 @torch.inference_mode()
-def peak_macs(dtype: str, device: torch.device, seconds: float = 0.5) -> dict[str, Any]:
+def peak_macs(dtype: str, device: torch.device, seconds: float = 0.25) -> dict[str, Any]:
     """The most MACs per second this device has shown in a product of two large square matrices.
 
     Returns:

@@ -89,7 +89,7 @@ class Crew:
         try:
             return self.workers[subject.key].receive(min(PATIENCE_S, left))
         except WorkerLostError:
-            del self.workers[subject.key]
+            self.workers.pop(subject.key).close()
             self._check_time()
             raise
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ablate.complexity import inputs
@@ -123,5 +124,21 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def of_timm(names: Iterable[str]) -> list[Subject]:
-    """Models of timm's, with the picture size and classes of their own."""
-    return [Subject(name, timm=name) for name in names]
+    """Models of timm's, with the picture size and classes of their own.
+
+    Raises:
+        SpecError: for a name that timm does not know.
+    """
+    return [Subject(_known_to_timm(name), timm=name) for name in names]
+
+
+def _known_to_timm(name: str) -> str:
+    import timm  # here, since it imports torch
+
+    import ablate.timm_models  # noqa: F401 - importing registers them
+
+    if timm.is_model(name.partition(".")[0]):
+        return name
+    near = get_close_matches(name, timm.list_models(), n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise SpecError(f"timm has no model {name!r}: {hint}wanted is a name that timm.list_models() knows")

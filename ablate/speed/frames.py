@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from ablate.complexity import inputs
 from ablate.modes import Mode
 from ablate.paths import Root
 from ablate.registry import SpecError
@@ -16,7 +17,12 @@ from ablate.spec import SHAPING
 from ablate.speed.record import DRIFT, Measurement, read_all
 from ablate.study import Study, load
 
-COLUMNS = ("variant", "device", "mode", "batch", "images_per_s", "images_per_s_low", "images_per_s_high", "memory_mib")
+COLUMNS = """
+    variant device mode batch images_per_s images_per_s_low images_per_s_high windows thrown memory_mib
+    latency_p50_ms latency_p90_ms latency_p99_ms mfu first_step_s drift drifted settled status complete headline_batch
+    protocol dtype execution layout work architecture timm_model macs params image_size channels classes tokens threads
+    torch timm
+""".split()  # noqa: SIM905
 
 
 @dataclass(frozen=True)
@@ -44,13 +50,14 @@ def of_study(results: Path, study: Study, scale: str | None = None) -> list[Meas
     Variants that differ in data or recipe alone share an architecture, and each has its measurements.
     """
     everything = measured(results)
-    by_architecture: dict[str, list[Measured]] = {}
+    by_shape: dict[tuple[str, int, int], list[Measured]] = {}
     for one in everything:
-        by_architecture.setdefault(str(one.found.subject["architecture"]), []).append(one)
+        subject = one.found.subject
+        by_shape.setdefault((subject["architecture"], subject["channels"], subject["classes"]), []).append(one)
     mine = [
         replace(one, variant=variant.label)
         for variant in study.variants(scale)
-        for one in by_architecture.get(variant.run.architecture, [])
+        for one in by_shape.get((variant.run.architecture, *inputs(variant.run.dataset)), [])
     ]
     beside = {key for one in mine for session in one.found.sessions for key in session["members"]}
     others = [one for one in everything if one.found.subject["timm"] and one.found.subject["key"] in beside]
@@ -91,7 +98,7 @@ def frame(
 def tidy(found: Iterable[Measured], labels: Iterable[str] = ()) -> pd.DataFrame:
     """A row a measurement, `variant` ordered: as the labels given, then as they come."""
     rows = [_row(one) for one in found]
-    table = pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *sorted(SHAPING)])
+    table = pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *sorted(SHAPING - {"image_size"})])
     order = list(dict.fromkeys([*labels, *table["variant"]]))
     table["variant"] = pd.Categorical(table["variant"], categories=order, ordered=True)
     return table

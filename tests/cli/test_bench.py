@@ -1,0 +1,136 @@
+"""`ablate bench` as a user types it, with workers that answer at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from ablate import speed
+from ablate.bench.process import Start
+from ablate.bench.session import Session
+from ablate.cli import app
+from ablate.modes import Mode
+from tests.bench.fake import Fleet, dead
+
+WORDS = ["--modes", "fp32-eager", "--batches", "64,1", "--threads", "1"]
+
+
+@pytest.fixture
+def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    """The fake workers every session gets."""
+    made = Fleet()
+
+    def processes(self: Session, mode: Mode) -> Start:
+        return made.start(mode)
+
+    monkeypatch.setattr(Session, "_processes", processes)
+    return made
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Callable[..., Any]:
+    """Runs the command; returns its result."""
+
+    def call(*words: str, code: int = 0) -> Any:
+        result = CliRunner().invoke(app, ["bench", *words, "--root", str(tmp_path)])
+        assert result.exit_code == code, result.output
+        return result
+
+    return call
+
+
+def test_a_study_is_measured_and_told(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+    shown = bench("quickstart", "--quick", *WORDS).stdout
+    assert "3 models, 2 modes, batches 64, 1; quick protocol, 1 CPU thread" in shown
+    line = "[1/3] inference, float32, eager, batch 64: attention 100, patch_ff 200, none 300 images/s"
+    assert line in shown
+    assert "images/s, batch 64, A CPU, 1 thread, torch 2.0" in shown
+    assert "left)" in shown
+    assert str(tmp_path / "results" / "speed" / "a-cpu-1-thread-torch-2.0") in shown.replace("\n", "")
+
+
+def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: Fleet) -> None:
+    # Rates that hardly move: each pair's interval is narrow.
+    fleet.rates = Fleet(
+        rates={"attention": (100.0, 101.0, 102.0), "patch_ff": (200.0, 201.0, 205.0), "none": (300.0, 301.0, 302.0)}
+    ).rates
+    bench("quickstart", "--quick", *WORDS)
+    told = len(fleet.told)
+    shown = bench("quickstart", "--ranking").stdout
+    assert "none faster than attention in 2 of 2 modes" in shown
+    assert len(fleet.told) == told, "nothing is measured for it"
+
+
+def test_as_json(bench: Any, fleet: Fleet) -> None:
+    content = orjson.loads(bench("quickstart", "--quick", *WORDS, "--json").stdout)
+    assert len(content["measurements"]) == 3 * 3
+    assert content["measurements"][0]["variant"] == "attention"
+    assert content["failures"] == []
+    assert content["time_is_up"] is False
+    (pair, *_) = content["ranking"]
+    assert {"one", "other", "sentence", "modes"} <= set(pair)
+
+
+def test_a_lost_worker_is_told_and_the_exit_code_says_so(bench: Any, fleet: Fleet) -> None:
+    def trouble(label: str, do: str, order: Any) -> None:
+        if (label, do) == ("patch_ff", "warm_up"):
+            dead()
+
+    fleet.trouble = trouble
+    shown = bench("quickstart", "--quick", *WORDS, code=1).stdout
+    assert "failed  patch_ff, fp32-eager-nchw-inference: ended (exit code 1): Killed" in shown
+    assert "none 300" in shown
+
+
+def test_a_time_budget_takes_short_windows_and_goes_on_next_time(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+    shown = bench("quickstart", "--time-budget", "0.000001s", *WORDS).stdout
+    assert "the time is up; the same command goes on" in shown
+    bench("quickstart", "--time-budget", "9m", *WORDS)
+    assert {one.protocol["name"] for _, one in speed.read_all(tmp_path / "results")} == {"budget"}
+
+
+def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+    fleet.rates = Fleet(rates={"linear_tiny": 1.0, "ablate_tiny:mixer=pool": 2.0, "resmlp_12_224": 3.0}).rates
+    bench("--models", "linear_tiny, ablate_tiny:mixer=pool", "--timm", "resmlp_12_224", "--quick", *WORDS)
+    found = {one.subject["label"] for _, one in speed.read_all(tmp_path / "results")}
+    assert found == {"linear_tiny", "ablate_tiny:mixer=pool", "resmlp_12_224"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "there is nothing to measure; wanted is the name of a study, --models or --timm"),
+        (["quickstat"], "unknown study 'quickstat': did you mean 'quickstart'"),
+        (["quickstart", "--modes", "bf17"], "unknown word of a mode 'bf17'"),
+        (["quickstart", "--batches", "64,0"], "--batches is '64,0'; wanted are whole numbers above 0"),
+        (["quickstart", "--threads", "0"], "--threads is 0; wanted is 1 or more"),
+        (["quickstart", "--time-budget", "soon"], "--time-budget is 'soon'; wanted is a time such as 9m"),
+        (["--models", "linear_tinny"], "unknown model 'linear_tinny': did you mean 'linear_tiny'"),
+        (["--timm", "resmlp_12"], "timm has no model 'resmlp_12'"),
+    ],
+)
+def test_a_wrong_request_is_a_sentence(bench: Any, words: list[str], told: str) -> None:
+    result = bench(*words, code=2)
+    assert told in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_the_command_waits_for_no_torch_of_its_own() -> None:
+    code = (
+        "import sys; import ablate.bench.session, ablate.bench.watch, ablate.ranking, ablate.scaling;"
+        "print('torch' in sys.modules)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "False"
+
+
+def test_subjects_of_one_architecture_are_measured_once(bench: Any, fleet: Fleet) -> None:
+    bench("quickstart", "--quick", *WORDS)
+    assert set(fleet.started.values()) == {1}
