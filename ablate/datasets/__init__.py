@@ -144,11 +144,12 @@ def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarra
         SpecError: when the fraction leaves either side without a picture of some class.
     """
     import numpy as np
-    from sklearn.model_selection import train_test_split
 
     everything = np.arange(len(labels))
     if fraction == 0:
         return everything, everything[:0]
+    from sklearn.model_selection import train_test_split
+
     try:
         train, held = train_test_split(everything, test_size=fraction, stratify=labels, random_state=0)
     except ValueError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff"})
+SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 Listing = dict[str, list[os.DirEntry[str]]]
 
@@ -125,11 +125,9 @@ def _listing(folder: Path) -> Listing:
         )
     if not found or empty:
         what = f"class {empty[0]} in {folder}" if empty else f"the image folder {folder}"
-        raise SpecError(
-            f"{what} is empty; wanted are pictures as CLASS/NAME with an ending of {', '.join(sorted(SUFFIXES))}"
-        )
+        raise SpecError(f"{what} is empty; wanted are pictures as CLASS/NAME with an ending of {', '.join(SUFFIXES)}")
     return found
 
 
 def _is_picture(entry: os.DirEntry[str]) -> bool:
-    return os.path.splitext(entry.name)[1].lower() in SUFFIXES
+    return entry.name.lower().endswith(SUFFIXES)
