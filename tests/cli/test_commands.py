@@ -12,13 +12,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate import job, load, records
-from ablate.cli import app, results, runs, states, studies
+from ablate.cli import app, states
 from ablate.paths import Root
 from ablate.plots import PLOTS
 from tests import synthetic
 
 README = Path(__file__).parents[2] / "README.md"
-COMMANDS = [*studies.COMMANDS, *runs.COMMANDS, *states.COMMANDS, *results.COMMANDS]
+COMMANDS = [command.name or "" for command in app.registered_commands]
 
 
 def invoke(*words: str, code: int = 0) -> Result:
@@ -40,7 +40,7 @@ def test_help_shows_an_example(command: str) -> None:
     assert f"Example: ablate {command}" in invoke(command, "--help").stdout
 
 
-@pytest.mark.parametrize("text", [states.logs.__doc__ or "", README.read_text(encoding="utf-8")], ids=["help", "README"])
+@pytest.mark.parametrize("text", [states.logs.__doc__ or "", README.read_text("utf-8")], ids=["help", "README"])
 def test_the_example_of_a_key_is_one(text: str) -> None:
     shown = re.findall(r"ablate logs ([0-9a-f]{10})", text)
     assert shown
