@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ablate.status import Survey
 
 START_S = 30.0
+STARTED: list[subprocess.Popen[bytes]] = []  # kept, since Python warns of processes that nobody waited for
 SLURM = "slurm"
 
 
@@ -122,6 +123,7 @@ def _supervise(root: Root, command: Sequence[str]) -> dict[str, Any]:
             stderr=out,
             start_new_session=True,
         )
+    STARTED.append(process)
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None and not _begun(root, process.pid):
         time.sleep(0.1)

@@ -7,8 +7,10 @@ first list of runs, skips what is recorded and goes on from our checkpoints; see
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -138,10 +140,11 @@ def by_submitit(parameters: Mapping[str, Any], folder: Path, arguments: Sequence
     try:
         executor = submitit.SlurmExecutor(folder)
         executor.update_parameters(**parameters)
-        return [job.job_id for job in executor.map_array(task, *zip(*arguments, strict=True))]
+        with redirect_stderr(StringIO()):  # submitit prints what sbatch says as well as raising it
+            return [job.job_id for job in executor.map_array(task, *zip(*arguments, strict=True))]
     except FailedJobError as error:
-        said = [line for line in str(error).splitlines() if line.strip()]
-        raise SpecError(f"Slurm refused the jobs: {said[-1].strip() if said else error}") from None
+        said = re.findall(r"^sbatch: error: (.*)$", str(error), re.MULTILINE)
+        raise SpecError(f"Slurm refused the jobs: {'; '.join(said) or error}") from None
     except RuntimeError as error:
         raise SpecError(f"--on slurm needs Slurm's commands on this machine: {error}") from None
 

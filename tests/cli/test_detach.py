@@ -1,0 +1,106 @@
+"""A launch that goes on without its terminal: started, watched, followed, cancelled, and gone on with."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner
+
+from ablate import lease, load, records
+from ablate.cli import _detach, app
+from ablate.paths import Root
+from tests.launch.test_chaos import processes_of
+
+STUDY = '''"""A study that takes a while."""
+from ablate import Scale, Study
+
+study = Study(
+    question="Does it go on?",
+    axes={"mixer": ["attention", "none"]},
+    scales={"tiny": Scale({"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 30,
+                           "pool": "avg", "holdout": 0.2})},
+    seeds=1,
+)
+'''
+
+
+class Place:
+    """The study in a root of its own, and what a user would type about it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path, self.root = folder / "while.py", Root(folder)
+        self.path.write_text(STUDY)
+        self.runs = load(self.path).runs()
+
+    def words(self, command: str, *more: str) -> list[str]:
+        return [command, str(self.path), "--root", str(self.root.path), *more]
+
+    def say(self, command: str, *more: str) -> str:
+        result = CliRunner().invoke(app, self.words(command, *more))
+        assert result.exit_code in (0, 1), result.output
+        return result.stdout
+
+    def states(self) -> list[str]:
+        return [one["state"] for one in orjson.loads(self.say("status", "--json"))]
+
+    def epoch(self) -> int:
+        path = self.root.run_folder(self.runs[0].key) / "progress.json"
+        return int(orjson.loads(path.read_bytes())["epoch"]) if path.exists() else 0
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_from_start_to_end_without_a_terminal(place: Place) -> None:
+    told = orjson.loads(place.say("run", "--jobs", "1", "--detach", "--json"))
+    until(lambda: place.epoch() >= 1)
+    assert place.states() == ["running", "queued"]
+    assert os.getsid(told["pid"]) == told["pid"], "a session of its own"
+    watched(place)
+    assert place.states()[0] == "running", "who stops watching stops nothing else"
+    assert place.say("cancel") == "cancelled: 2 runs, 1 worker\n"
+    assert place.states() == ["waiting", "waiting"]
+    until(lambda: not list(processes_of(place.root)))
+    assert not any(held.alive for held in map(lease.current, place.root.runs.iterdir()) if held)
+    assert not records.index(place.root.results)
+    place.say("run", "--jobs", "2", "--detach")
+    followed = CliRunner().invoke(app, ["logs", place.runs[0].key[:6], "-f", "--root", str(place.root.path)]).stdout
+    assert "going on from" in followed, "it was cancelled with a checkpoint"
+    assert "done: test top-1" in followed
+    until(lambda: place.states() == ["done", "done"])
+    assert [process.wait(timeout=60) for process in _detach.STARTED[-2:]] == [1, 0]
+    assert not list(processes_of(place.root))
+
+
+def watched(place: Place) -> None:
+    """Watch the study for a moment, and stop by Ctrl-C."""
+    command = [sys.executable, "-m", "ablate", *place.words("status", "--watch")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout
+        assert watcher.stdout.readline().startswith("running attention, seed 0")
+        watcher.send_signal(signal.SIGINT)
+        assert "stopped watching; the runs go on" in watcher.stdout.read()
+        assert watcher.wait(timeout=30) == 0
+
+
+def test_a_launch_that_cannot_begin_says_so(place: Place) -> None:
+    result = CliRunner().invoke(app, place.words("run", "--detach", "--jobs", "0"))
+    assert result.exit_code == 2
+    assert "--jobs is 0" in result.stderr
