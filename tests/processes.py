@@ -11,7 +11,9 @@ from typing import Any
 
 LIMIT_S = 60.0
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["ablate.train", "ablate.loading", "ablate.complexity", "tests.processes"])
+_CONTEXT.set_forkserver_preload(
+    ["ablate.train", "ablate.loading", "ablate.complexity", "ablate.provenance", "ablate.job", "sklearn.datasets"]
+)
 Process = Any
 
 
