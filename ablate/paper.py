@@ -53,15 +53,15 @@ class Entry:
 
 _LARGE_32 = {**FAMILY["ablate_large"], "patch_size": 32}
 ENTRIES = (
-    Entry("Tiny, P=16", "ViT", FAMILY["ablate_tiny"], None, trained=False),
-    Entry("Tiny, P=16", "DeiT", FAMILY["ablate_tiny"], "deit DeiT-Tiny/16"),
-    Entry("Tiny, P=16", "FF only", PAPER["linear_tiny"], "paper FF-Tiny/16"),
-    Entry("Base, P=16", "ViT", FAMILY["ablate_base"], "paper ViT-Base/16 as printed", trained=False),
-    Entry("Base, P=16", "DeiT", FAMILY["ablate_base"], "paper DeiT-Base/16 as printed"),
-    Entry("Base, P=16", "FF only", PAPER["linear_base"], "paper FF-Base/16"),
-    Entry("Large, P=32", "ViT", _LARGE_32, "paper ViT-Large/32 as printed", trained=False),
-    Entry("Large, P=32", "DeiT", _LARGE_32, None),
-    Entry("Large, P=32", "FF only", PAPER["linear_large"], "paper FF-Large/32"),
+    Entry("Tiny P=16", "ViT", FAMILY["ablate_tiny"], None, trained=False),
+    Entry("Tiny P=16", "DeiT", FAMILY["ablate_tiny"], "deit DeiT-Tiny/16"),
+    Entry("Tiny P=16", "FF only", PAPER["linear_tiny"], "paper FF-Tiny/16"),
+    Entry("Base P=16", "ViT", FAMILY["ablate_base"], "paper ViT-Base/16 as printed", trained=False),
+    Entry("Base P=16", "DeiT", FAMILY["ablate_base"], "paper DeiT-Base/16 as printed"),
+    Entry("Base P=16", "FF only", PAPER["linear_base"], "paper FF-Base/16"),
+    Entry("Large P=32", "ViT", _LARGE_32, "paper ViT-Large/32 as printed", trained=False),
+    Entry("Large P=32", "DeiT", _LARGE_32, None),
+    Entry("Large P=32", "FF only", PAPER["linear_large"], "paper FF-Large/32"),
     Entry("§3.4, Tiny", "Attention only", PAPER["attention_only_tiny"], "paper Attention-only Tiny/16"),
 )
 

@@ -14,6 +14,7 @@ from ablate import flat, records
 from ablate.flat import Columns, row
 from ablate.paths import Root
 from ablate.records import Record
+from ablate.registry import SpecError
 from ablate.spec import Run
 from ablate.stats import ROUNDING, half_width
 from ablate.study import Study, Variant, load
@@ -117,14 +118,20 @@ def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -
 
 
 def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
-    """Training curves: a row per run and epoch, with `variant` and `seed`."""
+    """Training curves: a row per run and epoch, with `variant`, `mixer` and `seed`."""
     labels = _labels(study, scale)
     rows = [
-        {"variant": labels[_shared(record.as_run())].label, "seed": record.run["seed"], **entry}
+        {
+            "variant": labels[_shared(record.as_run())].label,
+            **{name: record.run[name] for name in ("mixer", "seed")},
+            **entry,
+        }
         for record in found
         for entry in record.history
     ]
-    names = dict.fromkeys(["variant", "seed", "epoch", "train_loss", *(name for values in rows for name in values)])
+    names = dict.fromkeys(
+        ["variant", "mixer", "seed", "epoch", "train_loss", *(name for values in rows for name in values)]
+    )
     table = pd.DataFrame({name: [values.get(name) for values in rows] for name in names})
     categories = [variant.label for variant in labels.values()]
     table["variant"] = pd.Categorical(table["variant"], categories=categories, ordered=True)
@@ -169,3 +176,18 @@ def _intervals(measured: pd.DataFrame, by: pd.Series[Any]) -> pd.DataFrame:
     half = half.where(spread > ROUNDING * sizes, np.nan)
     parts = {"": mean, "_low": mean - half, "_high": mean + half}
     return pd.DataFrame({f"{name}{end}": part[name] for name in measured for end, part in parts.items()})
+
+
+def write(found: pd.DataFrame, path: Path) -> None:
+    """Write a frame as Parquet, which keeps types and the order of variants, or as CSV.
+
+    Raises:
+        SpecError: for another suffix than `.parquet` or `.csv`.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise SpecError(f"{path} has the suffix {path.suffix!r}; wanted is .parquet or .csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        found.to_csv(path, index=False, lineterminator="\n")
+    else:
+        found.to_parquet(path, index=False)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,12 @@ class Verdict:
     decision: Decision
     reason: str
     interval: Interval | None
+
+    def content(self) -> dict[str, Any]:
+        """JSON-ready; mean, low and high are of the expression minus its threshold."""
+        numbers = dict.fromkeys(("mean", "low", "high", "n")) if self.interval is None else asdict(self.interval)
+        told = {"claim": self.claim.sentence, "holds": str(self.claim.holds)}
+        return {**told, "decision": self.decision, "reason": self.reason, **numbers}
 
 
 def judge(study: Study, scale: str, runs: pd.DataFrame, results: Path | None = None) -> list[Verdict]:

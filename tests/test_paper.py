@@ -18,15 +18,15 @@ from ablate.study import Scale, Study
 from tests.tiny import record_of
 
 PRINTED = [
-    ("Tiny, P=16", "ViT", "–"),
-    ("Tiny, P=16", "DeiT", "72.2"),
-    ("Tiny, P=16", "FF only", "61.4"),
-    ("Base, P=16", "ViT", "77.9†"),
-    ("Base, P=16", "DeiT", "79.9‡"),
-    ("Base, P=16", "FF only", "74.9"),
-    ("Large, P=32", "ViT", "71.2†"),
-    ("Large, P=32", "DeiT", "–"),
-    ("Large, P=32", "FF only", "71.4§"),
+    ("Tiny P=16", "ViT", "–"),
+    ("Tiny P=16", "DeiT", "72.2"),
+    ("Tiny P=16", "FF only", "61.4"),
+    ("Base P=16", "ViT", "77.9†"),
+    ("Base P=16", "DeiT", "79.9‡"),
+    ("Base P=16", "FF only", "74.9"),
+    ("Large P=32", "ViT", "71.2†"),
+    ("Large P=32", "DeiT", "–"),
+    ("Large P=32", "FF only", "71.4§"),
     ("§3.4, Tiny", "Attention only", "28.2¶"),
 ]
 
@@ -35,11 +35,11 @@ def made(root: Root, study: Study | None = None) -> pd.DataFrame:
     return table(frame(root=root.path), speed.frame(root), study)
 
 
-def entry(model: str, group: str = "Tiny, P=16") -> Run:
+def entry(model: str, group: str = "Tiny P=16") -> Run:
     return next(found.run for found in ENTRIES if (found.group, found.model) == (group, model))
 
 
-def row_of(found: pd.DataFrame, model: str, group: str = "Tiny, P=16") -> dict[str, Any]:
+def row_of(found: pd.DataFrame, model: str, group: str = "Tiny P=16") -> dict[str, Any]:
     return found.set_index(["group", "model"]).loc[(group, model)].to_dict()
 
 
@@ -49,14 +49,14 @@ def test_rows_and_numbers_are_as_printed(root: Root) -> None:
 
 def test_sizes_are_those_of_the_paper_s_models(root: Root) -> None:
     found = made(root).set_index(["group", "model"])[["params", "macs"]]
-    assert found.loc[("Tiny, P=16", "DeiT")].tolist() == [5_717_416, 1_253_683_200]
-    assert found.loc[("Tiny, P=16", "FF only")].tolist() == [7_676_332, 1_441_592_832]
-    assert found.loc[("Base, P=16", "ViT"), "params"] == 86_567_656
-    assert found.loc[("Base, P=16", "FF only"), "params"] == 61_943_020
-    assert found.loc[("Large, P=32", "DeiT"), "params"] == 306_535_400
+    assert found.loc[("Tiny P=16", "DeiT")].tolist() == [5_717_416, 1_253_683_200]
+    assert found.loc[("Tiny P=16", "FF only")].tolist() == [7_676_332, 1_441_592_832]
+    assert found.loc[("Base P=16", "ViT"), "params"] == 86_567_656
+    assert found.loc[("Base P=16", "FF only"), "params"] == 61_943_020
+    assert found.loc[("Large P=32", "DeiT"), "params"] == 306_535_400
     assert found.loc[("§3.4, Tiny", "Attention only"), "params"] == 4_039_360
     # The released code keeps a 14×14 map of positions for 7×7 patches.
-    assert found.loc[("Large, P=32", "FF only"), "params"] == 206_363_576 - (14**2 - 7**2) * 1024
+    assert found.loc[("Large P=32", "FF only"), "params"] == 206_363_576 - (14**2 - 7**2) * 1024
 
 
 @pytest.mark.parametrize("style", formats.FORMATS)
@@ -126,8 +126,8 @@ def test_a_study_named_paper_provides_the_runs(measured: Root) -> None:
 
 
 def test_a_model_the_study_lacks_is_still_looked_for(measured: Root) -> None:
-    records.write(measured.results, record_of(entry("FF only", "Base, P=16"), top1=74.0))
-    assert row_of(made(measured, study()), "FF only", "Base, P=16")["n"] == 1
+    records.write(measured.results, record_of(entry("FF only", "Base P=16"), top1=74.0))
+    assert row_of(made(measured, study()), "FF only", "Base P=16")["n"] == 1
 
 
 def speeds(*rows: tuple[Run, str, str, float]) -> pd.DataFrame:
@@ -157,12 +157,12 @@ def test_speeds_are_of_one_device_and_mode(root: Root) -> None:
         speeds(
             (ff, "GPU", "a mode", 100.0),
             (deit, "GPU", "a mode", 90.0),
-            (entry("FF only", "Base, P=16"), "CPU", "b", 1.0),
+            (entry("FF only", "Base P=16"), "CPU", "b", 1.0),
         ),
     )
     assert row_of(found, "FF only")["images_per_s"] == 100.0
     assert row_of(found, "ViT")["memory_mib"] == 180.0, "speed does not depend on the recipe"
-    assert math.isnan(row_of(found, "FF only", "Base, P=16")["images_per_s"])
+    assert math.isnan(row_of(found, "FF only", "Base P=16")["images_per_s"])
     assert any("GPU; a mode, batch 256" in note for note in sheet(found).notes)
 
 

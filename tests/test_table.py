@@ -174,6 +174,6 @@ def test_what_was_not_measured_is_missing_not_zero() -> None:
 def test_curves_are_a_row_per_run_and_epoch() -> None:
     found = curves(STUDY, "small", everything())
     assert len(found) == 9 * 2
-    assert {"variant", "seed", "epoch", "lr", "train_loss"} == set(found)
+    assert {"variant", "mixer", "seed", "epoch", "lr", "train_loss"} == set(found)
     assert list(found["variant"].cat.categories) == ["patch_ff", "attention", "none"]
     assert curves(STUDY, "small", []).empty

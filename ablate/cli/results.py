@@ -1,19 +1,23 @@
-"""Commands about results: the table, the plots, the report."""
+"""Commands about results: the tables, the claims, the runs as a file, the plots."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds
+from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ablate.formats import Sheet
     from ablate.paths import Root
     from ablate.study import Study
+
+UNDECIDED = 3  # the exit code where claims are neither supported nor contradicted
 
 
 def _plot_names(incomplete: str) -> list[str]:
@@ -28,41 +32,84 @@ Plots = Annotated[
     list[str] | None,
     typer.Option("--plot", help="A plot's name; may be given several times.", autocompletion=_plot_names),
 ]
+Kinds = Annotated[list[str] | None, typer.Option("--format", help="svg, png or pdf; may be given several times.")]
+Width = Annotated[
+    str, typer.Option(help="Of the figures: half or full of a page, or inches; as in the report if left out.")
+]
 
 
 def table(
     name: Name,
     scale: ScaleName = None,
     seeds: Seeds = None,
+    stats: Annotated[bool, typer.Option("--stats", help="Differences to the control, over seeds.")] = False,
+    images: Annotated[bool, typer.Option("--images", help="Differences to the control, picture by picture.")] = False,
     style: Format = "text",
     as_json: Json = False,
     root: Folder = None,
 ) -> None:
-    """Print the table of a study's variants.
+    """Print the table of a study's variants, or its statistics; "paper" gives the paper's own table.
 
     Example: ablate table quickstart --format md
     """
     from ablate.formats import render
     from ablate.paths import Root
-    from ablate.study import load
+    from ablate.registry import SpecError
 
-    study = load(name)
-    rows = summary(study, study.scale(scale), seeds, Root.at(root))
+    if stats and images:
+        raise SpecError("--stats and --images are two tables; wanted is one of them")
+    made = _table(name, scale, seeds, Root.at(root), "stats" if stats else "images" if images else "")
     if style == "text" and not as_json:
-        print_table(rows)
+        print_table(made)
     else:
-        typer.echo(render(rows, "json" if as_json else style), nl=False)
+        typer.echo(render(made, "json" if as_json else style), nl=False)
 
 
-def print_table(rows: pd.DataFrame) -> None:
+def _table(name: str, scale: str | None, seeds: int | None, root: Root, kind: str) -> Sheet:
+    """The table asked for; without a scale of its own to look at, the study `paper` is the paper's table."""
+    from ablate.contrasts import over_pictures, over_seeds
+    from ablate.formats import comparison, contrasts
+    from ablate.paper import NAME, SCALE
+    from ablate.study import load
+    from ablate.table import frame, study_records
+
+    if name == NAME and scale in (None, SCALE) and not kind:
+        return _paper(root)
+    study = load(name)
+    scale = study.scale(scale)
+    label_of = {variant.run: variant.label for variant in study.variants(scale)}
+    control = next(iter(label_of.values()))
+    if kind == "stats":
+        return contrasts.over_seeds(over_seeds(frame(study, scale, seeds=seeds, root=root.path)), control)
+    if kind == "images":
+        found = study_records(study, scale, root.results, seeds)
+        return contrasts.over_pictures(
+            over_pictures([(label_of[record.as_run().but(seed=0)], record) for record in found], control), control
+        )
+    return comparison(summary(study, scale, seeds, root))
+
+
+def _paper(root: Root) -> Sheet:
+    """The paper's table, with the runs of the study `paper` where there is one."""
+    from ablate import paper, speed
+    from ablate.formats.paper import sheet
+    from ablate.study import load, named
+    from ablate.table import frame
+
+    study = load(paper.NAME) if paper.NAME in named() else None
+    return sheet(paper.table(frame(root=root.path), speed.frame(root), study))
+
+
+def print_table(made: Sheet | pd.DataFrame) -> None:
     """The table on a terminal, as wide as that is; wide enough for everything elsewhere."""
     from ablate.display import open_console
     from ablate.formats import as_text, terminal
 
     if sys.stdout.isatty():
-        open_console(sys.stdout).print(terminal(rows))
+        console = open_console(sys.stdout)
+        console.print(terminal(made, console.width))
     else:
-        typer.echo(as_text(rows), nl=False)
+        typer.echo(as_text(made), nl=False)
 
 
 def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataFrame:
@@ -72,19 +119,90 @@ def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataF
     return summarise(frame(study, scale, seeds=seeds, root=root.path), study.seed_count(scale, seeds))
 
 
-def plot(name: Name, scale: ScaleName = None, seeds: Seeds = None, plots: Plots = None, root: Folder = None) -> None:
-    """Draw a study's plots as SVG and PNG into its report's folder, and print the files' names.
+def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Json = False, root: Folder = None) -> int:
+    """Judge a study's claims from its records.
 
-    Example: ablate plot quickstart --plot accuracy_params
+    The exit code is for scripts: 0 where all are supported, 1 where any is contradicted, 3 where none is but some are
+    undecided, 2 where the request is wrong.
+
+    Example: ablate claims quickstart --json
     """
     from ablate.paths import Root
-    from ablate.plots import PLOTS
-    from ablate.report import write_plots
+    from ablate.study import load
+    from ablate.table import frame
+    from ablate.verdict import judge
+
+    study, place = load(name), Root.at(root)
+    scale = study.scale(scale)
+    verdicts = judge(study, scale, frame(study, scale, seeds=seeds, root=place.path), place.results)
+    if as_json:
+        print_json([verdict.content() for verdict in verdicts])
+    else:
+        for verdict in verdicts:
+            typer.echo(f"{verdict.decision:12}  {verdict.claim.sentence}\n{'':12}  {verdict.reason}")
+        typer.echo(_ALONE if verdicts else f"study {study.name} claims nothing")
+    decisions = {verdict.decision for verdict in verdicts}
+    return 1 if "contradicted" in decisions else UNDECIDED if "undecided" in decisions else 0
+
+
+_ALONE = "Each claim is judged alone, at 95 %; p values adjusted over all variants: ablate table STUDY --stats"
+
+
+def export(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; .parquet or .csv says which kind.")],
+    study: Annotated[
+        str | None, typer.Option("--study", metavar="STUDY", help="Its runs only, with their variants; else all.")
+    ] = None,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    root: Folder = None,
+) -> None:
+    """Write a row for every run: all fields, metrics, costs and provenance, as Parquet or CSV.
+
+    Example: ablate export runs.parquet --study quickstart
+    """
+    from ablate.registry import SpecError
+    from ablate.table import frame, write
+
+    if study is None and not (scale is None and seeds is None):
+        raise SpecError("--scale and --seeds are of a study; wanted is --study STUDY with them")
+    found = frame(study, scale, seeds=seeds, root=root)
+    write(found, output)
+    typer.echo(f"{output}: {len(found):,} runs, {found.shape[1]} columns")
+
+
+def plot(
+    name: Name,
+    scale: ScaleName = None,
+    seeds: Seeds = None,
+    plots: Plots = None,
+    kinds: Kinds = None,
+    width: Width = "",
+    root: Folder = None,
+) -> None:
+    """Draw a study's plots into its report's folder, and print the files' names; all that have something to show.
+
+    Example: ablate plot quickstart --plot accuracy_params --format pdf --width half
+    """
+    from ablate.notebook import write_plots
+    from ablate.paths import Root
+    from ablate.plots import PLOTS, _style
+    from ablate.report import folder_of
     from ablate.study import load
 
     study, place = load(name), Root.at(root)
-    chosen = [PLOTS.check(plot) for plot in plots or PLOTS]
-    for path in write_plots(study, study.scale(scale), place, chosen, seeds):
+    scale = study.scale(scale)
+    for path in write_plots(
+        [PLOTS.check(plot) for plot in plots or PLOTS],
+        study,
+        scale,
+        place.reports / folder_of(study, scale),
+        seeds=seeds,
+        root=place.path,
+        kinds=[_style.check_kind(kind) for kind in kinds or ("svg", "png")],
+        width=width or _style.WIDTH,
+        empty=bool(plots),
+    ):
         typer.echo(path)
 
 
@@ -101,4 +219,4 @@ def report(name: Name, scale: ScaleName = None, seeds: Seeds = None, root: Folde
     typer.echo(render(study, study.scale(scale), Root.at(root), seeds))
 
 
-COMMANDS = {"table": table, "plot": plot, "report": report}
+COMMANDS = {"table": table, "claims": claims, "export": export, "plot": plot, "report": report}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape as html_escape
 from io import StringIO
+from typing import Literal
 
 import orjson
 import pandas as pd
@@ -138,8 +139,11 @@ def terminal(table: Sheet | pd.DataFrame, width: int | None = None) -> Table:
     """
     sheet = _sheet(table) if width is None else _sheet(table).within(width)
     shown = Table(box=box.SIMPLE_HEAD, caption="\n".join(sheet.notes) or None, caption_justify="left")
-    for column in sheet.columns:
-        shown.add_column(Text(column.title), justify="right" if column.numeric else "left")
+    # Rich would rather break a cell than a head, so where only the cells have room, it is told their widths.
+    tight = width is not None and sheet.width() <= width < sheet.width(whole=True)
+    for column, wide in zip(sheet.columns, sheet.widths(), strict=True):
+        justify: Literal["left", "right"] = "right" if column.numeric else "left"
+        shown.add_column(Text(column.title), justify=justify, width=wide if tight else None)
     for at, line in enumerate(sheet.cells()):
         if sheet.starts_group(at):
             shown.add_section()
@@ -150,8 +154,9 @@ def terminal(table: Sheet | pd.DataFrame, width: int | None = None) -> Table:
 def as_text(table: Sheet | pd.DataFrame) -> str:
     """The terminal's table as plain text, without colours."""
     sheet = _sheet(table)
-    console = Console(file=StringIO(), width=max(TERMINAL, sheet.width()), color_system=None)
-    console.print(terminal(sheet))
+    width = max(TERMINAL, sheet.width())
+    console = Console(file=StringIO(), width=width, color_system=None)
+    console.print(terminal(sheet, width))
     return "".join(f"{line.rstrip()}\n" for line in console.file.getvalue().splitlines())  # type: ignore[attr-defined]
 
 

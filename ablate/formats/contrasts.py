@@ -21,6 +21,12 @@ def _needed(row: Row) -> str:
     return f">{MANY_SEEDS:,}" if units.missing(row["needed"]) else f"{row['needed']:.0f}"
 
 
+def _alone(row: Row) -> str:
+    if units.missing(row["only_variant"]):
+        return units.MISSING
+    return f"{row['only_variant']:,.0f} : {row['only_control']:,.0f}"
+
+
 _SEEDS = (
     _VARIANT,
     Column("Pairs", ("n",), lambda row: str(row["n"])),
@@ -35,8 +41,7 @@ _PICTURES = (
     _VARIANT,
     Column("Seed", ("seed",), lambda row: str(row["seed"])),
     Column("Pictures", ("n",), lambda row: row["why"] or units.exact(row["n"])),
-    Column("Only variant right", ("only_variant",), lambda row: units.exact(row["only_variant"])),
-    Column("Only control right", ("only_control",), lambda row: units.exact(row["only_control"])),
+    Column("Right alone", ("only_variant", "only_control"), _alone),
     Column("Difference (points)", interval("difference"), lambda row: units.ends(row, "difference")),
     Column("p, McNemar", ("p",), lambda row: units.p_value(row["p"])),
 )
@@ -60,8 +65,9 @@ def over_pictures(table: pd.DataFrame, control: str) -> Sheet:
     notes = (
         f"A row compares one pair of trained models, the variant's and the control's ({control}) of one seed, on "
         "the same test pictures. It tells of this pair of trained models, not of the method: other seeds, other pairs.",
-        "Difference of top-1 with its 95 % interval by the paired bootstrap over pictures (10,000 resamples); p of "
-        "McNemar's exact test, two-sided.",
+        "Right alone: pictures that only the variant, and that only the control, got right. Difference of top-1 with "
+        "its 95 % interval by the paired bootstrap over pictures (10,000 resamples); p of McNemar's exact test, "
+        "two-sided.",
     )
     return _sheet(_PICTURES, table, notes)
 

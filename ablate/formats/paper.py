@@ -60,7 +60,7 @@ _COLUMNS = (
     Column("Published top-1 (%)", ("published",), _published),
     Column("Status", ("status",), _status, words=True, spare=True),
     Column("Params", ("params",), lambda row: units.count(row["params"])),
-    Column("GMACs", ("macs",), lambda row: f"{row['macs'] / 1e9:.2f}"),
+    Column("GMACs", ("macs",), lambda row: f"{row['macs'] / 1e9:.2f}", spare=True),
     Column("Measured top-1 (%)", interval("top1"), _measured),
     Column("Seeds", ("n", "wanted"), lambda row: seeds(row["n"], row["wanted"]), spare=True),
     Column("Measured − published", ("difference",), _difference),

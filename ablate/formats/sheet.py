@@ -60,12 +60,15 @@ class Sheet:
         """The table as people read it, a list of cells a row."""
         return [[column.text(row) for column in self.columns] for row in self.rows]
 
-    def width(self) -> int:
-        """Characters of a line on a terminal that holds every cell on one line, and every word of the heads."""
-        widths = [
-            max(map(len, [*column.title.split(), *(column.text(row) for row in self.rows)])) for column in self.columns
-        ]
-        return sum(widths) + 3 * len(widths) + 1  # two of padding and one between
+    def widths(self, *, whole: bool = False) -> list[int]:
+        """Characters each column needs for every cell on one line, and every word of its head, or the `whole` head."""
+        heads = [[column.title] if whole else column.title.split() for column in self.columns]
+        cells = [[column.text(row) for row in self.rows] for column in self.columns]
+        return [max(map(len, [*head, *column])) for head, column in zip(heads, cells, strict=True)]
+
+    def width(self, *, whole: bool = False) -> int:
+        """Characters of a line on a terminal that holds them: two of padding, and one between columns."""
+        return sum(self.widths(whole=whole)) + 3 * len(self.columns) + 1
 
     def within(self, width: int) -> Sheet:
         """The table without spare columns for which a line has no room, the last ones first; a note says which."""

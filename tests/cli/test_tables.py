@@ -1,0 +1,127 @@
+"""The tables, claims and exports on synthetic records: what they print, and their exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pandas as pd
+import pytest
+from typer.testing import CliRunner, Result
+
+from ablate import load, records
+from ablate.cli import app
+from tests import synthetic
+
+
+def invoke(*words: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, list(words))
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A root in which the quickstart has all its records; nothing here writes into it."""
+    root = tmp_path_factory.mktemp("finished")
+    for run in load("quickstart").runs():
+        records.write(root / "results", synthetic.record(run, metrics={"correct": "/" * 60}))
+    return str(root)
+
+
+@pytest.mark.parametrize("kind", ["--stats", "--images"])
+@pytest.mark.parametrize("style", ["text", "md", "tex", "csv", "json", "html"])
+def test_statistics_in_every_format(finished: str, kind: str, style: str) -> None:
+    shown = invoke("table", "quickstart", kind, "--format", style, "--root", finished).stdout.replace("\\_", "_")
+    assert "patch_ff" in shown
+    assert "none" in shown
+
+
+def test_statistics_for_scripts(finished: str) -> None:
+    rows = orjson.loads(invoke("table", "quickstart", "--stats", "--json", "--root", finished).stdout)
+    assert [row["variant"] for row in rows] == ["patch_ff", "none"]
+    assert all(row["n"] == 3 and 0 <= row["p"] <= row["p_holm"] <= 1 for row in rows)
+    pairs = orjson.loads(invoke("table", "quickstart", "--images", "--json", "--root", finished).stdout)
+    assert [(row["variant"], row["seed"]) for row in pairs] == [(v, s) for v in ("patch_ff", "none") for s in range(3)]
+
+
+def test_one_table_at_a_time(finished: str) -> None:
+    shown = invoke("table", "quickstart", "--stats", "--images", "--root", finished, code=2)
+    assert "wanted is one of them" in shown.output
+
+
+def test_the_paper_s_table_needs_no_study(tmp_path: Path) -> None:
+    shown = invoke("table", "paper", "--root", str(tmp_path)).stdout
+    assert "79.9‡" in shown
+    assert "not measured" in shown
+    rows = orjson.loads(invoke("table", "paper", "--json", "--root", str(tmp_path)).stdout)
+    assert [row["published"] for row in rows] == [None, 72.2, 61.4, 77.9, 79.9, 74.9, 71.2, None, 71.4, 28.2]
+
+
+SO, NOT_SO = "top1() > 50", "top1() < 50"
+OPEN = 'top1(mixer="patch_ff") > top1() - 2.5'
+
+
+def study(folder: Path, *claims: str) -> str:
+    """A study with those claims, and its records."""
+    path = folder / "claiming.py"
+    told = ", ".join(f"Claim({claim!r}, {claim})" for claim in claims)
+    path.write_text(
+        '"""A test."""\nfrom ablate import DIGITS, Claim, Study, exponent, throughput, top1\n'
+        f'study = Study(question="So?", axes={{"mixer": ["attention", "patch_ff"]}}, fixed={{"pool": "avg"}},'
+        f' scales={{"digits": DIGITS}}, claims=[{told}])\n'
+    )
+    for run in load(path).runs():
+        records.write(folder / "results", synthetic.record(run))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [((), 0), ((SO,), 0), ((SO, NOT_SO), 1), ((SO, OPEN), 3), ((OPEN, NOT_SO), 1), (("throughput() > 1",), 3)],
+)
+def test_the_exit_code_says_how_claims_fare(tmp_path: Path, claims: tuple[str, ...], code: int) -> None:
+    shown = invoke("claims", study(tmp_path, *claims), "--root", str(tmp_path), code=code).stdout
+    assert all(claim in shown for claim in claims)
+    if OPEN in claims:
+        assert "seeds would decide" in shown
+
+
+def test_claims_for_scripts(tmp_path: Path) -> None:
+    name = study(tmp_path, SO, "exponent() < 2")
+    first, second = orjson.loads(invoke("claims", name, "--json", "--root", str(tmp_path), code=3).stdout)
+    assert (first["decision"], first["n"]) == ("supported", 3)
+    assert first["low"] < first["mean"] < first["high"]
+    assert second["reason"].startswith("not measured")
+    assert second["mean"] is None
+
+
+def test_help_tells_the_exit_codes() -> None:
+    shown = " ".join(invoke("claims", "--help").stdout.split())
+    assert "1 where any is contradicted, 3 where none is but some are undecided" in shown
+
+
+def test_parquet_keeps_what_csv_cannot(finished: str, tmp_path: Path) -> None:
+    for name in ("runs.parquet", "runs.csv"):
+        shown = invoke("export", str(tmp_path / name), "--study", "quickstart", "--root", finished).stdout
+        assert "9 runs" in shown
+    exact, plain = pd.read_parquet(tmp_path / "runs.parquet"), pd.read_csv(tmp_path / "runs.csv")
+    assert list(exact["variant"].cat.categories) == ["attention", "patch_ff", "none"]
+    assert list(exact) == list(plain)
+    assert exact["top1"].tolist() == plain["top1"].tolist()
+    assert {"key", "seed", "mixer", "params", "images_per_s", "fingerprint", "commit"} <= set(exact)
+
+
+def test_all_records_are_exported_without_a_study(finished: str, tmp_path: Path) -> None:
+    invoke("export", str(tmp_path / "deep" / "all.parquet"), "--root", finished)
+    found = pd.read_parquet(tmp_path / "deep" / "all.parquet")
+    assert len(found) == 9
+    assert "variant" not in found
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [(("runs.xlsx",), "wanted is .parquet or .csv"), (("a.csv", "--scale", "digits"), "wanted is --study STUDY")],
+)
+def test_a_wrong_export_is_a_sentence(finished: str, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in invoke("export", *words, "--root", finished, code=2).output
