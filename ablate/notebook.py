@@ -1,25 +1,40 @@
-"""What a notebook asks for in one call, beside `ablate.frame`: a study's plot, and its training curves."""
+"""What a notebook asks for in one call, beside `ablate.frame`: a study's plot, as axes or as files, and its curves."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate import table
+from ablate import speed, table
 from ablate.paths import Root
-from ablate.plots import PLOTS
+from ablate.plots import PLOTS, _style
 from ablate.study import Study, load
 
 
 def curves(
     study: Study | str, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
 ) -> pd.DataFrame:
-    """A row per run and epoch of a study, with `variant` and `seed`; arguments as for `ablate.frame`."""
+    """A row per run and epoch of a study, with `variant`, `mixer` and `seed`; arguments as for `ablate.frame`."""
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
     return table.curves(study, scale, table.study_records(study, scale, Root.at(root).results, seeds))
+
+
+def data(
+    takes: str,
+    study: Study | str,
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+) -> pd.DataFrame:
+    """The frame that a plot with this `TAKES` draws: "runs", "curves" or "speed"."""
+    if takes == "speed":
+        return speed.frame(root, study, scale)
+    return (curves if takes == "curves" else table.frame)(study, scale, seeds=seeds, root=root)
 
 
 def plot(
@@ -30,13 +45,47 @@ def plot(
     seeds: int | None = None,
     root: str | Path | None = None,
     ax: Axes | None = None,
+    width: str | float = _style.WIDTH,
 ) -> Axes:
     """Draw one of `ablate.plots.PLOTS` from a study's records; the other arguments are those of `ablate.frame`.
 
     Args:
         ax: axes to draw on; None makes a figure, which is the returned axes' `figure`.
+        width: of that figure: "half" or "full" of a page, or inches.
     """
-    drawn = PLOTS[name]
-    data = (curves if drawn.TAKES == "curves" else table.frame)(study, scale, seeds=seeds, root=root)
-    axes: Axes = drawn.draw(data, ax)
+    drawn, wide = PLOTS[name], _style.inches(width)
+    axes: Axes = drawn.draw(data(drawn.TAKES, study, scale, seeds=seeds, root=root), ax, width=wide)
     return axes
+
+
+def write_plots(
+    names: Iterable[str],
+    study: Study | str,
+    scale: str | None,
+    folder: Path,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+    kinds: Sequence[str] = ("svg", "png"),
+    width: str | float = _style.WIDTH,
+    empty: bool = True,
+) -> list[Path]:
+    """Draw plots into a folder, as `NAME.KIND`, or `NAME-WIDTH.KIND` for a width that is not the report's.
+
+    Args:
+        kinds: of files: "svg", "png", "pdf".
+        width: "half" or "full" of a page, or inches.
+        empty: whether to write plots that have nothing to show.
+
+    Returns:
+        The paths of the files.
+    """
+    end = "" if _style.inches(width) == _style.WIDTH else f"-{width}"
+    frames = {takes: data(takes, study, scale, seeds=seeds, root=root) for takes in {PLOTS[n].TAKES for n in names}}
+    paths: list[Path] = []
+    with _style.style():
+        for name in names:
+            axes = PLOTS[name].draw(frames[PLOTS[name].TAKES], width=_style.inches(width))
+            if empty or axes.has_data():
+                paths += _style.save(axes.figure, folder / f"{name}{end}", kinds)
+    return paths

@@ -6,31 +6,44 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.plots import _labels, _style
+from ablate.plots import _frames, _labels, _notes, _palette, _style
 
 
-def draw(data: pd.DataFrame, ax: Axes | None, title: str, y: str, y_title: str) -> Axes:
+def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, y_title: str) -> Axes:
     """Draw the column `y` of a frame of training curves."""
-    measured = data.dropna(subset=[y]) if y in data else data.iloc[:0]
-    drawn = [name for name in _style.variants(data) if (measured["variant"] == name).any()]
-    axes = _style.prepare(ax, title, "Epoch", y_title, _labels.extra_height(drawn, _labels.END_WIDTH, free=12))
-    looks = _style.looks(data)
+    axes = _style.prepare(ax, title, "Epoch", y_title, width)
+    data = _frames.ordered(data)
+    if not _frames.has(data, "epoch", y):
+        _notes.say_nothing(axes)
+        return axes
+    measured = data.dropna(subset=["epoch", y])
+    drawn = [name for name in _palette.variants(data) if (measured["variant"] == name).any()]
+    looks = _palette.looks(data)
     names = []
-    for name in drawn:
+    for at, name in enumerate(drawn):
         curve = measured[measured["variant"] == name].groupby("epoch")[y].agg(["mean", "min", "max"])
-        _line(axes, curve, looks[name])
+        _line(axes, curve, looks[name], name, at / len(drawn))
         end = float(curve.index[-1]), float(curve["mean"].iloc[-1])
         names.append(_labels.Name(name, end, looks[name].colour))
-    if drawn:
-        axes.margins(x=0.02)
-        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
-    _style.say_missing(axes, data, drawn)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    _notes.say_missing(axes, _palette.variants(data), drawn)
     _labels.at_ends(axes, names)
     return axes
 
 
-def _line(axes: Axes, curve: pd.DataFrame, look: _style.Look) -> None:
-    """One variant's mean and band; a single epoch is a point, which a line would not show."""
+def _line(axes: Axes, curve: pd.DataFrame, look: _palette.Look, name: str, shift: float) -> None:
+    """One variant's mean, its band, and a few markers, which are not where the others' are."""
     axes.fill_between(curve.index, curve["min"], curve["max"], color=look.colour, alpha=0.15, linewidth=0)
-    marker = look.marker if len(curve) == 1 else ""
-    axes.plot(curve.index, curve["mean"], color=look.colour, linestyle=look.line, marker=marker, linewidth=1.8)
+    step = max(1, len(curve) // 6)
+    axes.plot(
+        curve.index,
+        curve["mean"],
+        color=look.colour,
+        linestyle=look.line,
+        linewidth=1.4,
+        label=name,
+        marker=look.marker,
+        markersize=3.5,
+        markevery=(int(shift * step), step),
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,15 +15,17 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from ablate.plots._style import INK, TEXT_POINTS
+from ablate.plots import _key
+from ablate.plots._style import INK, LETTER, TEXT_LINE, TEXT_POINTS, grow, height_of, width_of
 
 Array = NDArray[np.float64]
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
 # All lengths are in points. A place's cost is its distance from the marker, plus what it would cover.
-STEP, GAP, FAR, MARKER = 3.0, 7.0, 9.5, 4.5
+STEP, GAP, FAR, REACH, MARKER = 3.0, 7.0, 9.5, 90.0, 4.5
 OVER_NAME, OVER_MARKER, OVER_LINE, NEAR_OTHER, NOT_RIGHT = 1e4, 200.0, 25.0, 15.0, 4.0
-BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name; where names right of the axes begin
+BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name, at least; where names right of axes begin
+FULL = 0.33  # share of the axes that names may cover before numbers stand for them
 HALO = [withStroke(linewidth=2.5, foreground="white")]
 
 
@@ -39,19 +41,22 @@ class Name:
 def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> None:
     """Write each name near its point: inside the axes, clear of the other names and markers, if possible of bars.
 
-    Call it last: places hold for the axes' limits and size at that time.
+    Where the names would fill the axes, numbers stand for them, with a key below. Call it last: places hold for the
+    axes' limits and size at that time.
 
     Args:
         bars: ends of upright and level lines to keep clear of, in data coordinates.
     """
     if not names:
         return
+    if sum(_area(name.text) for name in names) > FULL * width_of(ax) * height_of(ax):
+        names = _numbered(ax, names)
     _root(ax).draw_without_rendering()
     inch = 72 / _root(ax).dpi
     frame = Bbox(ax.get_window_extent().get_points() * inch)
     spots = [ax.transData.transform(name.point) * inch for name in names]
     boxes = [_box(ax.transData.transform(bar) * inch) for bar in bars]
-    leads: list[Array] = []
+    leads = np.empty((0, 2))
     placed: list[Bbox] = []
     for name, spot in zip(names, spots, strict=True):
         name = replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH))
@@ -59,8 +64,9 @@ def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> Non
         corner = _cheapest(spot, size, frame, Obstacles(placed, spots, boxes, leads))
         placed.append(Bbox.from_bounds(*corner, *size))
         nearest = np.clip(spot, corner, corner + size)
-        leads.append(np.linspace(spot, nearest, 20))
-        _write(ax, name, corner - spot, (nearest - corner) / size, far=float(np.hypot(*(nearest - spot))) > FAR)
+        far = float(np.hypot(*(nearest - spot))) > FAR
+        leads = np.vstack([leads, np.linspace(spot, nearest, 12)]) if far else leads
+        _write(ax, name, corner - spot, (nearest - corner) / size, far=far)
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,7 @@ class Obstacles:
     names: Sequence[Bbox]
     markers: Sequence[Array]
     bars: Sequence[Bbox]
-    leads: Sequence[Array]
+    leads: Array
 
 
 def _root(ax: Axes) -> Any:
@@ -102,18 +108,18 @@ def _cheapest(spot: Array, size: Array, frame: Bbox, obstacles: Obstacles) -> Ar
         cost += OVER_LINE * (distance > FAR) * _crosses(spot, nearest, box)
     for box in obstacles.bars:
         cost += OVER_LINE * _overlaps(corners, size, box, 1)
-    for marker in obstacles.markers:
-        away = np.hypot(*(np.clip(marker, corners, corners + size) - marker).T)
-        cost += OVER_MARKER * (away < MARKER) + NEAR_OTHER * (away < distance)
-    for lead in obstacles.leads:
-        cost += OVER_LINE * _covers(corners, size, lead, 1.5)
+    markers = np.asarray(obstacles.markers)
+    away = np.hypot(*(np.clip(markers, corners[:, None], corners[:, None] + size) - markers).T)
+    cost += (OVER_MARKER * (away < MARKER) + NEAR_OTHER * (away < distance)).sum(axis=0)
+    cost += OVER_LINE * _covers(corners, size, obstacles.leads, 1.5)
     return np.asarray(corners[np.argmin(cost)])
 
 
 def _grid(spot: Array, size: Array, frame: Bbox) -> Array:
-    """The corners to try, all inside the frame, among them those level with the spot."""
+    """The corners to try, all inside the frame and not too far, among them those level with the spot."""
     low = np.asarray(frame.min) + 2
     high = np.maximum(np.asarray(frame.max) - size - 2, low)
+    low, high = np.clip([spot - size - REACH, spot + REACH], low, high)
     level = np.clip([spot + GAP, spot - size - GAP, spot - size / 2], low, high)
     x = np.union1d(np.arange(low[0], high[0], STEP), level[:, 0])
     y = np.union1d(np.arange(low[1], high[1], STEP), level[:, 1])
@@ -171,15 +177,29 @@ def _lead(name: Name, end: tuple[float, float]) -> dict[str, Any]:
     return {"arrowstyle": "-", "color": name.colour, "linewidth": 0.8, "relpos": end, "shrinkA": 1, "shrinkB": 4}
 
 
-def extra_height(names: Iterable[str], width: int, free: int) -> float:
-    """Inches a figure needs beyond the usual ones, where `free` lines of text fit, for names of that width."""
-    return 0.18 * max(0, sum(len(textwrap.wrap(name, width)) for name in names) - free)
+def _area(text: str) -> float:
+    """About how much a name covers when written beside its point, in square points."""
+    lines = textwrap.wrap(text, BESIDE_WIDTH)
+    return max(map(len, lines)) * LETTER * len(lines) * TEXT_LINE
+
+
+def _numbered(ax: Axes, names: Sequence[Name]) -> list[Name]:
+    """Numbers in place of the names, which are written below the axes."""
+    _key.write(ax, [name.text for name in names])
+    return [replace(name, text=str(number)) for number, name in enumerate(names, 1)]
 
 
 def at_ends(ax: Axes, names: Sequence[Name]) -> None:
-    """Write each name right of the axes, level with its point as far as the others leave room."""
+    """Write each name right of the axes, level with its point as far as the others leave room.
+
+    A figure of the plot's own grows with them; where it would have to grow much, numbers stand for the names.
+    """
     if not names:
         return
+    lines = sum(len(_wrapped(ax, name.text)) for name in names)
+    if lines * TEXT_LINE > 1.4 * height_of(ax):
+        names, lines = _numbered(ax, names), len(names)
+    grow(ax, lines * (TEXT_LINE + 1) - height_of(ax))
     names = sorted(names, key=lambda name: (name.point[1], name.text))
     written = [_at_end(ax, name) for name in names]
     _root(ax).draw_without_rendering()
@@ -190,9 +210,15 @@ def at_ends(ax: Axes, names: Sequence[Name]) -> None:
         text.xyann = (END, y / frame.height)
 
 
+def _wrapped(ax: Axes, text: str) -> list[str]:
+    """The lines of a name right of the axes; a line break in it is kept."""
+    letters = max(END_WIDTH, int(0.3 * width_of(ax) / LETTER))
+    return [line for part in text.split("\n") for line in textwrap.wrap(part, letters)]
+
+
 def _at_end(ax: Axes, name: Name) -> Annotation:
     return ax.annotate(
-        textwrap.fill(name.text, END_WIDTH),
+        "\n".join(_wrapped(ax, name.text)),
         xy=name.point,
         xytext=(END, 0.5),
         textcoords="axes fraction",

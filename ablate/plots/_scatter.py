@@ -3,37 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import EngFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
-from ablate.plots import _labels, _style
-from ablate.table import summarise
+from ablate.plots import _frames, _labels, _notes, _palette, _published, _scales, _style
 
-LOG_FROM = 10.0  # largest over smallest value from which on the axis is logarithmic
+SIZE = 6.0  # of a marker, in points
 
 
-def draw(data: pd.DataFrame, ax: Axes | None, title: str, x: str, x_title: str) -> Axes:
-    """Draw `top1` against the column `x` of a study's frame."""
-    summary = summarise(data).dropna(subset=["top1", x])
+def draw(
+    data: pd.DataFrame, ax: Axes | None, width: float, title: str, x: str, x_title: str, *, least: bool = True
+) -> Axes:
+    """Draw `top1` against the column `x` of a study's frame, and the Pareto front of the means.
+
+    Args:
+        least: whether less of `x` is better; else more is.
+    """
+    axes = _style.prepare(ax, title, x_title, "Test top-1 (%)", width)
+    data = _frames.ordered(data)
+    summary = _frames.summary(data, "top1", x)
+    if summary.empty:
+        _notes.say_nothing(axes)
+        return axes
+    looks = _palette.looks(data)
     rows = {str(row["variant"]): row for row in summary.to_dict("records")}
-    extra = _labels.extra_height(rows, _labels.BESIDE_WIDTH, free=8)
-    axes = _style.prepare(ax, title, x_title, "Test top-1 (%)", extra)
-    looks = _style.looks(data)
     for name, row in rows.items():
-        look, seeds = looks[name], data[data["variant"] == name]
-        axes.plot(seeds[x], seeds["top1"], look.marker, color=look.colour, alpha=0.3, markersize=4, markeredgewidth=0)
-        for start, end in _bars(row, x):
-            axes.plot([start[0], end[0]], [start[1], end[1]], color=look.colour, linewidth=1.4)
-        axes.plot(row[x], row["top1"], look.marker, color=look.colour, markersize=7.5, markeredgecolor="white")
-    if rows:
-        _limits(axes, summary[x])
-    _style.say_missing(axes, data, list(rows))
+        _variant(axes, data[data["variant"] == name], row, x, looks[name])
+    front = _front(axes, summary, x, least)
+    marks = _published.comparable(data, x)
+    for mark in marks:
+        _published.draw(axes, mark, SIZE)
+    _limits(axes, [*summary[x], *(mark.x for mark in marks)])
+    if marks:
+        _notes.below(axes, _published.NOTE)
+    _notes.say_missing(axes, _palette.variants(data), list(rows))
     names = [_labels.Name(name, (float(row[x]), float(row["top1"])), looks[name].colour) for name, row in rows.items()]
-    _labels.beside(axes, names, [bar for row in rows.values() for bar in _bars(row, x)])
+    names += [_labels.Name(mark.text, (mark.x, mark.top1), mark.colour) for mark in marks]
+    _labels.beside(axes, names, front + [bar for row in rows.values() for bar in _bars(row, x)])
     return axes
+
+
+def _variant(axes: Axes, seeds: pd.DataFrame, row: Mapping[Any, Any], x: str, look: _palette.Look) -> None:
+    """The seeds of a variant, faint, its intervals, and its mean."""
+    axes.plot(seeds[x], seeds["top1"], look.marker, color=look.colour, alpha=0.3, markersize=SIZE / 2, mew=0)
+    for start, end in _bars(row, x):
+        axes.plot([start[0], end[0]], [start[1], end[1]], color=look.colour, linewidth=1.2)
+    axes.plot(
+        row[x], row["top1"], look.marker, color=look.colour, markersize=SIZE, mec="white", mew=0.6, label=row["variant"]
+    )
 
 
 def _bars(row: Mapping[Any, Any], x: str) -> Iterator[_labels.Segment]:
@@ -44,17 +64,25 @@ def _bars(row: Mapping[Any, Any], x: str) -> Iterator[_labels.Segment]:
         yield (row[f"{x}_low"], row["top1"]), (row[f"{x}_high"], row["top1"])
 
 
-def _limits(axes: Axes, x: pd.Series) -> None:
-    """Room for the names; accuracy stays between 0 and 100; large numbers with their unit."""
-    if x.max() > LOG_FROM * x.min() > 0:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(EngFormatter())
+def _front(axes: Axes, summary: pd.DataFrame, x: str, least: bool) -> list[_labels.Segment]:
+    """A stepped line through the variants that no other equals or beats in both, as its upright and level parts."""
+    best = summary.sort_values([x, "top1"], ascending=[least, False])
+    front = best[best["top1"] > best["top1"].cummax().shift(fill_value=float("-inf"))]
+    points = list(front.sort_values(x)[[x, "top1"]].itertuples(index=False, name=None))
+    parts: list[_labels.Segment] = []
+    for (left, low), (right, high) in pairwise(points):
+        corner = (right, low) if least else (left, high)
+        parts += [((left, low), corner), (corner, (right, high))]
+    for start, end in parts:
+        axes.plot(*zip(start, end, strict=True), color=_style.QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
+    return parts
+
+
+def _limits(axes: Axes, x: list[float]) -> None:
+    """Room for the names; accuracy stays between 0 and 100; what cannot be negative begins at 0."""
+    _scales.fit(axes, "x", x)
     axes.margins(x=0.18, y=0.1)
-    axes.set_xlim(left=max(axes.get_xlim()[0], 0 if axes.get_xscale() == "linear" else x.min() / 10))
-    low, high = axes.get_ylim()
-    axes.set_ylim(max(low, -1.5), min(high, 101.5))
+    linear = axes.get_xscale() == "linear"
+    axes.set_xlim(left=max(axes.get_xlim()[0], 0 if linear else min(x) / 10))
+    _scales.percent(axes, "y")
+    _scales.fit(axes, "y", [])

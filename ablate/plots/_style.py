@@ -1,54 +1,31 @@
-"""The look that all plots share: colours, sizes, axes, and how a figure becomes the same bytes every time."""
+"""What all plots share: sizes, the look of axes, and how a figure becomes the same bytes every time."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
-import pandas as pd
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ablate.paths import write_atomically
+from ablate.registry import SpecError, unknown
 
-# seaborn's colours for the colour-blind, without those too light on paper.
-PALETTE = tuple(seaborn.color_palette("colorblind").as_hex()[at] for at in (0, 3, 2, 4, 1, 9, 5, 7))
-MARKERS = ("o", "s", "^", "D", "v")
-LINES = ("-", "--", ":", "-.")
 INK, QUIET, RULE = "#1f2328", "#5c646d", "#d5dae0"
-TEXT_POINTS, TITLE_POINTS = 10.0, 11.0
-WIDTH, HEIGHT = 4.8, 3.4  # inches: half a page wide, the text is still 7 points
+TEXT_POINTS, TITLE_POINTS = 8.0, 9.0
+LETTER, TEXT_LINE = 4.9, 10.5  # points that a letter is wide and a line is high, on average
+WIDTH = 4.8  # inches, of the report's figures
+WIDTHS = {"half": 3.3, "full": 6.9}  # inches, on paper
+KINDS = ("svg", "png", "pdf")
 
 
-@dataclass(frozen=True)
-class Look:
-    """How one variant is drawn, in every plot of a study."""
-
-    colour: str
-    marker: str
-    line: str
-
-
-def variants(data: pd.DataFrame) -> list[str]:
-    """All variants of a frame in the study's order, those without a run too."""
-    names = data["variant"]
-    known = names.cat.categories if isinstance(names.dtype, pd.CategoricalDtype) else names.unique()
-    return [str(name) for name in known]
-
-
-def looks(data: pd.DataFrame) -> dict[str, Look]:
-    """The look of every variant, by its place in the study: the control is always the first colour."""
-    return {
-        name: Look(PALETTE[at % len(PALETTE)], MARKERS[at % len(MARKERS)], LINES[at // len(PALETTE) % len(LINES)])
-        for at, name in enumerate(variants(data))
-    }
+class Drawing(Figure):
+    """A figure that a plot made for itself, and may make higher."""
 
 
 @contextmanager
@@ -56,21 +33,40 @@ def style() -> Iterator[None]:
     """Matplotlib's own defaults for the block, whatever a user's matplotlibrc says, with reproducible SVG."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update({"svg.hashsalt": "ablate", "svg.fonttype": "path", "font.size": TEXT_POINTS})
+        mpl.rcParams.update({"svg.hashsalt": "ablate", "svg.fonttype": "path", "pdf.fonttype": 42})
+        mpl.rcParams.update({"font.size": TEXT_POINTS})
         yield
 
 
-def prepare(ax: Axes | None, title: str, x: str, y: str, extra: float = 0.0) -> Axes:
-    """Axes in the shared look, on a figure of their own where none are given.
+def inches(width: str | float) -> float:
+    """A figure's width in inches, from "half", "full" or a number.
 
-    Args:
-        extra: inches by which a figure of its own is higher than usual, for many names.
+    Raises:
+        SpecError: when it is none of these, or so narrow or wide that no text would fit.
     """
+    try:
+        found = WIDTHS[width] if isinstance(width, str) and width in WIDTHS else float(width)
+    except ValueError:
+        found = float("nan")
+    if not 2.5 <= found <= 40:
+        raise SpecError(f"width is {width!r}; wanted is half, full, or a number of inches from 2.5 to 40")
+    return found
+
+
+def check_kind(kind: str) -> str:
+    """The kind of a file itself, if figures can be written as it; a `SpecError` otherwise."""
+    if kind not in KINDS:
+        raise unknown("format", kind, KINDS)
+    return kind
+
+
+def prepare(ax: Axes | None, title: str, x: str, y: str, width: float) -> Axes:
+    """Axes in the shared look, on a figure of their own, `width` inches wide, where none are given."""
     if ax is None:
-        figure = Figure(figsize=(WIDTH, HEIGHT + extra), layout="constrained")
+        figure = Drawing(figsize=(width, 1.15 + 0.46 * width), layout="constrained")
         FigureCanvasAgg(figure)
         ax = figure.add_subplot()
-    ax.set_title(title, loc="left", fontsize=TITLE_POINTS, fontweight="bold", color=INK, pad=10)
+    ax.set_title(title, loc="left", fontsize=TITLE_POINTS, fontweight="bold", color=INK, pad=8)
     ax.set_xlabel(x, fontsize=TEXT_POINTS, color=INK)
     ax.set_ylabel(y, fontsize=TEXT_POINTS, color=INK)
     ax.tick_params(labelsize=TEXT_POINTS, labelcolor=INK, color=RULE)
@@ -82,28 +78,43 @@ def prepare(ax: Axes | None, title: str, x: str, y: str, extra: float = 0.0) -> 
     return ax
 
 
-def say_missing(ax: Axes, data: pd.DataFrame, measured: list[str]) -> None:
-    """Name the variants that have nothing to draw below the axes; where none has, say so across them."""
-    if not measured:
-        ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center", va="center", color=QUIET)
-        ax.set(xticks=[], yticks=[])
-    elif absent := [name for name in variants(data) if name not in measured]:
-        note = textwrap.fill("not measured: " + "; ".join(absent), 60)
-        ax.set_xlabel(f"{ax.get_xlabel()}\n{note}", parse_math=False)
+def grow(ax: Axes, points: float) -> None:
+    """Make a figure of the plot's own that much higher; axes that were given keep their size."""
+    figure = ax.get_figure(root=True)
+    if isinstance(figure, Drawing) and points > 0:
+        figure.set_figheight(figure.get_figheight() + points / 72)
+
+
+def width_of(ax: Axes) -> float:
+    """The width of axes, in points, as far as known before their texts are laid out."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "a plot draws on a figure"
+    return figure.get_figwidth() * 72 - 60 if isinstance(figure, Drawing) else ax.bbox.width * 72 / figure.dpi
+
+
+def height_of(ax: Axes) -> float:
+    """The height of axes, in points, likewise."""
+    figure = ax.get_figure(root=True)
+    assert figure is not None, "a plot draws on a figure"
+    return figure.get_figwidth() * 72 * 0.46 + 30 if isinstance(figure, Drawing) else ax.bbox.height * 72 / figure.dpi
 
 
 def encode(figure: Figure, kind: str) -> bytes:
-    """The figure as "svg" or "png": the same bytes for the same figure, without date or version."""
+    """The figure as "svg", "png" or "pdf": the same bytes for the same figure, without date or version."""
     buffer = BytesIO()
-    metadata = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}[kind]
+    metadata: dict[str, dict[str, Any]] = {
+        "svg": {"Date": None, "Creator": None},
+        "png": {"Software": None},
+        "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    }
     with style():
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata)
+        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata[kind])
     return buffer.getvalue()
 
 
-def save(figure: Figure, stem: Path) -> tuple[Path, Path]:
-    """Write `stem.svg` and `stem.png`; returns both paths."""
-    paths = stem.with_name(f"{stem.name}.svg"), stem.with_name(f"{stem.name}.png")
-    for path in paths:
-        write_atomically(path, encode(figure, path.suffix[1:]))
+def save(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "png")) -> list[Path]:
+    """Write `stem.KIND` for each kind; returns their paths."""
+    paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
+    for path, kind in zip(paths, kinds, strict=True):
+        write_atomically(path, encode(figure, kind))
     return paths

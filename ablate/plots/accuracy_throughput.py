@@ -1,16 +1,19 @@
-"""Test top-1 against images a second seen while training: means and 95 % t intervals; the faint points are seeds."""
+"""Test top-1 against images a second seen while training.
+
+Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line is the Pareto front of the means.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _scatter
+from ablate.plots import _scatter, _style
 
 TITLE = "Accuracy and training speed"
 TAKES = "runs"
 
 
-def draw(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WIDTH) -> Axes:
     """Draw a study's frame; returns the axes."""
-    return _scatter.draw(data, ax, TITLE, "images_per_s", "Training images/s")
+    return _scatter.draw(data, ax, width, TITLE, "images_per_s", "Training images/s", least=False)

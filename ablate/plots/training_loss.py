@@ -1,16 +1,16 @@
-"""Training loss per epoch: the line is the mean over seeds, the band spans the lowest to the highest seed."""
+"""Training loss per epoch: the mean over seeds, in a band from the lowest to the highest seed."""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _curve
+from ablate.plots import _curve, _style
 
 TITLE = "Training loss"
 TAKES = "curves"
 
 
-def draw(data: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WIDTH) -> Axes:
     """Draw a study's training curves; returns the axes."""
-    return _curve.draw(data, ax, TITLE, "train_loss", "Loss (nats)")
+    return _curve.draw(data, ax, width, TITLE, "train_loss", "Loss (nats)")

@@ -1,8 +1,7 @@
-"""Every plot on every kind of frame: it draws, warns of nothing, and its names are whole and apart."""
+"""Every plot on every kind of frame, on half a page and on a full one: it draws, and its texts are whole and apart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -15,59 +14,49 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from ablate import Scale, Study
-from ablate.plots import PLOTS, _style
-from ablate.records import Record
-from ablate.table import curves, study_frame, study_records
-from tests.synthetic import ROOT, fixture_study, record
+from ablate.plots import PLOTS, _palette, _style
+from tests.plots.frames import CASES, frames
 
-FRAMES = {"runs": study_frame, "curves": curves}
-SMALL = {"epochs": 4, "image_size": 16, "patch_size": 4, "heads": 4, "pool": "avg", "holdout": 0.2}
-
-
-def many(number: int = 12) -> Study:
-    """A study with many variants of long names."""
-    changes = {f"attention, mlp_ratio={1 + at / 4}, dim=64": {"mlp_ratio": 1 + at / 4} for at in range(number)}
-    return Study(question="?", axes={"width": changes}, scales={"s": Scale({**SMALL, "dim": 64, "depth": 4})})
-
-
-def coinciding() -> Sequence[Record]:
-    """Records of `many` whose variants hardly differ in anything."""
-    nearly = [record(run, complexity={"params": 100_000 + at}) for at, run in enumerate(many().runs())]
-    return [
-        record(one.as_run(), metrics={"top1": 95 + one.run["seed"] / 10}, complexity=one.complexity) for one in nearly
-    ]
-
-
-def odd() -> Study:
-    """A study whose names are no names for matplotlib's mathematics."""
-    labels = {"$x_1$ & $": {}, "<b>é</b> ^_{": {"mixer": "none"}, "w" * 70: {"mixer": "patch_ff"}}
-    return Study(question="?", axes={"odd": labels}, scales={"s": Scale(SMALL)})
-
-
-def fixture_records() -> list[Record]:
-    return study_records(fixture_study(), "digits", ROOT.results)
-
-
-CASES = {
-    "fixture": lambda: (fixture_study(), "digits", fixture_records()),
-    "empty": lambda: (fixture_study(), "digits", []),
-    "one run": lambda: (fixture_study(), "digits", fixture_records()[:1]),
-    "one seed": lambda: (fixture_study(), "digits", [r for r in fixture_records() if r.run["seed"] == 0]),
-    "twelve variants": lambda: (many(), "s", [record(run) for run in many().runs()]),
-    "twelve that coincide": lambda: (many(), "s", coinciding()),
-    "odd names": lambda: (odd(), "s", [record(run) for run in odd().runs()]),
+EVERY = pytest.mark.parametrize("plot", PLOTS)
+# Case and width; a wide figure has fewer ways to go wrong.
+DRAWN = [(case, "half") for case in CASES] + [("thirty", "full")]
+# A case in which each plot has something to show.
+SHOWN = {
+    **dict.fromkeys(PLOTS, "fixture"),
+    "accuracy_patch": "patches",
+    "throughput_patch": "patches",
+    "accuracy_depth": "depths",
+    "throughput_depth": "depths",
+    "heatmap": "patches",
+    "scaling_tokens": "patches",
+    "memory_tokens": "patches",
+    "scaling_depth": "depths",
+    "scaling_width": "widths",
 }
 
 
 def frame_of(plot: str, case: str) -> pd.DataFrame:
-    study, scale, found = CASES[case]()
-    return FRAMES[PLOTS[plot].TAKES](study, scale, found)
+    return frames(case)[PLOTS[plot].TAKES]
+
+
+def draw(plot: str, case: str, width: str = "half") -> Axes:
+    with _style.style():
+        axes = PLOTS[plot].draw(frame_of(plot, case), width=_style.inches(width))
+    assert isinstance(axes, Axes)
+    return axes
 
 
 def texts(axes: Axes) -> list[Text]:
-    """All texts of a figure that are seen."""
-    found = axes.get_figure().findobj(Text)
+    """All texts that are seen, on the axes and on its colour bar; of the ticks those within the limits."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    figure.draw_without_rendering()
+    found: list[Text] = []
+    for one in figure.axes:
+        found += [*one.texts, one.xaxis.label, one.yaxis.label, one.title, one._left_title, one.xaxis.offsetText]
+        for axis in (one.xaxis, one.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            found += [tick.label1 for tick in axis.get_major_ticks() if low <= tick.get_loc() <= high]
     return [text for text in found if text.get_visible() and text.get_text().strip()]
 
 
@@ -75,88 +64,110 @@ def box(text: Text) -> Bbox:
     return Text.get_window_extent(text)
 
 
-def check_names(axes: Axes) -> None:
-    """No name of a variant lies over another, and no text leaves the figure."""
-    figure = axes.get_figure()
-    figure.draw_without_rendering()
-    for one, other in combinations(axes.texts, 2):
-        assert not box(one).padded(-0.5).overlaps(box(other).padded(-0.5)), (one.get_text(), other.get_text())
-    ticks = {label for axis in (axes.xaxis, axes.yaxis) for label in axis.get_ticklabels(which="both")}
-    low, high = figure.bbox.padded(0.5).get_points()
-    for text in texts(axes):
-        inside = (box(text).get_points() >= low).all() and (box(text).get_points() <= high).all()
-        assert inside or text in ticks, text.get_text()
+@pytest.mark.parametrize(("case", "width"), DRAWN)
+@EVERY
+def test_texts_are_whole_and_apart(plot: str, case: str, width: str) -> None:
+    axes = draw(plot, case, width)
+    found = texts(axes)
+    low, high = axes.get_figure(root=True).bbox.padded(0.5).get_points()
+    for text in found:
+        assert (box(text).get_points() >= low).all(), text.get_text()
+        assert (box(text).get_points() <= high).all(), text.get_text()
+    for one, other in combinations(found, 2):
+        assert not box(one).padded(-0.8).overlaps(box(other).padded(-0.8)), (one.get_text(), other.get_text())
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("plot", PLOTS)
-def test_names_are_whole_and_apart(plot: str, case: str) -> None:
-    axes = PLOTS[plot].draw(frame_of(plot, case))
-    assert isinstance(axes, Axes)
-    check_names(axes)
+@EVERY
+def test_every_measured_variant_or_mixer_is_named(plot: str) -> None:
+    written = " ".join(text.get_text() for text in texts(draw(plot, SHOWN[plot])))
+    for name in ("attention", "patch_ff", "none"):
+        assert name in written
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-def test_every_measured_variant_is_named(plot: str) -> None:
-    written = {text.get_text() for text in PLOTS[plot].draw(frame_of(plot, "fixture")).texts}
-    assert written == {"attention", "patch_ff", "none"}
+@EVERY
+def test_a_plot_with_something_to_show_has_data(plot: str) -> None:
+    axes = draw(plot, SHOWN[plot])
+    assert axes.has_data()
+    assert "not measured" not in [text.get_text() for text in axes.texts]
 
 
-@pytest.mark.parametrize("plot", PLOTS)
-def test_an_empty_frame_says_so(plot: str) -> None:
-    axes = PLOTS[plot].draw(frame_of(plot, "empty"))
+@pytest.mark.parametrize("data", [None, pd.DataFrame()], ids=["no rows", "no columns"])
+@EVERY
+def test_an_empty_frame_says_so(plot: str, data: pd.DataFrame | None) -> None:
+    axes = PLOTS[plot].draw(frame_of(plot, "empty") if data is None else data)
     assert [text.get_text() for text in axes.texts] == ["not measured"]
+    assert not axes.has_data()
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@pytest.mark.parametrize("plot", ["accuracy_patch", "throughput_depth", "heatmap", "scaling_tokens"])
+def test_what_a_study_does_not_vary_is_said(plot: str) -> None:
+    axes = draw(plot, "fixture")
+    assert not axes.has_data()
+    assert axes.texts[0].get_text().startswith("no two")
+
+
+@pytest.mark.parametrize("plot", ["accuracy_params", "training_loss", "speed_ranking"])
 def test_variants_without_a_run_are_named_below(plot: str) -> None:
-    assert PLOTS[plot].draw(frame_of(plot, "one run")).get_xlabel().endswith("not measured: patch_ff; none")
+    notes = [text.get_text().replace("\n", " ") for text in draw(plot, "one run").texts]
+    assert "not measured: patch_ff; none" in notes
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@EVERY
 def test_draws_on_given_axes(plot: str) -> None:
     figure = Figure(figsize=(9, 4))
     FigureCanvasAgg(figure)
     mine = figure.add_subplot(1, 2, 1)
-    assert PLOTS[plot].draw(frame_of(plot, "fixture"), mine) is mine
+    assert PLOTS[plot].draw(frame_of(plot, SHOWN[plot]), mine) is mine
+    assert tuple(figure.get_size_inches()) == (9, 4)
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@EVERY
 def test_same_frame_same_bytes_whatever_the_settings(plot: str, tmp_path: Path) -> None:
     def files(name: str) -> list[bytes]:
-        with _style.style():
-            axes = PLOTS[plot].draw(frame_of(plot, "fixture"))
-        return [path.read_bytes() for path in _style.save(axes.get_figure(), tmp_path / name)]
+        figure = draw(plot, SHOWN[plot]).get_figure(root=True)
+        assert isinstance(figure, Figure)
+        return [path.read_bytes() for path in _style.save(figure, tmp_path / name, _style.KINDS)]
 
     before = files("before")
     with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.hashsalt": None}):
         assert files("after") == before
     assert b"<dc:date>" not in before[0]
+    assert before[1].startswith(b"\x89PNG")
+    assert before[2].startswith(b"%PDF")
+    assert b"CreationDate" not in before[2]
 
 
 def test_no_pyplot() -> None:
     """A figure of pyplot's would stay in memory, and may need a display."""
     import matplotlib.pyplot as plt
 
-    PLOTS["accuracy_params"].draw(frame_of("accuracy_params", "fixture"))
+    for plot in ("accuracy_params", "heatmap"):
+        draw(plot, SHOWN[plot])
     assert plt.get_fignums() == []
 
 
-@pytest.mark.parametrize("plot", PLOTS)
+@EVERY
 def test_a_plot_is_described(plot: str) -> None:
     module = PLOTS[plot]
     assert module.TITLE
-    assert module.TAKES in FRAMES
+    assert module.TAKES in frames("empty")
     assert module.__doc__.strip().endswith(".")
 
 
+@EVERY
+def test_a_frame_is_left_as_it_was(plot: str) -> None:
+    data = frame_of(plot, "troubled")
+    before = data.copy()
+    PLOTS[plot].draw(data)
+    pd.testing.assert_frame_equal(data, before)
+
+
 def test_a_curve_without_a_held_out_part_is_not_measured() -> None:
-    frame = frame_of("heldout_accuracy", "fixture").drop(columns="heldout_top1")
-    axes = PLOTS["heldout_accuracy"].draw(frame)
+    axes = PLOTS["heldout_accuracy"].draw(frame_of("heldout_accuracy", "fixture").drop(columns="heldout_top1"))
     assert [text.get_text() for text in axes.texts] == ["not measured"]
 
 
 def test_a_variant_looks_the_same_in_every_plot() -> None:
-    looks = [_style.looks(frame_of(plot, "fixture")) for plot in PLOTS]
-    assert all(look == looks[0] for look in looks)
-    assert len(set(_style.looks(frame_of("accuracy_params", "twelve variants")).values())) == 12
+    for case in ("fixture", "thirty", "troubled"):
+        looks = [_palette.looks(frame) for frame in frames(case).values()]
+        assert all(look == looks[0] for look in looks)
