@@ -150,16 +150,24 @@ class Audit:
         }
 
 
-def audit(study: Study, scale: str | None, root: Root, data: Mapping[str, str] | None = None) -> list[Audit]:
+def audit(
+    study: Study,
+    scale: str | None,
+    root: Root,
+    data: Mapping[str, str] | None = None,
+    sizes: Mapping[str, tuple[int, int]] | None = None,
+) -> list[Audit]:
     """Every variant of a study against its control, the control first.
 
     Args:
         root: architectures are kept in its `runs/cache`.
         data: where directories of images lie, by name, to count their classes.
+        sizes: channels and classes of every data set, where they are known; None looks at the data.
     """
     variants = study.variants(scale)
     folder = root.runs / "cache"
-    sizes = {name: classes_of(name, data or {}) for name in {variant.run.dataset for variant in variants}}
+    if sizes is None:
+        sizes = {name: classes_of(name, data or {}) for name in {variant.run.dataset for variant in variants}}
     found = [describe(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
     return [_audit(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
 

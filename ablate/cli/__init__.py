@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from ablate.cli import bench, clean, data, evaluate, results, runs, states, studies
+from ablate.cli import audit, bench, clean, data, evaluate, report, results, runs, states, studies
 from ablate.launch import LaunchError
 from ablate.registry import SpecError
 

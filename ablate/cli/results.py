@@ -206,17 +206,4 @@ def plot(
         typer.echo(path)
 
 
-def report(name: Name, scale: ScaleName = None, seeds: Seeds = None, root: Folder = None) -> None:
-    """Write a study's report and print the path of its page.
-
-    Example: ablate report quickstart
-    """
-    from ablate.paths import Root
-    from ablate.report import render
-    from ablate.study import load
-
-    study = load(name)
-    typer.echo(render(study, study.scale(scale), Root.at(root), seeds))
-
-
-COMMANDS = {"table": table, "claims": claims, "export": export, "plot": plot, "report": report}
+COMMANDS = {"table": table, "claims": claims, "export": export, "plot": plot}

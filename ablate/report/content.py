@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,14 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ablate import records
-from ablate.formats import units
-from ablate.notes import failure_of
+from ablate import contrasts, records
+from ablate.audit import Audit, audit
+from ablate.complexity import inputs
 from ablate.paths import Root
 from ablate.records import Record
+from ablate.report import facts
+from ablate.report.facts import Fact
+from ablate.report.manifest import LOG, Local, Manifest, versions
 from ablate.spec import Run, differences
 from ablate.study import Study
 from ablate.table import curves, study_frame, study_records, summarise
@@ -26,12 +28,19 @@ from ablate.verdict import Verdict, judge
 
 @dataclass(frozen=True)
 class Row:
-    """One run, measured or not; `error` says why a failed one has no record."""
+    """One run, measured or not.
+
+    Args:
+        link: to its record; empty where there is none.
+        log: link to its log; empty where there is none.
+        error: why a failed one has no record.
+    """
 
     variant: str
     run: Run
     record: Record | None
     link: str
+    log: str = ""
     error: str = ""
 
     @property
@@ -39,28 +48,11 @@ class Row:
         """What to call it."""
         return f"{self.variant}, seed {self.run.seed}"
 
-
-@dataclass(frozen=True)
-class Fact:
-    """Something all records tell, with every value it has and the runs that have it; mixed where there are several."""
-
-    name: str
-    values: Mapping[str, Sequence[Row]]
-
     @property
-    def mixed(self) -> bool:
-        """Whether the runs differ in it."""
-        return len(self.values) > 1
-
-
-@dataclass(frozen=True)
-class Change:
-    """What a variant changes against the control: fields with both values, parameters and MACs."""
-
-    variant: str
-    fields: Mapping[str, tuple[Any, Any]]
-    params: str
-    macs: str
+    def replaced(self) -> int:
+        """How many pictures could not be read and were grey instead."""
+        broken = self.record.dataset.get("broken") if self.record is not None else None
+        return int(broken["count"]) if broken else 0
 
 
 @dataclass(frozen=True)
@@ -69,6 +61,10 @@ class Content:
 
     Args:
         folder: where the report is written, which links are relative to.
+        seeds: only the first so many; None is all there are.
+        models: whether to hold the models against the control's, for which torch is imported where the architecture
+            cache lacks one.
+        given: what lay beside the records when the report was first written; None looks for it.
     """
 
     study: Study
@@ -76,6 +72,8 @@ class Content:
     root: Root
     folder: Path
     seeds: int | None = None
+    models: bool = True
+    given: Local | None = field(default=None, repr=False)
 
     @cached_property
     def found(self) -> list[Record]:
@@ -91,6 +89,11 @@ class Content:
     def curves(self) -> pd.DataFrame:
         """The training curves of the records."""
         return curves(self.study, self.scale, self.found)
+
+    @cached_property
+    def speed(self) -> pd.DataFrame:
+        """The measurements of speed of the study's architectures, a row each; see `ablate.plots`."""
+        return pd.DataFrame()
 
     @cached_property
     def seed_count(self) -> int:
@@ -113,21 +116,29 @@ class Content:
         return list(dict.fromkeys(labels))
 
     @cached_property
-    def rows(self) -> list[Row]:
-        """Every run that is wanted or has a record, by variant and seed."""
-        paths = records.index(self.root.results)
-        recorded = {record.as_run(): record for record in self.found}
-        wanted = {*self.study.runs(self.scale, self.seeds), *recorded}
-        order = {variant.run: (at, variant.label) for at, variant in enumerate(self.study.variants(self.scale))}
-        ordered = sorted(wanted, key=lambda run: (order[run.but(seed=0)][0], run.seed))
-        return [self._row(order[run.but(seed=0)][1], run, recorded.get(run), paths) for run in ordered]
+    def local(self) -> Local:
+        """Errors and logs under `runs/`: as given, else as they are now."""
+        return Local.look(self.root, sorted(run.key for run in self._wanted)) if self.given is None else self.given
 
-    def _row(self, label: str, run: Run, record: Record | None, paths: Mapping[str, Path]) -> Row:
-        if record is not None:
-            return Row(label, run, record, self._link(paths[record.key]))
-        failure = failure_of(self.root.run_folder(run.key)) or {}
-        error = str(failure.get("error", "")).replace(str(self.root.path), ".")
-        return Row(label, run, None, "", error)
+    @cached_property
+    def _wanted(self) -> set[Run]:
+        """Every run that is wanted or has a record."""
+        return {*self.study.runs(self.scale, self.seeds), *(record.as_run() for record in self.found)}
+
+    @cached_property
+    def rows(self) -> list[Row]:
+        """Those runs, by variant and seed."""
+        paths = records.index(self.root.results)
+        recorded = {record.key: record for record in self.found}
+        order = {variant.run: (at, variant.label) for at, variant in enumerate(self.study.variants(self.scale))}
+        places = sorted((*order[run.but(seed=0)], run.seed, run.key, run) for run in self._wanted)
+        return [self._row(label, run, recorded.get(key), paths.get(key)) for _, label, _, key, run in places]
+
+    def _row(self, label: str, run: Run, record: Record | None, path: Path | None) -> Row:
+        link = self._link(path) if record is not None and path is not None else ""
+        log = self._link(self.root.run_folder(run.key) / LOG) if run.key in self.local.logs else ""
+        error = "" if record is not None else self.local.failures.get(run.key, "")
+        return Row(label, run, record, link, log, error)
 
     def _link(self, path: Path) -> str:
         return quote(Path(os.path.relpath(path, self.folder)).as_posix())
@@ -148,18 +159,33 @@ class Content:
         return [variant.label for variant in self.study.variants(self.scale)]
 
     @cached_property
-    def changes(self) -> list[Change]:
-        """What each variant changes; nothing for the control."""
+    def differing(self) -> list[tuple[str, Mapping[str, tuple[Any, Any]]]]:
+        """The fields in which each variant differs from the control, with both values."""
         control, *_ = variants = self.study.variants(self.scale)
-        sizes = self.summary.set_index("variant")[["params", "macs"]].astype(float).to_dict("index")
-        return [
-            Change(
-                variant.label,
-                differences(control.run, variant.run),
-                *(_size(sizes[variant.label][name], sizes[control.label][name]) for name in ("params", "macs")),
-            )
-            for variant in variants
-        ]
+        return [(variant.label, differences(control.run, variant.run)) for variant in variants]
+
+    @cached_property
+    def audits(self) -> list[Audit]:
+        """Each variant's model held against the control's, for the channels and classes of the records' data."""
+        if not self.models:
+            return []
+        sizes = {variant.run.dataset: inputs(variant.run.dataset) for variant in self.study.variants(self.scale)}
+        for record in self.found:
+            channels, classes = record.dataset.get("channels"), record.dataset.get("classes")
+            if channels and classes:
+                sizes[record.run["dataset"]] = channels, len(classes)
+        return audit(self.study, self.scale, self.root, sizes=sizes)
+
+    @cached_property
+    def over_seeds(self) -> pd.DataFrame:
+        """Each variant against the control, over seeds."""
+        return contrasts.over_seeds(self.runs)
+
+    @cached_property
+    def over_pictures(self) -> pd.DataFrame:
+        """Each trained model against the control's of its seed, picture by picture."""
+        found = [(row.variant, row.record) for row in self.measured if row.record is not None]
+        return contrasts.over_pictures(found, self.variants[0])
 
     @cached_property
     def fixed(self) -> list[tuple[str, Any, str]]:
@@ -169,39 +195,14 @@ class Content:
         return [(item.name, runs[0][item.name], item.metadata["meaning"]) for item in same]
 
     @cached_property
-    def datasets(self) -> dict[str, list[Fact]]:
+    def datasets(self) -> Mapping[str, list[Fact]]:
         """The facts of each data set the records tell of."""
-        names = dict.fromkeys(row.run.dataset for row in self.measured)
-        return {name: self._dataset([row for row in self.measured if row.run.dataset == name]) for name in names}
-
-    def _dataset(self, rows: list[Row]) -> list[Fact]:
-        parts = {"training images": "n_train", "held-out images": "n_heldout", "test images": "n_test"}
-        return [
-            _fact("fingerprint", rows, _told("dataset", "fingerprint")),
-            *(_fact(name, rows, _told("dataset", key)) for name, key in parts.items()),
-            _fact("classes", rows, lambda record: len(record.dataset["classes"])),
-            _fact("channels", rows, _told("dataset", "channels")),
-            *([broken] if (broken := _fact("replaced images", rows, _replaced)).values else []),
-        ]
+        return facts.datasets(self.measured)
 
     @cached_property
     def environment(self) -> list[Fact]:
         """What the runs were made with."""
-        packages = dict.fromkeys(name for record in self.found for name in record.provenance["versions"])
-        facts = [
-            _fact("source", self.measured, _source),
-            _fact("device", self.measured, _told("provenance", "device")),
-            _fact("CPU threads", self.measured, _told("provenance", "resources", "threads")),
-            _fact("platform", self.measured, _told("provenance", "platform")),
-            *(_fact(name, self.measured, _told("provenance", "versions", name)) for name in packages),
-        ]
-        return [fact for fact in facts if fact.values]
-
-    @cached_property
-    def mixed(self) -> list[str]:
-        """The names of what the runs should share and do not."""
-        facts = [fact for facts in (self.environment, *self.datasets.values()) for fact in facts]
-        return [fact.name for fact in facts if fact.mixed]
+        return facts.environment(self.measured)
 
     @cached_property
     def commit(self) -> str | None:
@@ -216,42 +217,16 @@ class Content:
         days = sorted(str(r.provenance["finished"])[:10] for r in self.found if "finished" in r.provenance)
         return list(dict.fromkeys(days[:1] + days[-1:]))
 
-
-def _size(value: float, control: float) -> str:
-    """A number in full, and how far it is from the control's."""
-    if units.missing(value) or units.missing(control) or value == control:
-        return units.exact(value)
-    return f"{units.exact(value)} ({units.signed(value - control)}, {units.signed(100 * (value / control - 1), 1)} %)"
-
-
-def _fact(name: str, rows: Iterable[Row], of: Callable[[Record], Any]) -> Fact:
-    """The values of something in the records, the most frequent first."""
-    told = [(str(value), row) for row in rows if row.record is not None and (value := of(row.record)) is not None]
-    number = Counter(value for value, _ in told)
-    values = sorted(number, key=lambda value: (-number[value], value))
-    return Fact(name, {value: [row for other, row in told if other == value] for value in values})
-
-
-def _told(part: str, *keys: str) -> Callable[[Record], Any]:
-    """What a record says under some keys of one of its parts; None where it says nothing."""
-
-    def of(record: Record) -> Any:
-        value = getattr(record, part)
-        for key in keys:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        return value
-
-    return of
-
-
-def _replaced(record: Record) -> str | None:
-    """How many pictures could not be decoded, and the names of some; None where there were none."""
-    broken = record.dataset.get("broken")
-    return f"{broken['count']}, grey instead: {', '.join(broken['names'])}" if broken else None
-
-
-def _source(record: Record) -> str:
-    commit = record.provenance.get("commit")
-    if commit is None:
-        return "no commit: run from outside a checkout"
-    return f"commit {commit[:10]}" + (", with uncommitted changes" if record.provenance.get("dirty") else "")
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the report is made from."""
+        return Manifest(
+            study=self.study.source or self.study.name,
+            scale=self.scale,
+            seeds=self.seeds,
+            models=self.models,
+            records={record.key: records.checksum(record) for record in sorted(self.found, key=lambda r: r.key)},
+            failures=self.local.failures,
+            logs=self.local.logs,
+            drawn_with=versions(),
+        )

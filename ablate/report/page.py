@@ -1,25 +1,16 @@
-"""The report's page and its Markdown twin, filled from templates; and figures made fit to stand inside a page."""
+"""The report's page, its Markdown twin and the overview, filled from templates."""
 
 from __future__ import annotations
 
+import base64
 import re
 import shlex
-from html import escape as html_escape
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from ablate.formats import escape, units
-from ablate.plots import _style
-
-# The figure's neutral colours become the page's, so that it can be read on light and on dark.
-COLOURS = {
-    _style.INK: "currentColor",
-    _style.QUIET: "var(--quiet)",
-    _style.RULE: "var(--rule)",
-    "#ffffff": "var(--paper)",
-}
 
 
 def fill(template: str, **values: Any) -> str:
@@ -32,7 +23,18 @@ def fill(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"md": escape.markdown, "code": code, "duration": units.duration, "shell": shlex.quote}
+    environment.filters |= {
+        "code": code,
+        "count": units.count,
+        "duration": units.duration,
+        "exact": units.exact,
+        "md": escape.markdown,
+        "percent": lambda value: f"{value:.2f}",
+        "shell": shlex.quote,
+        "signed": units.signed,
+        "sort": sort_key,
+        "uri": data_uri,
+    }
     return environment.get_template(template).render(**values)
 
 
@@ -44,16 +46,13 @@ def code(text: object) -> str:
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
-def inline(svg: str, name: str, title: str) -> str:
-    """A figure's SVG as an element of a page.
+def sort_key(value: float | str | None) -> str:
+    """What a cell is sorted by: a number's nine digits, which are the same wherever the page is made."""
+    if isinstance(value, str):
+        return ""
+    return "" if units.missing(value) else f"{value:.9g}"
 
-    Args:
-        name: begins every id, so that several figures keep apart.
-        title: what it shows, for those who cannot see it.
-    """
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"\s*(<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>)", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
-    svg = re.sub(r'^<svg ([^>]*?)\s*width="[^"]*"', r"<svg \1", re.sub(r'^(<svg [^>]*?)\s*height="[^"]*"', r"\1", svg))
-    svg = re.sub("|".join(COLOURS), lambda found: COLOURS[found[0]], svg)
-    return svg.replace("<svg ", f'<svg class="plot" role="img" aria-label="{html_escape(title)}" ', 1)
+
+def data_uri(csv: str) -> str:
+    """Comma-separated values as an address that holds them, for a link that works without any other file."""
+    return "data:text/csv;charset=utf-8;base64," + base64.b64encode(csv.encode()).decode()

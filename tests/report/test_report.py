@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ablate import Claim, Scale, Study, records, top1
 from ablate.notes import note_failure
 from ablate.paths import Root
-from ablate.plots import PLOTS
-from ablate.report import render, write_plots
+from ablate.report import files, render, write_plots
+from ablate.spec import Run
 from tests.synthetic import ROOT, fixture_study, record
+
+pytestmark = pytest.mark.usefixtures("few_plots")
 
 SCRIPT = "<script>alert('x')</script>"
 SMALL = {"epochs": 3, "image_size": 16, "patch_size": 4, "heads": 4, "dim": 64, "depth": 4, "pool": "avg"}
 
 
-@pytest.fixture
-def fixture_root(root: Root) -> Root:
-    """A root with the fixture records."""
-    shutil.copytree(ROOT.results, root.results, dirs_exist_ok=True)
-    return root
-
-
 def hostile() -> Study:
     """A study that writes markup wherever it can write text."""
-    labels = {SCRIPT: {"mixer": "attention"}, '"><img src=x>': {"mixer": "none"}}
+    labels = {SCRIPT: {"mixer": "attention"}, '"><img src=x>': {"mixer": "none"}, "</title>": {"mixer": "pool"}}
     return Study(
         name="hostile",
         question=f"Is {SCRIPT} harmless?",
@@ -43,14 +40,26 @@ def texts(page: Path) -> tuple[str, str]:
     return page.read_text(encoding="utf-8"), page.with_name("report.md").read_text(encoding="utf-8")
 
 
-def test_every_file_is_there_and_none_elsewhere(fixture_root: Root) -> None:
-    before = {path for path in fixture_root.path.rglob("*") if path.is_file()}
-    page = render(fixture_study(), "digits", fixture_root)
-    assert page == fixture_root.reports / "fixture_study-digits" / "index.html"
-    written = {path for path in fixture_root.path.rglob("*") if path.is_file()} - before
-    plots = {f"{name}.{kind}" for name in PLOTS for kind in ("svg", "png")}
-    names = {"index.html", "report.md", "table.csv", "table.md", "table.tex"} | plots
-    assert written == {page.parent / name for name in names}
+def written(place: Root, **options: Any) -> tuple[str, str]:
+    """The page and its Markdown twin of the fixture study."""
+    return texts(render(fixture_study(), "digits", place, **options))
+
+
+def fail(place: Root, run: Run, error: str) -> None:
+    """Let a run have failed."""
+    place.run_folder(run.key).mkdir()
+    note_failure(place.run_folder(run.key), error, "w")
+
+
+def test_every_file_is_there_and_none_elsewhere(usual: Path) -> None:
+    place = Root(usual.parents[2])
+    assert usual == place.reports / "fixture_study-digits" / "index.html"
+    names = {path.name for path in usual.parent.iterdir()}
+    assert {"index.html", "report.md", "table.csv", "table.md", "table.tex", "runs.csv"} < names
+    assert {path.suffix for path in usual.parent.iterdir()} == {".html", ".md", ".csv", ".tex", ".svg", ".png"}
+    assert {path.with_suffix(".png").name for path in usual.parent.glob("*.svg")} <= names
+    others = {path.relative_to(place.path).parts[:2] for path in place.path.rglob("*") if path.is_file()}
+    assert others - {("reports", "fixture_study-digits")} == {("results", "digits_shifted"), ("runs", "cache")}
 
 
 def test_same_records_same_bytes_wherever_they_lie(fixture_root: Root, tmp_path: Path) -> None:
@@ -63,77 +72,132 @@ def test_same_records_same_bytes_wherever_they_lie(fixture_root: Root, tmp_path:
 
 
 def test_no_path_of_the_machine(fixture_root: Root) -> None:
-    missing = fixture_study().runs("digits")[-1]
-    fixture_root.run_folder(missing.key).mkdir()
-    note_failure(fixture_root.run_folder(missing.key), f"OSError: cannot read {fixture_root.path}/x.png", "w")
+    fail(fixture_root, fixture_study().runs("digits")[-1], f"OSError: cannot read {fixture_root.path}/x.png")
     page = render(fixture_study(), "digits", fixture_root)
     assert "OSError: cannot read ./x.png" in page.read_text()
     for path in page.parent.iterdir():
         assert str(fixture_root.path).encode() not in path.read_bytes(), path.name
 
 
-def test_links_lead_somewhere(fixture_root: Root) -> None:
-    page = render(fixture_study(), "digits", fixture_root)
-    text = page.read_text()
+def test_a_plot_with_nothing_to_show_is_left_out(fixture_root: Root) -> None:
+    stale = fixture_root.reports / "fixture_study-digits" / "training_loss.svg"
+    stale.parent.mkdir()
+    stale.write_text("of an earlier report")
+    shutil.rmtree(fixture_root.results)
+    page, markdown = written(fixture_root)
+    assert "training_loss" not in page + markdown
+    assert not stale.exists()
+
+
+def test_links_lead_somewhere(usual: Path) -> None:
+    text = usual.read_text()
     ids = re.findall(r'\bid="([^"]*)"', text)
     assert len(ids) == len(set(ids))
-    for link in re.findall(r'\bhref="([^"]*)"', text):
-        assert link[1:] in ids if link.startswith("#") else (page.parent / link).exists(), link
-    for record_path in records.index(fixture_root.results).values():
-        assert f'href="../../results/digits_shifted/{record_path.name}"' in text
+    links = set(re.findall(r'<a\b[^>]*\bhref="([^"]*)"', text))
+    for link in links:
+        assert link[1:] in ids if link.startswith("#") else link.startswith("data:") or (usual.parent / link).exists()
+    for record_path in records.index(ROOT.results).values():
+        assert f"../../results/digits_shifted/{record_path.name}" in links
+
+
+def test_nothing_is_loaded(usual: Path) -> None:
+    text = usual.read_text()
+    assert not re.findall(r"<(?:link|iframe|object|embed|img)\b|\bsrc=|@import|url\((?!#)", text)
+    assert not re.findall(r'(?:href|src)="https?:', text)
+    assert "default-src 'none'" in text
+
+
+def test_tables_can_be_taken_from_the_page_itself(usual: Path) -> None:
+    text = usual.read_text()
+    for name in ("table", "runs"):
+        data = re.search(rf'id="csv-{name}" download="[^"]*{"-runs" * (name == "runs")}.csv" href="([^"]*)"', text)
+        assert data is not None
+        inside = base64.b64decode(data[1].removeprefix("data:text/csv;charset=utf-8;base64,"))
+        assert inside == usual.with_name(f"{name}.csv").read_bytes()
+
+
+def test_every_number_of_the_comparison_leads_to_its_runs(usual: Path) -> None:
+    table = re.search(r'<table class="sortable comparison.*?</table>', usual.read_text(), re.DOTALL)
+    assert table is not None
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", table[0], re.DOTALL)
+    assert len(rows) == 3
+    for at, row in enumerate(rows):
+        cells = re.findall(r"<td.*?</td>", row, re.DOTALL)
+        assert cells
+        assert all(f'href="#runs-{at}"' in cell for cell in cells)
 
 
 def test_missing_runs_are_said(fixture_root: Root) -> None:
-    for text in texts(render(fixture_study(), "digits", fixture_root)):
+    for text in written(fixture_root):
         assert "8 of 9 runs measured" in text
-        assert "none, seed 2 is not measured" in text
+        assert "not measured: none, seed 2" in text
 
 
 def test_a_failed_run_is_said(fixture_root: Root) -> None:
-    missing = fixture_study().runs("digits")[-1]
-    fixture_root.run_folder(missing.key).mkdir()
-    note_failure(fixture_root.run_folder(missing.key), "DivergedError: the loss is nan", "w")
-    for text in texts(render(fixture_study(), "digits", fixture_root)):
-        assert "none, seed 2 failed: DivergedError: the loss is nan" in text
+    fail(fixture_root, fixture_study().runs("digits")[-1], "DivergedError: the loss is nan")
+    for text in written(fixture_root):
+        assert "none, seed 2: DivergedError: the loss is nan" in text
+
+
+def test_a_log_is_linked_where_there_is_one(fixture_root: Root) -> None:
+    first = fixture_study().runs("digits")[0]
+    fixture_root.run_folder(first.key).mkdir()
+    (fixture_root.run_folder(first.key) / "log.txt").write_text("epoch 1")
+    page, _ = written(fixture_root)
+    assert page.count(">log</a>") == 1
+    assert f'href="../../runs/{first.key}/log.txt"' in page
 
 
 def test_nothing_measured(root: Root) -> None:
-    for text in texts(render(fixture_study(), "digits", root)):
+    for text in written(root):
         assert "0 of 9 runs measured" in text
         assert "undecided" in text
         assert "supported" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
 
 
 def test_fewer_seeds_than_there_are(fixture_root: Root) -> None:
-    page, _ = texts(render(fixture_study(), "digits", fixture_root, seeds=2))
+    page, markdown = written(fixture_root, seeds=2)
     assert "6 of 6 runs measured" in page
-    assert "--seeds 2" in page
+    assert "ablate report fixture_study.py --scale digits --seeds 2" in page
+    assert "ablate report fixture_study.py --scale digits --seeds 2" in markdown
 
 
-def test_one_seed_has_no_interval(fixture_root: Root) -> None:
+def test_one_seed_has_no_interval_over_seeds(fixture_root: Root) -> None:
     page = render(fixture_study(), "digits", fixture_root, seeds=1)
-    assert "±" not in page.with_name("table.md").read_text()
+    rows = [line for line in page.with_name("table.md").read_text().splitlines() if line.startswith("|")]
+    assert rows
+    assert "±" not in "".join(rows)
 
 
-def test_verdicts_stand_before_the_table(fixture_root: Root) -> None:
-    for text in texts(render(fixture_study(), "digits", fixture_root)):
-        sentence = "Patch FF is at least as accurate as attention"
-        assert text.index("contradicted", text.index("8 of 9")) < text.index("Comparison")
-        assert text.index(sentence) < text.index("accuracy_params.svg") < text.index("132.7 k")
+def test_the_order_is_that_of_a_reader(usual: Path) -> None:
+    text = usual.read_text()
+    marks = [
+        "<h1>Does a small",
+        "Patch FF is at least as accurate as attention",
+        'id="plot-accuracy_params"',
+        'id="comparison"',
+        'id="changes"',
+        'id="statistics"',
+        'id="plots"',
+        'id="runs"',
+        'id="environment"',
+        'id="reproduce"',
+    ]
+    places = [text.index(mark) for mark in marks]
+    assert places == sorted(places)
 
 
 def test_everything_from_a_study_is_escaped(root: Root) -> None:
     study = hostile()
     for run in study.runs()[:-1]:
         records.write(root.results, record(run, provenance={"device": SCRIPT}))
-    missing = study.runs()[-1]
-    root.run_folder(missing.key).mkdir()
-    note_failure(root.run_folder(missing.key), SCRIPT, "w")
+    fail(root, study.runs()[-1], SCRIPT)
     page = render(study, "../<s>", root)
     assert page.parent.parent == root.reports
     html, markdown = texts(page)
-    assert html.count("<script>") == 1
+    assert len(re.findall(r"<script\b", html)) == 2
     assert "<img" not in html
+    assert html.count("</title>") == 1 + html.count("<title>") - 1
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in html
     assert "<script>" not in re.sub(r"`[^`\n]*`|```.*?```", "", markdown, flags=re.DOTALL).replace(r"\<", "")
 
@@ -145,38 +209,67 @@ def test_everything_from_a_study_is_escaped(root: Root) -> None:
         ({"provenance": {"dirty": True}}, "source"),
         ({"provenance": {"versions": {"torch": "1.0"}}}, "torch"),
         ({"provenance": {"resources": {"threads": 8}}}, "CPU threads"),
+        ({"provenance": {"resources": {"threads": 1, "compile": True}}}, "compile"),
         ({"dataset": {"fingerprint": "other"}}, "fingerprint"),
     ],
 )
 def test_a_mixture_is_flagged(root: Root, change: dict[str, dict[str, object]], word: str) -> None:
     study = fixture_study()
-    first, *rest = study.runs("digits")
+    first, second, *rest = study.runs("digits")
     records.write(root.results, record(first, **change))
-    for run in rest:
-        records.write(root.results, record(run))
-    html, markdown = texts(render(study, "digits", root))
-    said = re.search(r"The runs differ in what they should share: ([^.\n]*)", html)
-    assert said is not None
-    assert word in said[1].split(", ")
+    usual = {"provenance": {"resources": {"threads": 1, "compile": False}}} if word == "compile" else {}
+    for run in (second, *rest):
+        records.write(root.results, record(run, **usual))
+    html, markdown = written(root, models=False)
+    for text in (html, markdown):
+        said = re.search(rf"mixed(?:</dt><dd>|: ){word}: (.*)", text)
+        assert said is not None
+        assert f"attention, seed 0 ({first.key})" in said[1]
     assert "mixed:</span>" in html
     assert f"(1 run: {first.key})" in markdown
 
 
+def test_replaced_pictures_are_counted(root: Root) -> None:
+    first, *rest = fixture_study().runs("digits")
+    records.write(root.results, record(first, dataset={"broken": {"count": 7, "names": ["a.png"]}}))
+    for run in rest:
+        records.write(root.results, record(run))
+    html, _ = written(root, models=False)
+    assert "Replaced pictures" in html
+    assert f"saw grey in place of pictures that cannot be read: attention, seed 0 ({first.key})" in html
+
+
 def test_no_mixture_no_flag(fixture_root: Root) -> None:
-    for text in texts(render(fixture_study(), "digits", fixture_root)):
-        assert "⚠" not in text
+    for text in written(fixture_root):
+        assert "mixed:" not in text
 
 
 def test_what_differs_and_what_is_fixed(fixture_root: Root) -> None:
-    html, markdown = texts(render(fixture_study(), "digits", fixture_root))
+    html, markdown = written(fixture_root)
     for text in (html, markdown):
         assert "mixer: attention → patch_ff" in text
-        assert "83,584 (−49,152, −37.0 %)" in text
+        assert "module blocks.*.norm1: LayerNorm → none" in text.replace(r"\*", "*")
+    assert "module blocks.*.attn: Attention → PatchFF" in html
     assert "`token_ratio=4.0`" in markdown
     assert "`mixer=" not in markdown
+
+
+def test_without_the_models(fixture_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.report.content.audit", None)
+    html, markdown = written(fixture_root, models=False)
+    for text in (html, markdown):
+        assert "mixer: attention → patch_ff" in text
+    assert "<code>--no-audit</code>" in html
 
 
 def test_plots_alone(fixture_root: Root) -> None:
     paths = write_plots(fixture_study(), "digits", fixture_root, ["training_loss"])
     assert [path.name for path in paths] == ["training_loss.svg", "training_loss.png"]
     assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+
+
+def test_many_variants_are_folded(root: Root) -> None:
+    widths = {f"width {at}": {"mlp_ratio": 1 + at / 8} for at in range(files.MANY + 1)}
+    study = Study(question="Which?", axes={"width": widths}, scales={"s": Scale(SMALL)}, name="many")
+    html, _ = texts(render(study, "s", root, models=False))
+    assert "<summary>All 39 runs</summary>" in html

@@ -1,16 +1,20 @@
 "use strict";
-for (const table of document.querySelectorAll("table.comparison, table.runs")) {
-  const value = (row, column) => {
-    const cell = row.cells[column];
-    return "value" in cell.dataset ? Number(cell.dataset.value) : null;
-  };
-  const compare = (one, other, column, sign) => {
-    const [a, b] = [value(one, column), value(other, column)];
-    if (a === null && b === null) {
-      return sign * one.cells[column].textContent.localeCompare(other.cells[column].textContent, "en");
-    }
-    return a === null ? 1 : b === null ? -1 : sign * (a - b);
-  };
+// The page is whole without this: it sorts and filters tables, and shows the points' values at once.
+
+const value = (row, column) => {
+  const text = row.cells[column].dataset.value;
+  return text ? Number(text) : null;
+};
+
+function compare(one, other, column, sign) {
+  const [a, b] = [value(one, column), value(other, column)];
+  if (a === null && b === null) {
+    return sign * one.cells[column].textContent.localeCompare(other.cells[column].textContent, "en");
+  }
+  return a === null ? 1 : b === null ? -1 : sign * (a - b);
+}
+
+function sortable(table) {
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
     const button = document.createElement("button");
@@ -27,3 +31,47 @@ for (const table of document.querySelectorAll("table.comparison, table.runs")) {
     });
   });
 }
+
+function filterable(table) {
+  const rows = [...table.tBodies[0].rows];
+  if (rows.length <= 12) return;
+  const field = document.createElement("input");
+  field.type = "search";
+  field.className = "filter";
+  field.placeholder = `Filter ${rows.length} rows`;
+  field.setAttribute("aria-label", field.placeholder);
+  field.addEventListener("input", () => {
+    const wanted = field.value.toLowerCase();
+    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  });
+  table.parentElement.before(field);
+}
+
+document.querySelectorAll("table.sortable").forEach(sortable);
+document.querySelectorAll("table.sortable").forEach(filterable);
+
+const tip = document.getElementById("tip");
+for (const point of document.querySelectorAll(".point")) {
+  const title = point.querySelector("title");
+  const text = title.textContent;
+  title.remove();
+  point.setAttribute("aria-label", text);
+  point.addEventListener("pointerenter", () => {
+    tip.textContent = text;
+    tip.hidden = false;
+    const at = point.getBoundingClientRect();
+    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(at.right + 6, room))}px`;
+    tip.style.top = `${window.scrollY + at.top - tip.offsetHeight - 4}px`;
+  });
+  point.addEventListener("pointerleave", () => (tip.hidden = true));
+}
+
+// A link to a run opens the folded table it stands in.
+const reveal = () => {
+  const target = location.hash && document.getElementById(location.hash.slice(1));
+  for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  if (target) target.scrollIntoView();
+};
+addEventListener("hashchange", reveal);
+reveal();

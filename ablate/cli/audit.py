@@ -1,0 +1,71 @@
+"""The command that holds reports against their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ablate.cli._options import Folder, Json, print_json
+
+if TYPE_CHECKING:
+    from ablate.paths import Root
+    from ablate.report.recheck import Recheck
+
+Reports = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[REPORT]...", help="Names of reports, or their folders; all under reports/ by default."),
+]
+Source = Annotated[
+    str | None, typer.Option("--study", help="The study's file, where it cannot be found by the name the report gives.")
+]
+
+
+def audit(reports: Reports = None, study: Source = None, as_json: Json = False, root: Folder = None) -> int:
+    """Derive every number of reports again from the records, and say what is missing, mixed or edited.
+
+    The exit code is 1 when a number does not come out the same, or a record is damaged or was edited.
+
+    Example: ablate audit
+    Example: ablate audit quickstart-digits
+    """
+    from ablate.paths import Root
+    from ablate.report.recheck import recheck
+    from ablate.study import load
+
+    place = Root.at(root)
+    of = load(study) if study else None
+    found = [recheck(folder, place, of) for folder in _folders(reports, place)]
+    if as_json:
+        print_json([asdict(one) | {"holds": one.holds} for one in found])
+    else:
+        for one in found:
+            for line in _in_words(one):
+                typer.echo(line)
+    return int(not all(one.holds for one in found))
+
+
+def _folders(reports: list[str] | None, root: Root) -> list[Path]:
+    """The folders asked for, as a path or as the name of a report."""
+    from ablate.registry import SpecError
+
+    if reports:
+        return [root.reports / name if (root.reports / name).is_dir() else Path(name) for name in reports]
+    found = sorted(path.parent for path in root.reports.glob("*/index.html"))
+    if not found:
+        raise SpecError(f"there is no report in {root.reports}; write one: ablate report STUDY")
+    return found
+
+
+def _in_words(found: Recheck) -> Iterator[str]:
+    verdict = "holds" if found.holds else "DOES NOT HOLD"
+    figures = "figures compared" if found.figures else "figures not compared: drawn with other versions of packages"
+    yield f"{found.report}: {verdict} ({found.cells} cells derived again, {figures})"
+    yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)
+    yield from (f"    {finding.kind:12} {finding.sentence}" for finding in found.findings)
+
+
+COMMANDS = {"audit": audit}

@@ -1,0 +1,179 @@
+"""A report's figures: drawn once, as files and as part of the page, where their points tell their values.
+
+A point is known by its line's label: a plot that labels its lines with the names of variants has points that can be
+hovered over and, where the variant has runs, followed to them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from html import escape
+from types import ModuleType
+
+import matplotlib.figure
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from ablate.formats import units
+from ablate.plots import PLOTS, _style
+from ablate.report.content import Content
+
+# Plots of one quantity against another that share a place on the page: a switch chooses the x axis.
+HEADLINES = {
+    "accuracy_params": "parameters",
+    "accuracy_macs": "MACs",
+    "accuracy_throughput": "throughput",
+    "accuracy_time": "training time",
+}
+MOST_POINTS = 600
+RADIUS = 6.0  # points
+# The figure's neutral colours become the page's, so that it can be read on light and on dark.
+COLOURS = {
+    _style.INK: "currentColor",
+    _style.QUIET: "var(--quiet)",
+    _style.RULE: "var(--rule)",
+    "#ffffff": "var(--paper)",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a figure, in points from its upper left corner, and what it says."""
+
+    variant: str
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot that has been drawn: its files, and how it stands in the page."""
+
+    name: str
+    title: str
+    caption: str
+    takes: str
+    svg: bytes
+    png: bytes
+    points: tuple[Point, ...]
+
+    def inline(self, anchors: Mapping[str, str]) -> str:
+        """The figure as an element of a page.
+
+        Args:
+            anchors: where a variant's points lead to.
+        """
+        leads = anchors if self.takes == "runs" else {}
+        return _inline(self.svg.decode(), self.name, self.title, _overlay(self.points, leads))
+
+
+def draw_all(content: Content) -> list[Figure]:
+    """Every plot that has something to show; the headlines first, then by name."""
+    order = {name: at for at, name in enumerate(HEADLINES)}
+    names = sorted(PLOTS, key=lambda name: (order.get(name, len(order)), name))
+    with _style.style():
+        drawn = ((name, _axes(name, content)) for name in names)
+        return [_figure(name, axes) for name, axes in drawn if axes.has_data()]
+
+
+def draw(name: str, content: Content) -> Figure:
+    """One plot, also where it has nothing to show."""
+    with _style.style():
+        return _figure(name, _axes(name, content))
+
+
+def _axes(name: str, content: Content) -> Axes:
+    axes: Axes = PLOTS[name].draw(frames(content)[PLOTS[name].TAKES])
+    return axes
+
+
+def _figure(name: str, axes: Axes) -> Figure:
+    # The SVG last: drawing decides where the axes lie, and its points are looked for there.
+    png, svg = (_style.encode(_canvas(axes), kind) for kind in ("png", "svg"))
+    plot = PLOTS[name]
+    return Figure(name, plot.TITLE, caption(plot), plot.TAKES, svg, png, tuple(_points(axes)))
+
+
+def frames(content: Content) -> Mapping[str, pd.DataFrame]:
+    """The frames that plots may take, by name."""
+    return {"runs": content.runs, "curves": content.curves, "speed": content.speed}
+
+
+def caption(plot: ModuleType) -> str:
+    """What a plot says of itself, on one line."""
+    return " ".join((plot.__doc__ or "").split())
+
+
+def _points(axes: Axes) -> Iterator[Point]:
+    """The points of the labelled lines; of long lines every so many, so that a page stays light."""
+    lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
+    number = sum(len(np.atleast_1d(line.get_xdata())) for line in lines)
+    step = max(1, -(-number // MOST_POINTS))
+    width, height = _canvas(axes).get_size_inches() * 72
+    to_share = axes.transData - _canvas(axes).transFigure
+    for line in lines:
+        for x, y in _places(line)[::step]:
+            right, up = to_share.transform((x, y))
+            yield Point(str(line.get_label()), right * width, (1 - up) * height, _text(axes, line, x, y))
+
+
+def _canvas(axes: Axes) -> matplotlib.figure.Figure:
+    figure = axes.get_figure(root=True)
+    assert figure is not None, "a plot draws on a figure"
+    return figure
+
+
+def _places(line: Line2D) -> list[tuple[float, float]]:
+    pairs = zip(np.atleast_1d(line.get_xdata()), np.atleast_1d(line.get_ydata()), strict=True)
+    return [(float(x), float(y)) for x, y in pairs if np.isfinite(x) and np.isfinite(y)]
+
+
+def _text(axes: Axes, line: Line2D, x: float, y: float) -> str:
+    """What a point says: its line, and its place on every axis that says what it shows."""
+    labels = ((axes.get_xlabel(), x), (axes.get_ylabel(), y))
+    told = [f"{' '.join(name.split())}: {_number(value)}" for name, value in labels if name]
+    return "\n".join([str(line.get_label()), *told])
+
+
+def _number(value: float) -> str:
+    return units.exact(value) if abs(value) >= 1000 else f"{value:.4g}".replace("-", units.MINUS)
+
+
+def _overlay(points: tuple[Point, ...], anchors: Mapping[str, str]) -> str:
+    """Invisible circles over a figure's points, each with its text, leading to the variant's runs where it has some."""
+    circles = [
+        _linked(
+            f'<circle class="point" cx="{point.x:.1f}" cy="{point.y:.1f}" r="{RADIUS:g}">'
+            f"<title>{escape(point.text)}</title></circle>",
+            anchors.get(point.variant),
+        )
+        for point in points
+    ]
+    return f'<g class="points">\n{"".join(circles)}</g>\n' if circles else ""
+
+
+def _linked(element: str, anchor: str | None) -> str:
+    # The keyboard goes to the same runs by the tables, without a stop at every point.
+    return f'<a href="{escape(anchor)}" tabindex="-1">{element}</a>\n' if anchor else f"{element}\n"
+
+
+def _inline(svg: str, name: str, title: str, overlay: str) -> str:
+    """A figure's SVG as an element of a page.
+
+    Args:
+        name: begins every id, so that several figures keep apart.
+        title: what it shows, for those who cannot see it.
+        overlay: what lies over it.
+    """
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"\s*(<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>)", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r'^<svg ([^>]*?)\s*width="[^"]*"', r"<svg \1", re.sub(r'^(<svg [^>]*?)\s*height="[^"]*"', r"\1", svg))
+    svg = re.sub("|".join(COLOURS), lambda found: COLOURS[found[0]], svg)
+    svg = svg.replace("</svg>", f"{overlay}</svg>")
+    return svg.replace("<svg ", f'<svg class="plot" role="img" aria-label="{escape(title)}" ', 1)

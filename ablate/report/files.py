@@ -1,0 +1,80 @@
+"""A study's report as files: the page, its Markdown twin, tables and figures, from the same content."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate import formats
+from ablate.audit import in_words
+from ablate.formats import Sheet, comparison
+from ablate.formats import contrasts as sheets
+from ablate.plots import PLOTS
+from ablate.report.content import Content
+from ablate.report.figures import HEADLINES, Figure, draw_all
+from ablate.report.findings import findings
+from ablate.report.page import fill
+
+PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
+TABLES = ("csv", "md", "tex")
+KINDS = ("svg", "png")
+MANY = 12  # variants from which on long tables are folded
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table in the page: its rows, and where the numbers of each lead."""
+
+    sheet: Sheet
+    leads: Sequence[str]
+
+    @property
+    def markdown(self) -> str:
+        """The table in the page's twin."""
+        return formats.as_markdown(self.sheet, notes=True)
+
+
+def contents(content: Content) -> dict[str, bytes]:
+    """Every file of a report by its name, the page last: the same bytes for the same records."""
+    figures = draw_all(content)
+    files = {f"table.{name}": formats.render(content.summary, name) for name in TABLES}
+    files[RUNS] = content.runs.to_csv(index=False, lineterminator="\n")
+    tables = _tables(content)
+    shared = {"c": content, "findings": findings(content), "in_words": in_words, "tables": tables, **_parted(figures)}
+    page = {"csv": files, "anchors": _anchors(content), "folded": len(content.variants) > MANY}
+    files = files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
+    pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
+    return pictures | {name: text.encode() for name, text in files.items()}
+
+
+def _tables(content: Content) -> dict[str, Shown]:
+    """The tables of a page that are made of columns; those with nothing to show are left out."""
+    anchors, control = _anchors(content), content.variants[0]
+    runs = {(row.variant, row.run.seed): f"#run-{row.run.key}" for row in content.rows}
+    pictures = sheets.over_pictures(content.over_pictures, control)
+    found = {
+        "comparison": Shown(comparison(content.summary), list(anchors.values())),
+        "seeds": Shown(sheets.over_seeds(content.over_seeds, control), list(anchors.values())[1:]),
+        "pictures": Shown(pictures, [runs[row["variant"], row["seed"]] for row in pictures.rows]),
+    }
+    return {name: shown for name, shown in found.items() if shown.sheet.rows}
+
+
+def possible() -> set[str]:
+    """The names of all figures' files that a report may hold."""
+    return {f"{name}.{kind}" for name in PLOTS for kind in KINDS}
+
+
+def _anchors(content: Content) -> Mapping[str, str]:
+    """Where the runs of a variant are listed in the page."""
+    return {label: f"#runs-{at}" for at, label in enumerate(content.variants)}
+
+
+def _parted(figures: Sequence[Figure]) -> dict[str, object]:
+    """The figures by the place they have in a report."""
+    return {
+        "headlines": {HEADLINES[figure.name]: figure for figure in figures if figure.name in HEADLINES},
+        "comparing": [figure for figure in figures if figure.takes == "runs" and figure.name not in HEADLINES],
+        "curves": [figure for figure in figures if figure.takes == "curves"],
+        "speeds": [figure for figure in figures if figure.takes == "speed"],
+    }

@@ -1,0 +1,72 @@
+"""What a reader should know before trusting a report: what is missing, mixed, edited, or changed along the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ablate import records
+from ablate.report.content import Content, Row
+from ablate.report.facts import Fact
+
+SHOWN = 6  # names in a sentence; more are counted
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know.
+
+    Args:
+        kind: a word or two to sort by, such as "missing" or "mixed".
+        sentence: what it is, with the runs or variants it is about.
+        grave: whether numbers cannot be trusted: an audit fails.
+    """
+
+    kind: str
+    sentence: str
+    grave: bool = False
+
+
+def findings(content: Content) -> list[Finding]:
+    """Everything to know about a study's records, gravest first."""
+    return sorted(_all(content), key=lambda finding: not finding.grave)
+
+
+def _all(content: Content) -> Iterator[Finding]:
+    edited = [row for row in content.measured if row.record and records.intact(row.record) is False]
+    if edited:
+        yield Finding("edited", f"the checksum does not fit the record of {_runs(edited)}", grave=True)
+    yield from (Finding("failed", f"{row.name}: {row.error}") for row in content.unmeasured if row.error)
+    if missing := [row for row in content.unmeasured if not row.error]:
+        yield Finding("missing", f"not measured: {some([row.name for row in missing])}")
+    for fact in (*content.environment, *(fact for found in content.datasets.values() for fact in found)):
+        if fact.mixed:
+            yield Finding("mixed", f"{fact.name}: {_values(fact)}")
+    if dirty := [row for row in content.measured if row.record and row.record.provenance.get("dirty")]:
+        yield Finding("dirty", f"made from a source tree with uncommitted changes: {_runs(dirty)}")
+    if broken := [row for row in content.measured if row.replaced]:
+        yield Finding("replaced", f"saw grey in place of pictures that cannot be read: {_runs(broken)}")
+    for audit in content.audits:
+        if audit.blind:
+            yield Finding("blind", f"“{audit.variant}” is {audit.blind}")
+    if confounded := [f"“{audit.variant}”" for audit in content.audits if audit.also]:
+        yield Finding("confounded", f"more than the declared factor changes in {some(confounded)}")
+
+
+def _values(fact: Fact) -> str:
+    (usual, rows), *odd = fact.values.items()
+    return "; ".join([f"{usual} ({_count(rows)})", *(f"{value} ({_runs(rows)})" for value, rows in odd)])
+
+
+def _runs(rows: Sequence[Row]) -> str:
+    return some([f"{row.name} ({row.run.key})" for row in rows])
+
+
+def _count(rows: Sequence[Row]) -> str:
+    return f"{len(rows)} run{'s' * (len(rows) != 1)}"
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - SHOWN
+    return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

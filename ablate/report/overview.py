@@ -1,0 +1,104 @@
+"""One page over all studies that can be named: what each asks, what came out, how far it is, and where to read on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from ablate.paths import Root, write_atomically
+from ablate.records import index
+from ablate.registry import SpecError
+from ablate.report import files, folder_of, gather, render
+from ablate.report.page import fill
+from ablate.study import Study, load, named
+from ablate.verdict import Verdict
+
+NAME = "index.html"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A study at a scale.
+
+    Args:
+        link: to its report; empty where nothing is measured.
+        done: how many of `wanted` runs are measured.
+    """
+
+    scale: str
+    link: str
+    done: int
+    wanted: int
+    verdicts: list[Verdict]
+
+    @property
+    def decisions(self) -> list[tuple[str, int]]:
+        """How many claims are supported, contradicted and undecided, without those of which there are none."""
+        number = Counter(verdict.decision for verdict in self.verdicts)
+        return [(name, number[name]) for name in ("supported", "contradicted", "undecided") if number[name]]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A study with its scales; `error` says why one cannot be loaded."""
+
+    name: str
+    question: str
+    entries: list[Entry]
+    error: str = ""
+
+
+def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
+    """Write the report of every study and scale with a record, and the page over them.
+
+    Returns:
+        The page over all, and those of the reports.
+    """
+    pages = [
+        render(study, entry.scale, root, models=models)
+        for study in _studies()
+        if isinstance(study, Study)
+        for entry in _entries(study, root)
+        if entry.done
+    ]
+    path = root.reports / NAME
+    write_atomically(path, overview(root).encode(), durable=False)
+    return path, pages
+
+
+def overview(root: Root) -> str:
+    """The page over all studies."""
+    return fill("overview.html", studies=[*listed(_studies(), root)])
+
+
+def listed(studies: Iterable[Study | tuple[str, str]], root: Root) -> Iterator[Listed]:
+    """Each study with its scales, those with records first."""
+    for study in studies:
+        if isinstance(study, Study):
+            entries = sorted(_entries(study, root), key=lambda entry: not entry.done)
+            yield Listed(study.name, study.question, entries)
+        else:
+            name, error = study
+            yield Listed(name, "", [], error)
+
+
+def _studies() -> Iterator[Study | tuple[str, str]]:
+    """Every study that can be named, or its name and why it cannot be loaded."""
+    for name, path in sorted(named().items()):
+        try:
+            yield load(name)
+        except SpecError as error:
+            yield name, str(error).splitlines()[0].replace(str(path), path.name)
+
+
+def _entries(study: Study, root: Root) -> Iterator[Entry]:
+    present = set(index(root.results))
+    for scale in study.scales:
+        runs = study.runs(scale)
+        done = sum(run.key in present for run in runs)
+        verdicts = [verdict for verdict, _ in gather(study, scale, root).verdicts] if done else []
+        link = quote(f"{folder_of(study, scale)}/{files.PAGE}") if done else ""
+        yield Entry(scale, link, done, len(runs), verdicts)
