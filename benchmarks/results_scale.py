@@ -3,7 +3,8 @@
     python benchmarks/results_scale.py [SEEDS]
 
 A study of 200 variants and up to 50 seeds (or SEEDS). Times are of a fresh process each, imports left out, median of 3:
-"cold" with an empty cache of rows, "warm" with a whole one; memory is that of the cold process at its highest.
+"cold" with an empty cache of rows, "warm" with a whole one. Each is told as wall time and, after a slash, as the
+processor's, which other work on the machine does not change; memory is that of the cold process at its highest.
 """
 
 from __future__ import annotations
@@ -39,42 +40,43 @@ import json, resource, sys, time
 import ablate, ablate.table
 study = ablate.load(sys.argv[1])
 def timed(call):
-    started = time.perf_counter()
+    started, worked = time.perf_counter(), time.process_time()
     result = call()
-    return time.perf_counter() - started, result
+    return [time.perf_counter() - started, time.process_time() - worked], result
 everything, found = timed(lambda: ablate.frame(root=sys.argv[2]))
 one_study, runs = timed(lambda: ablate.frame(study, root=sys.argv[2]))
 summed, summary = timed(lambda: ablate.summarise(runs, study.seeds))
 assert len(found) == len(runs) == int(sys.argv[3]) and len(summary) == 200
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"frame": everything, "study": one_study, "summarise": summed, "MiB": peak}))
+print(json.dumps({"frame": everything, "study": one_study, "summarise": summed, "MiB": [peak]}))
 """
 
 
-def measure(study: Path, root: Path, runs: int, cache: Path) -> dict[str, float]:
+def measure(study: Path, root: Path, runs: int, cache: Path) -> dict[str, list[float]]:
     """What one fresh process took."""
     words = [sys.executable, "-c", CHILD, str(study), str(root), str(runs)]
     environment = {**os.environ, "ABLATE_CACHE": str(cache)}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
-    found: dict[str, float] = json.loads(done.stdout)
+    found: dict[str, list[float]] = json.loads(done.stdout)
     return found
 
 
-def medians(study: Path, root: Path, runs: int, cache: Path, *, cold: bool) -> dict[str, float]:
+def medians(study: Path, root: Path, runs: int, cache: Path, *, cold: bool) -> dict[str, str]:
     """Medians of a few processes; each starts without the cache, or with a whole one."""
     found = []
     for _ in range(REPEATS):
         if cold:
             shutil.rmtree(cache, ignore_errors=True)
         found.append(measure(study, root, runs, cache))
-    return {name: statistics.median(one[name] for one in found) for name in found[0]}
+    each = {name: zip(*(one[name] for one in found), strict=True) for name in found[0]}
+    return {name: " / ".join(f"{statistics.median(value):.2f}" for value in values) for name, values in each.items()}
 
 
 def main() -> None:
     """Print a row a number of records."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print("records   cold frame   warm frame   warm frame of the study   summarise   MiB")
+    print("records      cold frame, s   warm frame, s   warm frame of the study, s   summarise, s      MiB")
     with tempfile.TemporaryDirectory() as folder:
         root, study, written = Path(folder), Path(folder) / "many.py", 0
         for seeds in (most // 4, most // 2, most):
@@ -87,8 +89,8 @@ def main() -> None:
             measure(study, root, written, root / "cache")
             warm = medians(study, root, written, root / "cache", cold=False)
             print(
-                f"{written:7,} {cold['frame']:10.2f} s {warm['frame']:10.2f} s {warm['study']:23.2f} s "
-                f"{warm['summarise']:9.2f} s {cold['MiB']:5.0f}",
+                f"{written:7,} {cold['frame']:>18} {warm['frame']:>15} {warm['study']:>28} {warm['summarise']:>14} "
+                f"{cold['MiB']:>8}",
                 flush=True,
             )
 
