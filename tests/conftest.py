@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from ablate import slurm
 from ablate.datasets import needs_location
 from ablate.paths import Root
 from ablate.records import Record
 from ablate.registry import constant
 from ablate.spec import DATASETS, Run
+from tests.fake_slurm import FakeSlurm
 from tests.tiny import TINY, parquet_folder
 
 
@@ -82,3 +84,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def fake_slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    """A cluster in this process that Slurm's commands are answered by, without a pause between two questions."""
+    found = FakeSlurm()
+    monkeypatch.setattr(slurm, "call", found.call)
+    monkeypatch.setattr(slurm, "QUEUE", slurm.Queue())
+    monkeypatch.setattr(slurm, "ASK_EVERY_S", 0.0)
+    return found

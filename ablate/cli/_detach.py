@@ -33,7 +33,7 @@ class Order:
     """What a launch was asked for.
 
     Args:
-        on: the place; see `ablate.cli.runs.Place`.
+        on: the place; see `ablate.cli._place.Place`.
         jobs: as given with --jobs.
         size: how many runs train side by side.
     """

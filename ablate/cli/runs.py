@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import signal
 import sys
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
 from ablate.cli._detach import Order, leave
 from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_json
+from ablate.cli._place import Jobs, On, Place, side_by_side
 from ablate.cli._resources import resources as chosen
 from ablate.cli._resources import with_resources, words
 from ablate.cli._states import as_data, names, print_failures
 
 if TYPE_CHECKING:
     from ablate.paths import Root
-    from ablate.resources import Resources
     from ablate.spec import Run
     from ablate.status import RunStatus
     from ablate.study import Study
 
 
-class Place(StrEnum):
-    """Where runs are trained."""
-
-    local = "local"
-    slurm = "slurm"
-    inline = "inline"
-
-
-On = Annotated[
-    Place, typer.Option(help="local: worker processes, one a slot; slurm: jobs in arrays; inline: this process.")
-]
-Jobs = Annotated[
-    int | None,
-    typer.Option(help="Runs (on Slurm: jobs) side by side; by default one a GPU, else cores over threads."),
-]
 Detach = Annotated[
     bool | None,
     typer.Option("--detach/--no-detach", help="Go on without this terminal; the default on Slurm."),
@@ -85,7 +69,7 @@ def run(
     wanted = study.runs(scale, seeds)
     at = check_given(locations(data), {run.dataset for run in wanted})
     resources = chosen(given, at)
-    size = _size(on, resources, jobs, len(wanted))
+    size = side_by_side(on, resources, jobs, len(wanted))
     place.make_writable()
     survey = Survey(place, wanted, resources.data)
     check_matches(study, scale, at)
@@ -108,20 +92,6 @@ def _train_along(root: Root) -> int:
 
     work(str(root.path), [], "")
     return 0
-
-
-def _size(on: Place, resources: Resources, jobs: int | None, runs: int) -> int:
-    """How many runs train side by side."""
-    from ablate.launch.local import slots
-    from ablate.registry import SpecError
-
-    if on is Place.inline and resources.processes > 1:
-        raise SpecError(f"a run of {resources.processes} processes cannot be trained inline; wanted is --on local")
-    if on is not Place.slurm:
-        return slots(resources, jobs)
-    if jobs is not None and jobs < 1:
-        raise SpecError(f"--jobs is {jobs}; wanted is 1 or more")
-    return jobs or runs
 
 
 def _train(order: Order, missing: list[Run], labels: dict[str, str], stream: TextIO) -> list[RunStatus]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate.cli._audit import print_audits
+from ablate.cli._estimate import estimate, print_estimate
 from ablate.cli._options import (
     Data,
     Folder,
@@ -21,6 +22,9 @@ from ablate.cli._options import (
     print_columns,
     print_json,
 )
+from ablate.cli._place import Jobs, On, Place, side_by_side
+from ablate.cli._resources import resources as chosen
+from ablate.cli._resources import with_resources
 
 if TYPE_CHECKING:
     from ablate.audit import Audit
@@ -99,21 +103,30 @@ def _rows(study: dict[str, Any]) -> list[tuple[object, ...]]:
     ]
 
 
+@with_resources
 def plan(
     name: Name,
     scale: ScaleName = None,
     seeds: Seeds = None,
+    on: On = Place.local,
+    jobs: Jobs = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Take a few steps of every variant on the device at hand, for the time.")
+    ] = False,
     data: Data = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Hold each variant's model against the control's; imports torch once.")
     ] = False,
     as_json: Json = False,
     root: Folder = None,
+    *,
+    given: dict[str, Any],
 ) -> None:
     """Show what a study would run, and what each variant changes against the control.
 
     Example: ablate plan quickstart
     Example: ablate plan quickstart --audit
+    Example: ablate plan quickstart --on slurm --probe
     """
     from ablate.audit import check_matches
     from ablate.paths import Root
@@ -123,22 +136,25 @@ def plan(
     study = load(name)
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
-    given = check_given(locations(data), {run.dataset for run in runs})
-    check_matches(study, scale, given)
-    statuses = Survey(Root.at(root), runs, given).look()
+    at = check_given(locations(data), {run.dataset for run in runs})
+    check_matches(study, scale, at)
+    statuses = Survey(Root.at(root), runs, at).look()
     missing = [status.run for status in statuses if status.state != "done"]
-    check_data([run for run in missing if not audit or _at_hand(run, given)], given)
+    check_data([run for run in missing if not audit or _at_hand(run, at)], at)
     compared = study.variants(scale)
     to_train: dict[Run, list[str]] = {}
     for run in missing:
         to_train.setdefault(run.but(seed=0), []).append(run.key)
     variants = [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
-    audits = _audits(study, scale, Root.at(root), given) if audit else []
-    disk = _disk(missing, given)
+    audits = _audits(study, scale, Root.at(root), at) if audit else []
+    resources = chosen(given, at)
+    size = side_by_side(on, resources, jobs, len(missing))
+    told = estimate(on, resources, missing, size, probing=probe)
+    disk = _disk(missing, at, size)
     if as_json:
         more = {"audit": [one.as_data() for one in audits]} if audit else {}
         content = {"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants}
-        print_json(content | {"disk": asdict(disk)} | more)
+        print_json(content | {"disk": asdict(disk), "launch": told.as_data()} | more)
         return
     typer.echo(f"{study.name} at scale {scale}: {study.question}\n")
     rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
@@ -146,17 +162,16 @@ def plan(
     print_audits(audits)
     typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
     if missing:
+        print_estimate(told, {variant.run: variant.label for variant in compared})
         typer.echo(_disk_in_words(disk))
 
 
-def _disk(runs: list[Run], data: dict[str, str]) -> Disk:
-    """The disk that runs to train will take, as many of them side by side as this machine has slots."""
+def _disk(runs: list[Run], data: dict[str, str], side_by_side: int) -> Disk:
+    """The disk that runs to train will take."""
     from ablate.audit import classes_of
     from ablate.disk import needed
-    from ablate.launch.local import slots
-    from ablate.resources import Resources
 
-    return needed(runs, slots(Resources()), {name: classes_of(name, data) for name in {run.dataset for run in runs}})
+    return needed(runs, side_by_side, {name: classes_of(name, data) for name in {run.dataset for run in runs}})
 
 
 def _disk_in_words(disk: Disk) -> str:

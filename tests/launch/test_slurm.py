@@ -23,7 +23,7 @@ from ablate.resources import Resources
 from ablate.spec import Run
 from ablate.status import RunStatus, Survey
 from tests import synthetic
-from tests.launch.fake_slurm import FakeSlurm
+from tests.fake_slurm import FakeSlurm
 
 TINY = {"dim": 8, "depth": 1, "heads": 1, "image_size": 12, "patch_size": 4, "epochs": 1, "pool": "avg"}
 RUNS = [Run(**TINY, mixer=mixer, seed=seed) for seed in range(2) for mixer in ("attention", "none")]
@@ -39,13 +39,13 @@ def _instant(monkeypatch: pytest.MonkeyPatch) -> None:
 class Study:
     """Four runs prepared in a root, and a crew for them."""
 
-    def __init__(self, root: Root, cluster: FakeSlurm, jobs: int | None = None, **fields: Any) -> None:
-        self.root, self.cluster = root, cluster
+    def __init__(self, root: Root, fake_slurm: FakeSlurm, jobs: int | None = None, **fields: Any) -> None:
+        self.root, self.fake_slurm = root, fake_slurm
         self.resources = Resources(**fields)
         self.survey = Survey(root, RUNS)
         self.keys = [run.key for run in launch.prepare(root, self.survey, self.resources)]
         self.ledger = Ledger(root, "slurm", self.keys)
-        self.batch = Batch(root, self.resources, self.ledger, jobs, cluster.submit)
+        self.batch = Batch(root, self.resources, self.ledger, jobs, fake_slurm.submit)
 
     def submit(self) -> Study:
         """Submit, and leave the jobs to Slurm."""
@@ -62,27 +62,27 @@ class Study:
         return [status.state for status in Survey(self.root, RUNS).look()]
 
 
-def test_submitted_queued_running_done(root: Root, cluster: FakeSlurm) -> None:
-    study = Study(root, cluster).submit()
+def test_submitted_queued_running_done(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
     assert study.states() == ["queued"] * 4
     (status, *_) = study.survey.look()
     assert (status.job, status.error) == ("100_0", "Priority")
-    cluster.work_all()
+    fake_slurm.work_all()
     assert study.states() == ["done"] * 4
     assert sorted(records.index(root.results)) == sorted(study.keys)
 
 
-def test_a_second_launcher_submits_nothing_twice(root: Root, cluster: FakeSlurm) -> None:
-    Study(root, cluster).submit()
-    again = Study(root, cluster).submit()
+def test_a_second_launcher_submits_nothing_twice(root: Root, fake_slurm: FakeSlurm) -> None:
+    Study(root, fake_slurm).submit()
+    again = Study(root, fake_slurm).submit()
     assert again.ledger.launch.jobs == {}
-    assert len(cluster.submissions) == 1
+    assert len(fake_slurm.submissions) == 1
     assert again.states() == ["queued"] * 4
 
 
 def test_a_failed_run_is_submitted_again(
     root: Root,
-    cluster: FakeSlurm,
+    fake_slurm: FakeSlurm,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tried: list[str] = []
@@ -94,38 +94,38 @@ def test_a_failed_run_is_submitted_again(
         return synthetic.record(run)
 
     monkeypatch.setattr(job, "execute", execute)
-    study = Study(root, cluster)
-    assert study.supervise(lambda _: cluster.work_all(), Policy(retries=1)) == ["done"] * 4
-    assert len(cluster.submissions) == 2
+    study = Study(root, fake_slurm)
+    assert study.supervise(lambda _: fake_slurm.work_all(), Policy(retries=1)) == ["done"] * 4
+    assert len(fake_slurm.submissions) == 2
     assert tried.count(RUNS[1].key) == 2
 
 
 @pytest.mark.parametrize("told", ["FAILED|0:9", None], ids=["accounting knows", "vanished"])
 def test_a_lost_job_is_told_as_lost_and_its_run_is_tried_again(
     root: Root,
-    cluster: FakeSlurm,
+    fake_slurm: FakeSlurm,
     told: str | None,
 ) -> None:
-    study, policy = Study(root, cluster), Policy(retries=1)
+    study, policy = Study(root, fake_slurm), Policy(retries=1)
 
     def act(_: Sequence[RunStatus]) -> None:
-        if "100_2" in cluster.jobs:
+        if "100_2" in fake_slurm.jobs:
             hold(root, study.keys[2], "100_2")
-            cluster.end("100_2", told) if told else cluster.vanish("100_2")
-        cluster.work_all()
+            fake_slurm.end("100_2", told) if told else fake_slurm.vanish("100_2")
+        fake_slurm.work_all()
 
     assert study.supervise(act, policy) == ["done"] * 4
-    assert len(cluster.submissions) == 2
+    assert len(fake_slurm.submissions) == 2
     assert policy.tries == {study.keys[2]: 1}
 
 
-def test_a_lost_job_without_a_supervisor_is_lost(root: Root, cluster: FakeSlurm) -> None:
-    study = Study(root, cluster).submit()
+def test_a_lost_job_without_a_supervisor_is_lost(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
     hold(root, study.keys[0], "100_0")
-    cluster.vanish("100_0")
-    cluster.vanish("100_1")
+    fake_slurm.vanish("100_0")
+    fake_slurm.vanish("100_1")
     assert study.states() == ["lost", "lost", "queued", "queued"]
-    after = Study(root, cluster).submit()
+    after = Study(root, fake_slurm).submit()
     assert sorted(after.ledger.launch.jobs.values()) == sorted([key] for key in study.keys[:2])
     assert study.states() == ["queued"] * 4
 
@@ -138,69 +138,71 @@ def hold(root: Root, key: str, name: str) -> None:
     (root.run_folder(key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
 
 
-def test_a_silent_slurm_loses_nothing(root: Root, cluster: FakeSlurm) -> None:
-    study = Study(root, cluster).submit()
-    cluster.silent = True
+def test_a_silent_slurm_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    fake_slurm.silent = True
     assert study.states() == ["queued"] * 4
-    again = Study(root, cluster).submit()
-    assert len(cluster.submissions) == 1
+    again = Study(root, fake_slurm).submit()
+    assert len(fake_slurm.submissions) == 1
     assert again.survey.look()[0].error == "Slurm does not answer"
 
 
 def test_fail_fast_cancels_the_other_jobs(
     root: Root,
-    cluster: FakeSlurm,
+    fake_slurm: FakeSlurm,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object) -> records.Record:
         raise RuntimeError("no luck")
 
     monkeypatch.setattr(job, "execute", fail)
-    study = Study(root, cluster)
-    study.supervise(lambda _: "100_0" in cluster.jobs and cluster.work("100_0"), Policy(fail_fast=True))
-    assert not cluster.jobs
-    assert sum(how.startswith("CANCELLED") for how in cluster.gone.values()) == 3
+    study = Study(root, fake_slurm)
+    study.supervise(lambda _: "100_0" in fake_slurm.jobs and fake_slurm.work("100_0"), Policy(fail_fast=True))
+    assert not fake_slurm.jobs
+    assert sum(how.startswith("CANCELLED") for how in fake_slurm.gone.values()) == 3
 
 
-def test_an_interrupted_supervisor_leaves_the_jobs(root: Root, cluster: FakeSlurm) -> None:
+def test_an_interrupted_supervisor_leaves_the_jobs(root: Root, fake_slurm: FakeSlurm) -> None:
     def interrupt(statuses: Sequence[RunStatus]) -> None:
-        if cluster.jobs:
+        if fake_slurm.jobs:
             raise KeyboardInterrupt
 
-    study = Study(root, cluster)
+    study = Study(root, fake_slurm)
     with pytest.raises(KeyboardInterrupt):
         study.supervise(interrupt)
     assert study.states() == ["queued"] * 4
 
 
-def test_cancel_ends_all_jobs_of_a_study(root: Root, cluster: FakeSlurm) -> None:
-    study = Study(root, cluster).submit()
-    cluster.work("100_1")
+def test_cancel_ends_all_jobs_of_a_study(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    fake_slurm.work("100_1")
     assert cancel(root, study.survey) == {"runs": 3, "jobs": 3, "workers": 0}
-    assert not cluster.jobs
+    assert not fake_slurm.jobs
     assert study.states() == ["waiting", "done", "waiting", "waiting"]
-    assert Study(root, cluster).submit().states() == ["queued", "done", "queued", "queued"], "it can be launched again"
+    assert Study(root, fake_slurm).submit().states() == ["queued", "done", "queued", "queued"], (
+        "it can be launched again"
+    )
 
 
-def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, cluster: FakeSlurm) -> None:
-    study = Study(root, cluster, runs_per_job=2).submit()
+def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=2).submit()
     assert cancel(root, Survey(root, RUNS[:1])) == {"runs": 1, "jobs": 0, "workers": 0}
-    cluster.work_all()
+    fake_slurm.work_all()
     assert study.states() == ["waiting", "done", "done", "done"]
 
 
-def test_runs_are_sliced_and_arrays_split(cluster: FakeSlurm) -> None:
-    cluster.longest = 3
+def test_runs_are_sliced_and_arrays_split(fake_slurm: FakeSlurm) -> None:
+    fake_slurm.longest = 3
     keys = [str(number) for number in range(11)]
     assert arrays(keys, 2) == [[["0", "1"], ["2", "3"], ["4", "5"]], [["6", "7"], ["8", "9"], ["10"]]]
     assert arrays(keys[:1], 5) == [[["0"]]]
     assert arrays([], 1) == []
 
 
-def test_no_more_jobs_at_once_than_asked_over_all_arrays(root: Root, cluster: FakeSlurm) -> None:
-    cluster.longest = 3
-    Study(root, cluster, jobs=2).submit()
-    first, second = cluster.submissions
+def test_no_more_jobs_at_once_than_asked_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
+    fake_slurm.longest = 3
+    Study(root, fake_slurm, jobs=2).submit()
+    first, second = fake_slurm.submissions
     assert first["array_parallelism"] == second["array_parallelism"] == 2
     assert second["additional_parameters"]["dependency"] == "afterany:100"
     assert "dependency" not in first["additional_parameters"]
@@ -261,7 +263,7 @@ def test_without_slurm_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_the_environment_around_the_launcher_is_not_the_jobs(
     root: Root,
-    cluster: FakeSlurm,
+    fake_slurm: FakeSlurm,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import os
@@ -271,9 +273,9 @@ def test_the_environment_around_the_launcher_is_not_the_jobs(
 
     def submit(*given: Any) -> Sequence[str]:
         seen.append("SLURM_CPU_BIND" in os.environ)
-        return cluster.submit(*given)
+        return fake_slurm.submit(*given)
 
-    study = Study(root, cluster)
+    study = Study(root, fake_slurm)
     study.batch.submit = submit
     study.submit()
     assert seen == [False]
