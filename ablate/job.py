@@ -42,7 +42,7 @@ class Hold:
 def request(root: Root, run: Run, resources: Resources) -> None:
     """Leave a run where a worker finds it by its key, with the paths of the user's own files it needs."""
     content = {"run": run.fields(), "resources": resources.fields(), "files": files_of(run)}
-    write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content))
+    write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content), durable=False)
 
 
 def requested(root: Root, key: str) -> tuple[Run, Resources]:

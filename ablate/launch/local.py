@@ -79,11 +79,9 @@ class Local:
         """Start a worker on a list of runs."""
         self.logs.mkdir(parents=True, exist_ok=True)
         path = self.logs / f"{name.rpartition('-')[2]}.log"
-        each = self.resources.gpus_per_run
-        command = [sys.executable, "-m", "ablate.launch.worker", str(self.root.path), name, str(each)]
         with open(path, "ab") as log:
             process = subprocess.Popen(
-                command,
+                self.command(name),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -96,6 +94,11 @@ class Local:
             process.stdin.write(json.dumps(list(keys)))
             process.stdin.close()
         return LocalWorker(name, slot, process, path)
+
+    def command(self, name: str) -> list[str]:
+        """The words that start a worker."""
+        words = [sys.executable, "-m", "ablate.launch.worker"]
+        return [*words, str(self.root.path), name, str(self.resources.gpus_per_run)]
 
     def _environment(self, slot: int) -> dict[str, str]:
         """The GPUs of a slot, and as many threads as its share: libraries would else take all cores each."""

@@ -1,0 +1,125 @@
+"""What the dispatch itself costs: runs that do nothing through real workers, and a thousand through a fake Slurm.
+
+    python benchmarks/dispatch.py [RUNS]
+
+First RUNS (20 by default) runs whose training takes no time go over two slots of this machine: the wall time, and what
+of it is starting Python twice. Then 1,000 runs are planned, submitted and shown against a cluster in this process.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from ablate import launch, slurm
+from ablate.cli._states import names
+from ablate.display import counts, open_console, screen
+from ablate.launch.fleet import Fleet
+from ablate.launch.local import Local
+from ablate.launch.slurm import Batch
+from ablate.launches import Ledger
+from ablate.paths import Root
+from ablate.resources import Resources
+from ablate.spec import Run
+from ablate.status import Survey
+from ablate.study import Scale, Study
+from tests.fake_slurm import FakeSlurm
+
+SLOTS = 2
+WORKER = """
+import sys
+from ablate import job
+from tests import synthetic
+
+job.execute = lambda run, *_: synthetic.record(run)
+from ablate.launch import worker
+
+sys.exit(worker.main(sys.argv[1:], __import__("json").load(sys.stdin)))
+"""
+
+
+class Idle(Local):
+    """Workers of this machine whose runs take no time."""
+
+    def command(self, name: str) -> list[str]:
+        """As of any worker, but for what it calls training."""
+        return [sys.executable, "-c", WORKER, str(self.root.path), name, "1"]
+
+
+def study(count: int) -> Study:
+    """A study of so many runs, ten seeds each."""
+    fields = {"dim": 16, "depth": 1, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 1, "pool": "avg"}
+    rates = [1e-3 * (1 + step) for step in range(count // 10)]
+    return Study(question="What does dispatch cost?", axes={"lr": rates}, scales={"none": Scale(fields)}, seeds=10)
+
+
+def over_slots(count: int) -> None:
+    """Runs that do nothing, through real workers."""
+    with tempfile.TemporaryDirectory() as folder:
+        root, runs = Root(Path(folder)), study(count).runs()
+        survey = Survey(root, runs)
+        launch.prepare(root, survey, Resources())
+        ledger = Ledger(root, "local", [run.key for run in runs])
+        fleet = Fleet(Idle(root, Resources(), Path(ledger.launch.logs)), ledger.launch.name, SLOTS)
+        started, first = time.perf_counter(), []
+
+        def show(statuses: list[Any]) -> None:
+            if not first and any(status.state == "done" for status in statuses):
+                first.append(time.perf_counter() - started)
+
+        statuses = launch.launch(root, survey, fleet, ledger, show)
+        took = time.perf_counter() - started
+    assert all(status.state == "done" for status in statuses)
+    print(f"{count} runs that do nothing, {SLOTS} slots: {took:.2f} s, the first seen after {first[0]:.2f} s", end="")
+    print(f"; {1000 * (took - first[0]) / count:.1f} ms a run from then on")
+
+
+def thousand(count: int = 1000) -> None:
+    """Runs planned, submitted and shown against a cluster in this process."""
+    cluster = FakeSlurm()
+    slurm.call, slurm.QUEUE = cluster.call, slurm.Queue()
+    with tempfile.TemporaryDirectory() as folder:
+        root, asked = Root(Path(folder)), study(count)
+        runs: list[Run] = []
+        measured("planned", lambda: runs.extend(asked.runs()))
+        survey = Survey(root, runs)
+        measured("requests written", lambda: launch.prepare(root, survey, Resources()))
+        ledger = Ledger(root, "slurm", [run.key for run in runs])
+        batch = Batch(root, Resources(), ledger, submit=cluster.submit)
+        measured("submitted", lambda: batch.fill(survey.look()))
+        labels = names(asked, "none", runs)
+
+        def show() -> None:
+            statuses = survey.look()
+            with redirect_stdout(StringIO()):
+                console = open_console(sys.stdout)
+                for part in [*screen(statuses, labels, console), counts(statuses)]:
+                    console.print(part)
+
+        measured("shown", show)
+
+
+def measured(what: str, call: Callable[[], Any]) -> None:
+    """Print how long a call took."""
+    started = time.perf_counter()
+    call()
+    print(f"1,000 runs {what}: {time.perf_counter() - started:.2f} s")
+
+
+if __name__ == "__main__":
+    version = subprocess.run(["uname", "-r"], capture_output=True, text=True, check=True).stdout.strip()
+    load = os.getloadavg()[0]
+    print(f"{platform.system()} {version}, {os.cpu_count()} cores, Python {platform.python_version()}, load {load:.1f}")
+    over_slots(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    thousand()
