@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Curve:
         time: exponent of the seconds an image takes; over the batch, of those a step takes.
         memory: of the peak memory.
         macs: of the MACs, by formula.
+        over: what grows.
     """
 
     names: Sequence[str]
@@ -75,6 +77,21 @@ class Curve:
     time: Slope
     memory: Slope | None
     macs: Slope
+    over: str
+
+    @property
+    def label(self) -> str:
+        """What the names of its variants begin with in common, else the first and the last of them."""
+        parts = zip(*(name.split(", ") for name in self.names), strict=False)
+        common = [part[0] for part in takewhile(lambda part: len(set(part)) == 1, parts)]
+        return ", ".join(common) or f"{self.names[0]} to {self.names[-1]}"
+
+    def sentence(self) -> str:
+        """Such as "attention: time grows as tokens^1.62 ± 0.10, MACs as tokens^1.58 (5 sizes; training, float32)"."""
+        half = "" if self.time.half is None else f" ± {self.time.half:.2f}"
+        time, macs = (f"{self.over}^{one.exponent:.2f}" for one in (self.time, self.macs))
+        batch = "" if self.batch is None else f", batch {self.batch}"
+        return f"{self.label}: time grows as {time}{half}, MACs as {macs} ({self.time.n} sizes; {self.mode}{batch})"
 
 
 def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
@@ -131,4 +148,5 @@ def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Cur
         time=slope(sizes, seconds),
         memory=slope(sizes, list(memory)) if memory.notna().all() else None,
         macs=slope(sizes, [float(value) for value in pictures * each["macs"]]),
+        over=over,
     )

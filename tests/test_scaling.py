@@ -111,3 +111,28 @@ def test_what_has_one_size_has_no_curve() -> None:
 def test_an_unknown_size_is_a_sentence() -> None:
     with pytest.raises(SpecError, match="unknown size 'width'"):
         curves(speed.tidy([]), "width")
+
+
+def test_a_curve_is_told_in_a_sentence() -> None:
+    draw = np.random.default_rng(0)
+    found = [
+        measured(
+            Subject(f"attention, image_size={4 * side}", run(side), "", 1, 10), [1 / side**3 / draw.uniform(1, 1.1)]
+        )
+        for side in SIDES
+    ]
+    for one in found:
+        one.found.subject["macs"] = one.found.subject["tokens"]
+    (curve,) = curves(speed.tidy(found))
+    told = curve.sentence()
+    assert told.startswith("attention: time grows as tokens^1.5")
+    assert "± 0.0" in told
+    assert told.endswith(", MACs as tokens^1.00 (5 sizes; inference, float32, eager, batch 64)")
+    (short,) = curves(speed.tidy(found[:2]))
+    assert "±" not in short.sentence(), "two sizes have no interval"
+
+
+def test_models_without_a_common_name_are_told_by_both() -> None:
+    found = [measured(Subject(name, run(side), "", 1, 10), [1.0 / side]) for name, side in (("a", 2), ("b", 4))]
+    (curve,) = curves(speed.tidy(found))
+    assert curve.label == "a to b"

@@ -182,8 +182,8 @@ def _conclude(
         print_json(_as_json(found, ranked) | {"failures": list(failures), "time_is_up": time_is_up})
         return int(bool(failures))
     _print_table(found)
-    for one in ranked:
-        typer.echo(one.sentence())
+    for sentence in _sentences(found, ranked):
+        typer.echo(sentence)
     if time_is_up:
         typer.echo("the time is up; the same command goes on")
     for sentence in failures:
@@ -205,6 +205,16 @@ def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) 
         mine = [one for one in mine if one.folder == where]
     mine.sort(key=lambda one: order.index(one.found.subject["key"]))
     return [replace(one, variant=labels[one.found.subject["key"]]) for one in mine]
+
+
+def _sentences(found: Sequence[Measured], ranked: Sequence[Stability]) -> list[str]:
+    """How time grows where there are three sizes or more of a model; else who is faster in how many modes."""
+    from ablate.scaling import curves
+    from ablate.speed import tidy
+
+    table = tidy(found)
+    grown = [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over) if curve.time.n > 2]
+    return [curve.sentence() for curve in grown] or [pair.sentence() for pair in ranked]
 
 
 def _print_table(found: Sequence[Measured]) -> None:

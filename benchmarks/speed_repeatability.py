@@ -1,0 +1,75 @@
+"""Whether two measurements of the same thing agree: the quickstart's models measured twice, from scratch.
+
+    python benchmarks/speed_repeatability.py            # the full protocol, about 4 minutes on an idle machine
+    python benchmarks/speed_repeatability.py --quick
+
+Both times all is measured by `ablate bench`, fp32, eager, inference and training. Prints the two medians of every model
+and their ratio, and ends with exit code 1 where one differs by more than --within (10 %).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import pandas as pd
+
+from ablate import load, speed
+from ablate.bench.session import Plan, Session
+from ablate.bench.subjects import of_study
+from ablate.bench.watch import Watch
+from ablate.modes import FULL, QUICK, matrix
+from ablate.paths import Root
+
+
+def measured(folder: str, plan: Plan) -> pd.DataFrame:
+    """The rows of one measurement of everything."""
+    root = Root.at(folder)
+    root.make_writable()
+    with Watch(sys.stdout) as watch:
+        session = Session(root, plan, watch)
+        session.run()
+    if session.failures:
+        raise SystemExit("\n".join(session.failures))
+    return speed.frame(root).set_index(["variant", "work"])
+
+
+def main() -> int:
+    """Print the table; 1 where two measurements differ."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--study", default="quickstart")
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--within", type=float, default=0.1)
+    parser.add_argument("--quick", action="store_true")
+    given = parser.parse_args()
+    plan = Plan(
+        subjects=of_study(load(given.study)),
+        modes=matrix("fp32-eager"),
+        batches=(given.batch,),
+        protocol=QUICK if given.quick else FULL,
+        device="cpu",
+        threads=given.threads,
+    )
+    before = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        first, second = measured(one, plan), measured(other, plan)
+    row = first.iloc[0]
+    print(f"{row['device']}, timm {row['timm']}; {row['protocol']} protocol, n = {row['windows']} windows or more")
+    print(f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")
+    worst = 0.0
+    for (variant, work), one_row in first.iterrows():
+        a, b = one_row["images_per_s"], second.loc[(variant, work), "images_per_s"]
+        worst = max(worst, abs(b / a - 1))
+        print(f"{variant:12}{work:11}{a:12,.0f}{b:12,.0f}{b / a:8.3f}")
+    print(f"largest difference: {worst:.1%}; {'within' if worst <= given.within else 'beyond'} {given.within:.0%}")
+    return int(worst > given.within)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
