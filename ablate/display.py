@@ -25,6 +25,7 @@ COLOURS: dict[State, str] = {
 }
 INTEREST: tuple[State, ...] = ("running", "failed", "lost", "queued", "waiting", "done")
 AROUND = 5  # lines of a screen beside the table's rows: heading, what is left out, counts, prompt
+NUMBERS = 45  # columns of a row's state and numbers
 WITH_KEYS, WITH_PLACES = 72, 100  # columns from which there is room for them
 
 
@@ -112,16 +113,23 @@ def counts(statuses: Sequence[RunStatus]) -> Text:
 
 
 def screen(
-    statuses: Sequence[RunStatus], names: Mapping[str, str], console: Console, *, everything: bool = False
+    statuses: Sequence[RunStatus],
+    names: Mapping[str, str],
+    console: Console,
+    *,
+    everything: bool = False,
+    below: Sequence[str] = (),
 ) -> list[RenderableType]:
     """The runs as a table that fits the console; a line says what was left out.
 
     Args:
         everything: show all rows however many they are.
+        below: lines that will stand below, and need room too.
     """
-    most = len(statuses) if everything else max(3, console.height - AROUND)
     width = console.width
-    shown = [table(statuses, names, most=most, keys=width >= WITH_KEYS, places=width >= WITH_PLACES)]
+    most = max(3, console.height - AROUND - sum(1 + (len(line) - 1) // width for line in below))
+    most = len(statuses) if everything else most
+    shown = [table(statuses, names, most=most, width=width)]
     left_out = sorted(statuses, key=_interest)[most:]
     return [*shown, Text.assemble(f"and {len(left_out)} more: ", counts_of(left_out))] if left_out else [*shown]
 
@@ -132,17 +140,20 @@ def counts_of(statuses: Sequence[RunStatus]) -> Text:
     return Text(", ").join(Text(f"{number[state]} {state}", COLOURS[state]) for state in COLOURS if number[state])
 
 
-def table(
-    statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int, keys: bool = False, places: bool = False
-) -> Table:
+def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int, width: int) -> Table:
     """A row a run: those that matter most now first, where there are too many to show.
 
+    Where there is room, each run's key is shown too, and where it is or what it waits for.
+
     Args:
-        keys: show each run's key too.
-        places: show where each run is, or what it waits for.
+        most: rows.
+        width: columns of the terminal.
     """
+    keys, places = width >= WITH_KEYS, width >= WITH_PLACES
     grid = Table(box=None, pad_edge=False, header_style="dim")
-    grid.add_column("run", no_wrap=True, overflow="ellipsis")
+    grid.add_column(
+        "run", no_wrap=True, overflow="ellipsis", max_width=max(10, width - NUMBERS - 12 * keys - 22 * places)
+    )
     grid.add_column("state", no_wrap=True, min_width=7)
     for heading in ("epoch", "loss", "top-1", "left"):
         grid.add_column(heading, justify="right", no_wrap=True, min_width=6)

@@ -50,7 +50,7 @@ def test_no_control_codes_where_there_is_no_terminal() -> None:
 
 def test_table_shows_epoch_loss_accuracy_and_time_left() -> None:
     console = Console(file=io.StringIO(), width=100)
-    console.print(display.table(statuses("running", "done", "waiting"), NAMES, most=9))
+    console.print(display.table(statuses("running", "done", "waiting"), NAMES, most=9, width=100))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "15/30" in text
     assert "0.750" in text
@@ -59,7 +59,7 @@ def test_table_shows_epoch_loss_accuracy_and_time_left() -> None:
 
 
 def test_running_ones_are_shown_first_where_there_are_too_many() -> None:
-    shown = display.table(statuses("done", "waiting", "done", "running"), NAMES, most=2)
+    shown = display.table(statuses("done", "waiting", "done", "running"), NAMES, most=2, width=80)
     assert list(shown.columns[0].cells) == ["attention, seed 3", "attention, seed 1"]
 
 
@@ -86,18 +86,21 @@ STATES = ["running"] * 6 + ["failed"] * 2 + ["lost"] + ["queued"] * 91 + ["done"
 def test_two_hundred_runs_on_one_screen(width: int, height: int) -> None:
     extra = {"done": {"metrics": DONE}, "running": {"progress": HALF, "where": "node7 3", "job": "12_3"}}
     found = [RunStatus(run, state, **extra.get(state, {})) for run, state in zip(MANY, reversed(STATES), strict=True)]
-    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True)
+    console = Console(file=io.StringIO(), width=width, height=height, force_terminal=True, color_system=None)
     names = {run.key: f"attention with a long list of changed fields, seed {run.seed}" for run in MANY}
-    for part in display.screen(found, names, console):
+    below = ["a cause of failure", "x" * (width + 1)]
+    for part in display.screen(found, names, console, below=below):
         console.print(part)
     console.print(display.counts(found))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     lines = text.splitlines()
-    assert len(lines) <= height - 2, "there is room for a prompt"
+    assert len(lines) <= height - 4, "there is room for what stands below, and a prompt"
+    assert max(map(len, lines)) <= width
+    assert all(found[at].run.key in text for at in range(-6, 0)), "keys are whole"
     assert text.count("running") == 7, "what runs is shown, and counted"
     assert text.count("failed") == 3
     assert ("job 12_3 node7 3" in text) is (width >= display.WITH_PLACES)
-    left_out = 200 - (height - display.AROUND)
+    left_out = 200 - (height - display.AROUND - 3)
     assert f"and {left_out} more: " in text
     assert "100 done" in lines[-1]
 
@@ -110,5 +113,5 @@ def test_all_rows_where_they_are_asked_for() -> None:
 
 
 def test_a_queued_run_says_what_it_waits_for() -> None:
-    grid = display.table([RunStatus(MANY[0], "queued", job="12_3", error="Priority")], NAMES, most=9, places=True)
+    grid = display.table([RunStatus(MANY[0], "queued", job="12_3", error="Priority")], NAMES, most=9, width=100)
     assert list(grid.columns[6].cells) == ["job 12_3 Priority"]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 if TYPE_CHECKING:
     from ablate.spec import Run
@@ -42,12 +41,11 @@ def _line(state: str, runs: Sequence[RunStatus], names: Mapping[str, str]) -> st
     return f"{state:8}{names[first.run.key]}{more}: {first.error} (ablate logs {first.run.key})"
 
 
-def print_failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> None:
-    """Each cause once, and what to do."""
-    for line in failures(statuses, names):
-        typer.echo(line)
-    number = {state: sum(status.state == state for status in statuses) for state in ("failed", "lost", "waiting")}
+def conclusion(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[str]:
+    """Each cause of failure once, and what to do."""
+    lines, number = failures(statuses, names), Counter(status.state for status in statuses)
     if number["failed"]:
-        typer.echo(f"{number['failed']} of {len(statuses)} runs failed; try them again with --retry")
+        lines.append(f"{number['failed']} of {len(statuses)} runs failed; try them again with --retry")
     if unfinished := number["lost"] + number["waiting"]:
-        typer.echo(f"{unfinished} of {len(statuses)} runs were not finished; launch the study again to go on")
+        lines.append(f"{unfinished} of {len(statuses)} runs left to train; launch the study to go on")
+    return lines

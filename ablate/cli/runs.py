@@ -13,7 +13,7 @@ from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, loca
 from ablate.cli._place import Jobs, On, Place, side_by_side
 from ablate.cli._resources import resources as chosen
 from ablate.cli._resources import with_resources, words
-from ablate.cli._states import as_data, names, print_failures
+from ablate.cli._states import as_data, conclusion, names
 
 if TYPE_CHECKING:
     from ablate.paths import Root
@@ -127,7 +127,8 @@ def _conclude(
 
     typer.echo("")
     print_table(summary(study, scale, seeds, root))
-    print_failures(statuses, labels)
+    for line in conclusion(statuses, labels):
+        typer.echo(line)
     typer.echo(f"report: {page}")
     return int(bad)
 

@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
-from ablate.cli._states import as_data, names, print_failures
+from ablate.cli._states import as_data, conclusion, names
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from ablate.paths import Root
     from ablate.status import RunStatus, Survey
 
@@ -59,12 +57,13 @@ def status(
     if as_json:
         print_json([as_data(status, labels[status.run.key]) for status in statuses])
     else:
-        console = open_console(sys.stdout)
-        for part in screen(statuses, labels, console, everything=everything or not console.is_terminal):
+        console, below = open_console(sys.stdout), [*_jobs(statuses), *conclusion(statuses, labels)]
+        everything = everything or not console.is_terminal
+        for part in screen(statuses, labels, console, everything=everything, below=below):
             console.print(part)
         console.print(counts(statuses))
-        _print_jobs(statuses, console)
-        print_failures(statuses, labels)
+        for line in below:
+            console.print(line, soft_wrap=True, markup=False)
     return int(any(status.state in ("failed", "lost") for status in statuses))
 
 
@@ -85,13 +84,12 @@ def _watch(survey: Survey, labels: dict[str, str]) -> None:
         typer.echo("stopped watching; the runs go on")
 
 
-def _print_jobs(statuses: list[RunStatus], console: Console) -> None:
+def _jobs(statuses: list[RunStatus]) -> list[str]:
     """The Slurm jobs of what is at work, and where they print to."""
     working = [status for status in statuses if status.job and status.state in WORKING]
-    if working:
-        arrays = dict.fromkeys(status.job.partition("_")[0] for status in working)
-        folders = dict.fromkeys(str(Path(status.log).parent) for status in working if status.log)
-        console.print(f"Slurm jobs {', '.join(arrays)}; output in {', '.join(folders)}", soft_wrap=True)
+    arrays = dict.fromkeys(status.job.partition("_")[0] for status in working)
+    folders = dict.fromkeys(str(Path(status.log).parent) for status in working if status.log)
+    return [f"Slurm jobs {', '.join(arrays)}; output in {', '.join(folders)}"] if working else []
 
 
 def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
@@ -154,9 +152,13 @@ def _log(root: Root, key: str, survey: Survey | None) -> Path | None:
 
 def _follow(root: Root, key: str, survey: Survey | None) -> None:
     """Print a run's own log as it grows, until the run has ended."""
+    from ablate import lease
+
     path, read = root.run_folder(key) / "log.txt", 0
     while True:
         working = survey is not None and survey.look()[0].state in WORKING
+        held = lease.current(path.parent)
+        working |= held is not None and held.alive  # its record is written before the log's last line
         if path.exists():
             with open(path, encoding="utf-8", errors="replace") as file:
                 file.seek(read)
