@@ -20,7 +20,6 @@ from ablate import slurm
 from ablate.lease import HEARTBEAT_S, Held, Owner
 from ablate.paths import Root, write_atomically
 
-
 LOCAL = "local"
 
 

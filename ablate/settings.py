@@ -3,6 +3,10 @@
     [data]
     imagenet = "/data/imagenet"
 
+    [resources]
+    threads = 4
+    partition = "gpu"
+
 A path is taken from the folder of the file that holds it. Nothing here may change a number: what does is a field of
 `Run`, and stands in a study.
 """
