@@ -79,7 +79,7 @@ class Launches:
             self.jobs = slurm.QUEUE.jobs(newer_than_s=0.0 if changed else slurm.ASK_EVERY_S)
 
     def _refresh_one(self, path: Path, now: float) -> bool:
-        with suppress(FileNotFoundError, orjson.JSONDecodeError, TypeError):
+        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
             stamp = path.stat().st_mtime
             known = self._read.get(path)
             launch = known[1] if known and known[0] == stamp else _load(path)
