@@ -62,7 +62,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 bufsize=0,
-                env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+                env=_compile_threads() | os.environ | {"OMP_NUM_THREADS": str(threads)},
                 start_new_session=True,
             )
 
@@ -106,6 +106,11 @@ class Process:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+def _compile_threads() -> dict[str, str]:
+    """Processes that each worker's compiler may start: all workers compile at the same time."""
+    return {"TORCHINDUCTOR_COMPILE_THREADS": str(max(1, len(os.sched_getaffinity(0)) // 4))}
 
 
 def _lines(log: Path) -> Sequence[str]:

@@ -13,12 +13,12 @@ from ablate.complexity import inputs
 from ablate.extend import SLOTS, files_of, use
 from ablate.recipes import FAMILY, PAPER
 from ablate.registry import SpecError, unknown
-from ablate.spec import SHAPING, Run
+from ablate.spec import MIXERS, SHAPING, Run
 from ablate.study import Study
 
 MODELS: Mapping[str, Mapping[str, Any]] = {**FAMILY, **PAPER}
-# Table 1 of the paper, each feed-forward model after its twin with attention, and section 3.4.
 GROUPS: Mapping[str, Sequence[str]] = {
+    # Table 1, each feed-forward model after its twin with attention, and section 3.4.
     "paper": (
         "ablate_tiny",
         "linear_tiny",
@@ -27,7 +27,9 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "ablate_large:patch_size=32",
         "linear_large",
         "attention_only_tiny",
-    )
+    ),
+    # With the mean of the tokens: without a mixer, a class token sees nothing.
+    "mixers": tuple(f"ablate_{size}:mixer={mixer}:pool=avg" for size in ("tiny", "small") for mixer in MIXERS),
 }
 
 

@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
@@ -22,9 +22,6 @@ from ablate.registry import SpecError
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-T = TypeVar("T")
 
 
 def main() -> None:
@@ -42,7 +39,10 @@ def main() -> None:
                     return measuring.facts
                 return getattr(measuring, do)(**order)  # noqa: B023
 
-            out.write(orjson.dumps(_answer(answer)) + b"\n")
+            answered = _answer(answer)
+            if measuring:
+                measuring.rest()  # here, where a failed order's error no longer keeps its tensors alive
+            out.write(orjson.dumps(answered) + b"\n")
             out.flush()
 
 
@@ -115,36 +115,26 @@ class Measuring:
 
     def prepare(self, batch: int) -> float:
         """The first step of a batch size, its seconds."""
-        return self._parked(lambda: self.bench.prepare(batch))
+        return self.bench.prepare(batch)
 
     def warm_up(self, protocol: Mapping[str, Any]) -> dict[str, Any]:
         """Step until the rate is steady."""
-        return self._parked(lambda: self._resumed(lambda: self.bench.warm_up(Protocol(**protocol))))
+        self.bench.resume()
+        return self.bench.warm_up(Protocol(**protocol))
 
     def window(self, seconds: float, step_s: float, calls: int) -> dict[str, Any]:
         """One window, and some latencies where `calls` are asked for."""
-
-        def work() -> dict[str, Any]:
-            found = self.bench.window(seconds, step_s)
-            return {"window": found, "latency_ms": self.bench.latency(calls)}
-
-        return self._parked(lambda: self._resumed(work))
+        self.bench.resume()
+        return {"window": self.bench.window(seconds, step_s), "latency_ms": self.bench.latency(calls)}
 
     def peak_memory(self) -> float | None:
         """Peak memory, MiB, of steps of their own."""
-        return self._parked(self.bench.peak_memory)
+        return self.bench.peak_memory()
 
-    def _resumed(self, work: Callable[[], T]) -> T:
-        self.bench.resume()
-        return work()
-
-    def _parked(self, work: Callable[[], T]) -> T:
-        """Do something, and let go of the memory it took, also where there was too little."""
-        try:
-            return work()
-        finally:
-            gc.collect()
-            self.bench.park()
+    def rest(self) -> None:
+        """Let go of the memory the last order took, for the others."""
+        gc.collect()
+        self.bench.park()
 
 
 def build(subject: Subject) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:

@@ -34,7 +34,8 @@ def bench(
     models: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B", help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or all of the paper."
+            metavar="A,B",
+            help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or the groups paper and mixers.",
         ),
     ] = None,
     timm: Annotated[str | None, typer.Option(metavar="A,B", help="Models of timm's to measure beside.")] = None,

@@ -11,6 +11,7 @@ from ablate.bench.subjects import GROUPS, MODELS, Subject, of_names, of_study, o
 from ablate.complexity import complexity
 from ablate.extend import use
 from ablate.registry import SpecError
+from ablate.spec import MIXERS
 from ablate.study import load
 from tests.tiny import TINY, VARIANTS
 
@@ -40,7 +41,9 @@ def test_a_request_travels_as_json(name: str) -> None:
     assert Subject.of(orjson.loads(orjson.dumps(subject.request()))) == subject
 
 
-def test_a_mixer_in_a_file_of_the_user_s_own_travels_too(tmp_path: Path) -> None:
+def test_a_mixer_in_a_file_of_the_user_s_own_travels_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(MIXERS, "_modules", dict(MIXERS._modules))
+    monkeypatch.setattr(MIXERS, "_paths", dict(MIXERS._paths))
     path = tmp_path / "own_for_speed.py"
     path.write_text(
         "BEHAVIOUR = 1\ndef layer(run, tokens): ...\ndef macs(run, tokens): ...\ndef activations(run, tokens): ...\n"
@@ -65,6 +68,12 @@ def test_the_paper_s_family_has_the_paper_s_parameters() -> None:
         206_363_576 - (196 - 49) * 1024,  # the released code keeps a map of 14 × 14 positions and shrinks it
         4_039_360,
     ]  # fmt: skip
+
+
+def test_every_mixer_is_there_at_two_sizes() -> None:
+    found = of_names(["mixers"])
+    assert {subject.run.mixer for subject in found if subject.run} == set(MIXERS)
+    assert len({subject.key for subject in found}) == 2 * len(MIXERS)
 
 
 def test_a_named_model_with_fields_changed() -> None:
