@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ablate.bench.crew import Crew, TimeUpError
 from ablate.bench.group import Group, Setting
 from ablate.bench.process import Process, Start, Worker, WorkerError
 from ablate.bench.subjects import Subject
-from ablate.modes import Mode, Protocol
+from ablate.modes import BATCHES, Mode, Protocol
 from ablate.paths import Root
 from ablate.registry import SpecError
 
@@ -25,14 +25,14 @@ class Plan:
     Args:
         subjects: the control first.
         modes: in this order.
-        batches: the headline batch first.
+        batches: the headline batch first; none are the usual ones of the device's type.
         device: a torch device's name, or "auto".
         budget_s: seconds all may take; None is as long as it takes. With one, every mode's headline batch comes first.
     """
 
     subjects: Sequence[Subject]
     modes: Sequence[Mode]
-    batches: Sequence[int]
+    batches: Sequence[int] = ()
     protocol: Protocol
     device: str = "auto"
     threads: int = 1
@@ -98,9 +98,9 @@ class Session:
 
     def run(self) -> None:
         """Measure what is missing; `failures` and `time_is_up` say what of it could not be."""
-        groups = self.plan.groups()
         try:
-            self._find_device(groups[0][0])
+            self._find_device(self.plan.modes[0])
+            groups = self.plan.groups()
             for at, (mode, batch) in enumerate(groups):
                 told = Told(at, len(groups), str(mode), batch)
                 if members := self._members(mode, batch):
@@ -114,12 +114,14 @@ class Session:
             self._end_crew()
 
     def _find_device(self, mode: Mode) -> None:
-        """Have the first worker that can build its model say where it is."""
+        """Have the first worker that can build its model say where it is; that settles folder and batch sizes."""
         crew = self._crew(mode)
         for subject in self.plan.subjects:
             if crew.muster([subject]):
                 self.provenance = crew.facts[subject.key]["provenance"]
                 self.folder = self.root.results / speed.FOLDER / speed.device_folder(self.provenance)
+                usual = BATCHES.get(self.provenance["device_type"], BATCHES["cpu"])
+                self.plan = replace(self.plan, batches=self.plan.batches or usual)
                 return
         raise SpecError(f"no model could be built: {self.failures[0]}")
 

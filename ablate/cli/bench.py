@@ -83,7 +83,7 @@ def bench(
     plan = Plan(
         subjects=subjects,
         modes=_modes(modes),
-        batches=_batches(batches, device),
+        batches=_batches(batches),
         protocol=_protocol(quick, time_budget),
         device=device,
         threads=_threads(threads),
@@ -119,21 +119,15 @@ def _modes(text: str | None) -> Sequence[Mode]:
     return matrix(text)
 
 
-def _batches(text: str | None, device: str) -> Sequence[int]:
-    from ablate.modes import BATCHES
+def _batches(text: str | None) -> Sequence[int]:
     from ablate.registry import SpecError
 
     if text is None:
-        return BATCHES["cuda" if _on_gpu(device) else "cpu"]
+        return ()
     words = _words(text)
     if not words or not all(re.fullmatch(r"[1-9]\d*", word) for word in words):
         raise SpecError(f"--batches is {text!r}; wanted are whole numbers above 0, such as 64,1,16")
     return list(dict.fromkeys(int(word) for word in words))
-
-
-def _on_gpu(device: str) -> bool:
-    """Whether a GPU is meant: asked of the driver's files, since torch takes seconds to load."""
-    return device.startswith("cuda") or (device == "auto" and os.path.exists("/dev/nvidiactl"))
 
 
 def _protocol(quick: bool, budget: str | None) -> Protocol:
@@ -166,7 +160,8 @@ def _announcement(plan: Plan) -> str:
     """What will be measured, and whether the machine is free for it."""
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     busy = f"; the machine is busy (load {load:.1f} on {cores} cores)" if load > cores / 4 else ""
-    size = f"{len(plan.subjects)} models, {len(plan.modes)} modes, batches {', '.join(map(str, plan.batches))}"
+    batches = f"batches {', '.join(map(str, plan.batches))}" if plan.batches else "the usual batches"
+    size = f"{len(plan.subjects)} models, {len(plan.modes)} modes, {batches}"
     return f"{size}; {plan.protocol.name} protocol, {plan.threads} CPU thread{'' if plan.threads == 1 else 's'}{busy}"
 
 

@@ -15,7 +15,7 @@ from ablate.bench import crew
 from ablate.bench.process import WorkerError
 from ablate.bench.session import Plan, Session, Told
 from ablate.bench.subjects import Subject
-from ablate.modes import FULL, QUICK, matrix
+from ablate.modes import BATCHES, FULL, QUICK, matrix
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.speed import Measurement
@@ -281,6 +281,12 @@ def test_what_is_told_counts_up(root: Root) -> None:
     phases: Sequence[str] = [news.phase for news in told]
     assert "round 1 of 3" in phases
     assert "peak memory" in phases
+
+
+def test_without_batches_those_of_the_device_s_type(root: Root) -> None:
+    run(root, Fleet(), replace(PLAN, batches=()))
+    assert {one.batch for one in found(root).values()} == set(BATCHES["cpu"])
+    assert {one.headline_batch for one in found(root).values()} == {BATCHES["cpu"][0]}
 
 
 def test_the_folder_is_the_device_s(root: Root) -> None:
