@@ -7,11 +7,10 @@ derives a report again and says where it does not hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 from ablate.paths import Root, write_atomically
-from ablate.report import figures, files
+from ablate.report import files
 from ablate.report.content import Content
 from ablate.study import Study
 
@@ -33,17 +32,6 @@ def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, mo
     for name, data in found.items():
         write_atomically(content.folder / name, data, durable=False)
     return content.folder / files.PAGE
-
-
-def write_plots(study: Study, scale: str, root: Root, names: Iterable[str], seeds: int | None = None) -> list[Path]:
-    """Draw the named plots as SVG and PNG into the report's folder; returns their paths."""
-    content = gather(study, scale, root, seeds, models=False)
-    paths = []
-    for figure in [figures.draw(name, content) for name in names]:
-        for kind in files.KINDS:
-            paths.append(content.folder / f"{figure.name}.{kind}")
-            write_atomically(paths[-1], getattr(figure, kind), durable=False)
-    return paths
 
 
 def gather(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Content:

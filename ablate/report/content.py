@@ -12,15 +12,16 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ablate import contrasts, records
+from ablate import contrasts, records, speed
 from ablate.audit import Audit, audit
 from ablate.complexity import inputs
 from ablate.paths import Root
 from ablate.records import Record
-from ablate.report import facts
+from ablate.report import facts, speeds
 from ablate.report.facts import Fact
-from ablate.report.manifest import LOG, Local, Manifest, versions
+from ablate.report.manifest import LOG, Local, Manifest, digests, versions
 from ablate.spec import Run, differences
+from ablate.speed import Measured
 from ablate.study import Study
 from ablate.table import curves, study_frame, study_records, summarise
 from ablate.verdict import Verdict, judge
@@ -92,8 +93,13 @@ class Content:
 
     @cached_property
     def speed(self) -> pd.DataFrame:
-        """The measurements of speed of the study's architectures, a row each; see `ablate.plots`."""
-        return pd.DataFrame()
+        """The measurements of speed, a row each; see `ablate.plots`."""
+        return speed.tidy(self.speeds, self.variants)
+
+    @cached_property
+    def speeds(self) -> list[Measured]:
+        """The measurements of speed of the study's architectures."""
+        return speed.of_study(self.root.results, self.study, self.scale)
 
     @cached_property
     def seed_count(self) -> int:
@@ -108,7 +114,7 @@ class Content:
     @cached_property
     def verdicts(self) -> list[tuple[Verdict, list[str]]]:
         """Each claim judged, with the variants it speaks of."""
-        judged = judge(self.study, self.scale, self.runs)
+        judged = judge(self.study, self.scale, self.runs, self.root.results)
         return [(verdict, self._spoken_of(verdict)) for verdict in judged]
 
     def _spoken_of(self, verdict: Verdict) -> list[str]:
@@ -135,12 +141,13 @@ class Content:
         return [self._row(label, run, recorded.get(key), paths.get(key)) for _, label, _, key, run in places]
 
     def _row(self, label: str, run: Run, record: Record | None, path: Path | None) -> Row:
-        link = self._link(path) if record is not None and path is not None else ""
-        log = self._link(self.root.run_folder(run.key) / LOG) if run.key in self.local.logs else ""
+        link = self.link(path) if record is not None and path is not None else ""
+        log = self.link(self.root.run_folder(run.key) / LOG) if run.key in self.local.logs else ""
         error = "" if record is not None else self.local.failures.get(run.key, "")
         return Row(label, run, record, link, log, error)
 
-    def _link(self, path: Path) -> str:
+    def link(self, path: Path) -> str:
+        """An address of a file that holds wherever the root lies."""
         return quote(Path(os.path.relpath(path, self.folder)).as_posix())
 
     @cached_property
@@ -226,6 +233,7 @@ class Content:
             seeds=self.seeds,
             models=self.models,
             records={record.key: records.checksum(record) for record in sorted(self.found, key=lambda r: r.key)},
+            speeds=digests([speeds.path_of(self.root.results, one) for one in self.speeds], self.root.results),
             failures=self.local.failures,
             logs=self.local.logs,
             drawn_with=versions(),

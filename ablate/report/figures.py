@@ -81,12 +81,6 @@ def draw_all(content: Content) -> list[Figure]:
         return [_figure(name, axes) for name, axes in drawn if axes.has_data()]
 
 
-def draw(name: str, content: Content) -> Figure:
-    """One plot, also where it has nothing to show."""
-    with _style.style():
-        return _figure(name, _axes(name, content))
-
-
 def _axes(name: str, content: Content) -> Axes:
     axes: Axes = PLOTS[name].draw(frames(content)[PLOTS[name].TAKES])
     return axes

@@ -10,6 +10,7 @@ from ablate.audit import in_words
 from ablate.formats import Sheet, comparison
 from ablate.formats import contrasts as sheets
 from ablate.plots import PLOTS
+from ablate.report import speeds
 from ablate.report.content import Content
 from ablate.report.figures import HEADLINES, Figure, draw_all
 from ablate.report.findings import findings
@@ -39,8 +40,15 @@ def contents(content: Content) -> dict[str, bytes]:
     figures = draw_all(content)
     files = {f"table.{name}": formats.render(content.summary, name) for name in TABLES}
     files[RUNS] = content.runs.to_csv(index=False, lineterminator="\n")
-    tables = _tables(content)
-    shared = {"c": content, "findings": findings(content), "in_words": in_words, "tables": tables, **_parted(figures)}
+    tables, ranked = _tables(content), speeds.ranked(content.speeds, content.variants[0])
+    shared = {
+        "c": content,
+        "findings": findings(content),
+        "in_words": in_words,
+        "tables": tables,
+        "ranked": ranked,
+        **_parted(figures),
+    }
     page = {"csv": files, "anchors": _anchors(content), "folded": len(content.variants) > MANY}
     files = files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
     pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
@@ -51,10 +59,12 @@ def _tables(content: Content) -> dict[str, Shown]:
     """The tables of a page that are made of columns; those with nothing to show are left out."""
     anchors, control = _anchors(content), content.variants[0]
     runs = {(row.variant, row.run.seed): f"#run-{row.run.key}" for row in content.rows}
+    shared, results = speeds.at_headline(content.speeds), content.root.results
     pictures = sheets.over_pictures(content.over_pictures, control)
     found = {
         "comparison": Shown(comparison(content.summary), list(anchors.values())),
         "seeds": Shown(sheets.over_seeds(content.over_seeds, control), list(anchors.values())[1:]),
+        "speeds": Shown(speeds.sheet(shared), [content.link(speeds.path_of(results, one)) for one in shared]),
         "pictures": Shown(pictures, [runs[row["variant"], row["seed"]] for row in pictures.rows]),
     }
     return {name: shown for name, shown in found.items() if shown.sheet.rows}

@@ -29,28 +29,42 @@ class Finding:
 
 def findings(content: Content) -> list[Finding]:
     """Everything to know about a study's records, gravest first."""
-    return sorted(_all(content), key=lambda finding: not finding.grave)
+    found = [*_of_runs(content), *_of_facts(content), *_of_models(content), *_of_speeds(content)]
+    return sorted(found, key=lambda finding: not finding.grave)
 
 
-def _all(content: Content) -> Iterator[Finding]:
-    edited = [row for row in content.measured if row.record and records.intact(row.record) is False]
-    if edited:
+def _of_runs(content: Content) -> Iterator[Finding]:
+    """Records that are edited, missing, or not what they seem."""
+    recorded = [(row, row.record) for row in content.measured if row.record is not None]
+    if edited := [row for row, record in recorded if records.intact(record) is False]:
         yield Finding("edited", f"the checksum does not fit the record of {_runs(edited)}", grave=True)
     yield from (Finding("failed", f"{row.name}: {row.error}") for row in content.unmeasured if row.error)
     if missing := [row for row in content.unmeasured if not row.error]:
         yield Finding("missing", f"not measured: {some([row.name for row in missing])}")
-    for fact in (*content.environment, *(fact for found in content.datasets.values() for fact in found)):
-        if fact.mixed:
-            yield Finding("mixed", f"{fact.name}: {_values(fact)}")
-    if dirty := [row for row in content.measured if row.record and row.record.provenance.get("dirty")]:
+    if dirty := [row for row, record in recorded if record.provenance.get("dirty")]:
         yield Finding("dirty", f"made from a source tree with uncommitted changes: {_runs(dirty)}")
     if broken := [row for row in content.measured if row.replaced]:
         yield Finding("replaced", f"saw grey in place of pictures that cannot be read: {_runs(broken)}")
-    for audit in content.audits:
-        if audit.blind:
-            yield Finding("blind", f"“{audit.variant}” is {audit.blind}")
+
+
+def _of_facts(content: Content) -> Iterator[Finding]:
+    """What the runs should share and do not."""
+    for fact in (*content.environment, *(fact for found in content.datasets.values() for fact in found)):
+        if fact.mixed:
+            yield Finding("mixed", f"{fact.name}: {_values(fact)}")
+
+
+def _of_models(content: Content) -> Iterator[Finding]:
+    """Variants that cannot see, or that change more than they say."""
+    yield from (Finding("blind", f"“{audit.variant}” is {audit.blind}") for audit in content.audits if audit.blind)
     if confounded := [f"“{audit.variant}”" for audit in content.audits if audit.also]:
         yield Finding("confounded", f"more than the declared factor changes in {some(confounded)}")
+
+
+def _of_speeds(content: Content) -> Iterator[Finding]:
+    """Measurements of a machine that did not stay as fast as it was."""
+    if drifted := dict.fromkeys(str(row.variant) for row in content.speed.itertuples() if row.drifted):
+        yield Finding("drift", f"the machine's speed changed while it was measured: {some(list(drifted))}")
 
 
 def _values(fact: Fact) -> str:

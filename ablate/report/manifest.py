@@ -6,10 +6,12 @@ failed, and which have a log. All else follows from the study and the records.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -53,6 +55,7 @@ class Manifest:
         seeds: only the first so many; None is all there are.
         models: whether the models were held against the control's.
         records: the digest of every record, by key.
+        speeds: the digest of every measurement of speed, by its path under `results/`.
         drawn_with: versions of the packages that the last digit of a number and the bytes of a figure depend on.
     """
 
@@ -61,6 +64,7 @@ class Manifest:
     seeds: int | None
     models: bool
     records: Mapping[str, str]
+    speeds: Mapping[str, str]
     failures: Mapping[str, str]
     logs: tuple[str, ...]
     drawn_with: Mapping[str, str]
@@ -95,6 +99,12 @@ class Manifest:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise SpecError("it does not say what it was made from; write it again: ablate report STUDY")
         return cls(**{item.name: content.get(item.name) for item in fields(cls)})  # type: ignore[arg-type]
+
+
+def digests(paths: Iterable[Path], folder: Path) -> dict[str, str]:
+    """The sha256 of files, by their path under a folder."""
+    found = sorted(set(paths))
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def versions() -> dict[str, str]:

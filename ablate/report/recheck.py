@@ -129,6 +129,11 @@ def _other_records(manifest: Manifest, content: Content) -> Iterator[str]:
             yield f"{what} is gone, or of this study no more"
         elif before != after:
             yield f"{what} was edited after the report was written"
+    mine, its = manifest.speeds, content.manifest.speeds
+    for path in sorted({*mine, *its}):
+        if mine.get(path) != its.get(path):
+            how = "came" if path not in mine else "is gone" if path not in its else "was edited"
+            yield f"the measurement {path} {how} after the report was written"
 
 
 def _differences(folder: Path, content: Content, *, figures: bool) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +14,8 @@ import pytest
 
 from ablate import Scale, Study, records
 from ablate.paths import Root
-from ablate.plots import PLOTS
 from ablate.report import render
-from tests.synthetic import ROOT, fixture_study, record
+from tests.synthetic import record
 
 pytestmark = pytest.mark.browser
 
@@ -47,19 +48,11 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the fixture study."""
-    place = Root.at(tmp_path_factory.mktemp("usual"))
-    shutil.copytree(ROOT.results, place.results)
-    return render(fixture_study(), "digits", place)
-
-
-@pytest.fixture(scope="module")
 def crowded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a study with twelve variants of long names, one of them without a space."""
+    """The page of a study with thirteen variants of long names, one of them without a space."""
     place = Root.at(tmp_path_factory.mktemp("crowded"))
     fields = {"epochs": 3, "image_size": 16, "patch_size": 4, "heads": 4, "dim": 64, "depth": 4, "pool": "avg"}
-    labels = {f"{'long' * 12 if at == 3 else 'a long name'} {at}": {"mlp_ratio": 1 + at / 4} for at in range(12)}
+    labels = {f"{'long' * 12 if at == 3 else 'a long name'} {at}": {"mlp_ratio": 1 + at / 4} for at in range(13)}
     study = Study(question="W" * 80 + "?", axes={"width": labels}, scales={"s": Scale(fields)}, name="crowded")
     for run in study.runs()[:-1]:
         records.write(place.results, record(run, provenance={"device": "D" * 90 + str(run.seed)}))
@@ -100,13 +93,15 @@ def opened(browser: Any) -> Iterator[Any]:
 def test_the_page_fits_and_shows_its_plots(opened: Any, path: Path, width: int, scheme: str) -> None:
     page = opened(path, width, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    boxes = page.evaluate("[...document.querySelectorAll('svg, img')].map(e => e.getBoundingClientRect().toJSON())")
-    assert len(boxes) == len(PLOTS)
+    plots = page.locator("svg.plot")
+    assert plots.count() == len(list(path.parent.glob("*.svg")))
+    boxes = [box for box in (plot.bounding_box() for plot in plots.all()) if box]
+    assert len(boxes) == plots.count() - 3, "of the headline's four plots one is shown"
     for box in boxes:
         assert box["width"] >= 300
         assert box["height"] >= 150
-        assert box["left"] >= 0
-        assert box["right"] <= width
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -118,6 +113,8 @@ def test_text_and_plots_have_contrast(opened: Any, usual: Path, scheme: str) -> 
     for selector in selectors:
         assert contrast(page, selector, "color", paper) >= 4.5, selector
     assert contrast(page, "svg [id$='text_1'] g", "fill", paper) >= 4.5
+    for selector in ["label", "input:checked + label", ".notice dt", ".notice dd"]:
+        assert contrast(page, selector, "color", ground(page, selector) or paper) >= 4.5, selector
 
 
 def contrast(page: Any, selector: str, what: str, paper: float) -> float:
@@ -125,6 +122,19 @@ def contrast(page: Any, selector: str, what: str, paper: float) -> float:
     colour = page.evaluate("([s, w]) => getComputedStyle(document.querySelector(s))[w]", [selector, what])
     low, high = sorted([luminance(colour), paper])
     return (high + 0.05) / (low + 0.05)
+
+
+def ground(page: Any, selector: str) -> float | None:
+    """The luminance of the nearest background around an element; None where that is the page's."""
+    script = """s => {
+        for (let e = document.querySelector(s); e; e = e.parentElement) {
+            const colour = getComputedStyle(e).backgroundColor;
+            if (colour !== "rgba(0, 0, 0, 0)") return colour;
+        }
+        return null;
+    }"""
+    colour = page.evaluate(script, selector)
+    return None if colour is None else luminance(colour)
 
 
 def luminance(colour: str) -> float:
@@ -169,10 +179,86 @@ def test_a_variant_leads_to_its_runs(opened: Any, usual: Path) -> None:
     assert page.evaluate("document.querySelector(':target').innerText") == "patch_ff"
 
 
+def shown(page: Any) -> list[str]:
+    """The ids of the headline's plots that can be seen."""
+    return [f.get_attribute("id") for f in page.locator(".headline figure").all() if f.is_visible()]
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_the_headline_s_x_axis_can_be_switched(browser: Any, usual: Path, script: bool) -> None:
+    context = browser.new_context(java_script_enabled=script)
+    page = context.new_page()
+    page.goto(usual.as_uri())
+    assert shown(page) == ["plot-accuracy_params"]
+    for words, name in (("MACs", "macs"), ("throughput", "throughput"), ("training time", "time")):
+        page.get_by_text(words, exact=True).first.click()
+        assert shown(page) == [f"plot-accuracy_{name}"]
+    page.get_by_role("radio", name="training time").press("ArrowLeft")
+    assert shown(page) == ["plot-accuracy_throughput"]
+    context.close()
+
+
+def test_points_tell_their_values_and_lead_to_the_runs(opened: Any, usual: Path) -> None:
+    page = opened(usual)
+    point = page.locator("#plot-accuracy_params a .point").nth(1)
+    point.hover()
+    told = page.locator("#tip").inner_text().split("\n")
+    assert told[0] == "patch_ff"
+    assert re.fullmatch(r"Parameters: [\d,]+", told[1])
+    assert re.fullmatch(r"Test top-1 \(%\): [\d.]+", told[2])
+    point.click()
+    assert page.evaluate("document.querySelector(':target').innerText") == "patch_ff"
+
+
+@pytest.mark.parametrize("name", ["table", "runs"])
+def test_the_data_can_be_downloaded_from_the_page_alone(opened: Any, usual: Path, tmp_path: Path, name: str) -> None:
+    alone = tmp_path / "alone.html"
+    shutil.copy(usual, alone)
+    page = opened(alone)
+    with page.expect_download() as downloading:
+        page.locator(f"#csv-{name}").click()
+    assert downloading.value.suggested_filename.endswith(".csv")
+    assert Path(downloading.value.path()).read_bytes() == usual.with_name(f"{name}.csv").read_bytes()
+
+
+def test_long_tables_are_folded_filtered_and_opened_by_links(opened: Any, crowded: Path) -> None:
+    page = opened(crowded)
+    runs = page.locator("table.runs")
+    assert not runs.is_visible()
+    page.locator("table.comparison a", has_text="a long name 11").first.click()
+    assert runs.is_visible()
+    page.get_by_label("Filter 39 rows").fill("NAME 11")
+    assert column_of_visible(page, "table.runs") == ["a long name 11"] * 3
+
+
+def column_of_visible(page: Any, table: str) -> list[str]:
+    return [row.inner_text() for row in page.locator(f"{table} tbody th").all() if row.is_visible()]
+
+
+def test_it_prints_without_what_only_a_screen_needs(opened: Any, usual: Path) -> None:
+    page = opened(usual)
+    page.emulate_media(media="print")
+    assert not page.locator("nav").is_visible()
+    assert page.locator("table.comparison").is_visible()
+
+
+def test_headings_are_a_tree_and_figures_have_names(opened: Any, usual: Path) -> None:
+    page = opened(usual)
+    levels = [
+        int(level) for level in page.evaluate("[...document.querySelectorAll('h1, h2, h3')].map(e => e.tagName[1])")
+    ]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after - before <= 1 for before, after in itertools.pairwise(levels))
+    assert all(page.evaluate("[...document.querySelectorAll('svg.plot')].map(e => e.getAttribute('aria-label'))"))
+
+
 def test_readable_without_script(browser: Any, usual: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(usual.as_uri())
     assert page.locator("table.comparison thead th").first.inner_text() == "Variant"
-    assert page.locator("svg.plot").count() == len(PLOTS)
+    assert page.locator("svg.plot").count() == len(list(usual.parent.glob("*.svg")))
+    assert "patch_ff" in page.locator(".point title").nth(1).text_content()
+    assert page.locator("table.runs").is_visible()
     context.close()

@@ -11,13 +11,15 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import records
+from ablate import records, speed
+from ablate.bench.subjects import of_study
 from ablate.cli import app
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.report import render
 from ablate.report.manifest import Manifest
 from ablate.report.recheck import Recheck, recheck
+from tests.bench.fake import measurement
 from tests.fixtures.fixture_study import __file__ as STUDY
 from tests.synthetic import ROOT, fixture_study, record
 
@@ -167,6 +169,16 @@ def test_an_added_record_is_found(fixture_root: Root, audited: Callable[[], Rech
     found = audited()
     assert not found.holds
     assert found.differences[0] == f"the record {last.key} (none, seed 2) came after the report was written"
+
+
+def test_a_measurement_of_speed_that_changes_is_found(fixture_root: Root) -> None:
+    folder = fixture_root.results / "speed" / "a-cpu"
+    path = speed.write(folder, measurement(of_study(fixture_study(), "digits")[0], [100.0, 101.0]))
+    written = render(fixture_study(), "digits", fixture_root, models=False).parent
+    assert recheck(written, fixture_root, fixture_study()).holds
+    edit(path, "101.0", "109.0")
+    found = recheck(written, fixture_root, fixture_study())
+    assert found.differences[0] == f"the measurement speed/a-cpu/{path.name} was edited after the report was written"
 
 
 def test_a_record_of_another_study_changes_nothing(fixture_root: Root, audited: Callable[[], Recheck]) -> None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from ablate import Claim, Scale, Study, records, top1
+from ablate import Claim, Scale, Study, records, speed, top1
+from ablate.bench.subjects import of_study
 from ablate.notes import note_failure
 from ablate.paths import Root
-from ablate.report import files, render, write_plots
+from ablate.report import files, render
 from ablate.spec import Run
+from tests.bench.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -262,10 +264,18 @@ def test_without_the_models(fixture_root: Root, monkeypatch: pytest.MonkeyPatch)
     assert "<code>--no-audit</code>" in html
 
 
-def test_plots_alone(fixture_root: Root) -> None:
-    paths = write_plots(fixture_study(), "digits", fixture_root, ["training_loss"])
-    assert [path.name for path in paths] == ["training_loss.svg", "training_loss.png"]
-    assert sorted(paths[0].parent.iterdir()) == sorted(paths)
+def test_speeds_stand_with_their_modes(fixture_root: Root) -> None:
+    study = fixture_study()
+    attention, patch_ff, _ = of_study(study, "digits")
+    folder = fixture_root.results / "speed" / "a-cpu"
+    for subject, rate in ((attention, 100.0), (patch_ff, 200.0)):
+        speed.write(folder, measurement(subject, [rate, rate * 1.01, rate * 1.02]))
+    html, markdown = written(fixture_root, models=False)
+    for text in (html, markdown):
+        assert "faster than" in text.replace(r"\_", "_")
+        assert "202 (201–203)" in text
+        assert "the machine's speed changed" not in text
+    assert html.count('href="../../results/speed/a-cpu/') >= 2
 
 
 def test_many_variants_are_folded(root: Root) -> None:

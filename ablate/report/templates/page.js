@@ -32,6 +32,8 @@ function sortable(table) {
   });
 }
 
+const textOf = (row) => [...row.cells].map((cell) => cell.textContent.toLowerCase()).join(" ");
+
 function filterable(table) {
   const rows = [...table.tBodies[0].rows];
   if (rows.length <= 12) return;
@@ -42,7 +44,7 @@ function filterable(table) {
   field.setAttribute("aria-label", field.placeholder);
   field.addEventListener("input", () => {
     const wanted = field.value.toLowerCase();
-    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    for (const row of rows) row.hidden = !textOf(row).includes(wanted);
   });
   table.parentElement.before(field);
 }

@@ -1,0 +1,54 @@
+"""What a report says of speed: who is faster in how many modes, and the measurements at the batch all models share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ablate.formats import Sheet, units
+from ablate.formats.sheet import Column, Row, rows_of
+from ablate.ranking import orders, stability
+from ablate.speed import FOLDER, Measured, tidy
+
+NOTES = (
+    "Images per second: the median of all windows, and between its quartiles. A ranking may flip with the device and "
+    "the mode, so a speed is of its mode. Other batch sizes are in the plots and in the measurements.",
+)
+
+
+def _rate(row: Row) -> str:
+    if units.missing(row["images_per_s"]):
+        return str(row["status"])
+    low, high = units.exact(row["images_per_s_low"]), units.exact(row["images_per_s_high"])
+    return f"{units.exact(row['images_per_s'])} ({low}–{high})"
+
+
+COLUMNS = (
+    Column("Variant", ("variant",), lambda row: str(row["variant"]), words=True),
+    Column("Device", ("device",), lambda row: str(row["device"]), words=True),
+    Column("Mode", ("mode",), lambda row: str(row["mode"]), words=True),
+    Column("Batch", ("batch",), lambda row: str(row["batch"])),
+    Column("Images/s", ("images_per_s", "images_per_s_low", "images_per_s_high"), _rate),
+    Column("Peak memory (MiB)", ("memory_mib",), lambda row: units.exact(row["memory_mib"])),
+)
+
+
+def at_headline(found: Sequence[Measured]) -> list[Measured]:
+    """The measurements at the batch size that every model and mode of their session shares."""
+    return [one for one in found if one.found.batch == one.found.headline_batch]
+
+
+def sheet(found: Sequence[Measured]) -> Sheet:
+    """The table of measurements, a row each."""
+    table = tidy(found)
+    return Sheet(COLUMNS, rows_of(table), table, NOTES)
+
+
+def ranked(found: Sequence[Measured], control: str) -> list[str]:
+    """In how many modes each variant is faster than the control, or slower, a sentence each."""
+    return [one.sentence() for one in stability(orders(found)) if control in (one.one, one.other)]
+
+
+def path_of(results: Path, one: Measured) -> Path:
+    """The file of a measurement."""
+    return results / FOLDER / one.folder / one.found.name
