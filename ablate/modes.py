@@ -12,6 +12,9 @@ from typing import Any
 
 from ablate.registry import SpecError, unknown
 
+# Raised when the way of measuring has changed, so that what was measured before must not stand beside what is now.
+METHOD = 1
+
 # Each part of a mode with its values, those of the usual matrix first.
 DTYPES = {
     "fp32": "float32; TensorFloat-32 off",

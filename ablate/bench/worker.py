@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import orjson
 
 from ablate.bench.subjects import Subject
+from ablate.extend import fingerprints
 from ablate.modes import Mode, Protocol
 from ablate.registry import SpecError
 
@@ -95,6 +96,7 @@ class Measuring:
         from ablate.provenance import where_and_what
         from ablate.resources import Resources
 
+        own = fingerprints(self.subject.run) if self.subject.run else {}
         resources = Resources(threads=threads, device=str(self.device))
         where = where_and_what(resources, self.device)
         where["resources"] = {"threads": threads, "device": str(self.device)}
@@ -102,7 +104,7 @@ class Measuring:
         about = {"channels": shape[0], "classes": classes, "image_size": shape[1], **costs}
         return {
             "subject": self.subject.facts() | about,
-            "provenance": where | {"device_type": self.device.type},
+            "provenance": where | {"device_type": self.device.type} | ({"files": own} if own else {}),
         }
 
     def peak(self, dtype: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ablate.bench.subjects import Subject
     from ablate.modes import Mode, Protocol
     from ablate.paths import Root
-    from ablate.ranking import Stability
+    from ablate.ranking import Order, Stability
     from ablate.speed import Measured
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -214,26 +214,33 @@ def _sentences(found: Sequence[Measured], ranked: Sequence[Stability]) -> list[s
 
 
 def _print_table(found: Sequence[Measured]) -> None:
-    """Images per second at the headline batch: a row a mode, a column a model."""
+    """Images per second at the headline batch: a row a mode, a column a model, with its ratio to the first."""
+    from ablate.ranking import orders, turned
     from ablate.speed import headline, tidy
 
-    table = headline(tidy(found))
+    table, ordered = headline(tidy(found)), orders(found)
     for (device, batch), rows in table.groupby(["device", "batch"], sort=False):
         names = [str(name) for name in dict.fromkeys(rows["variant"])]
-        typer.echo(f"\nimages/s, batch {batch}, {device}")
+        typer.echo(f"\nimages/s and ratio to {names[0]} with its 95 % interval, batch {batch}, {device}")
+        ratios = {(o.mode, o.other): turned(o) for o in ordered if o.device == device and o.one == names[0]}
         lines = [["MODE", *names]]
         for mode, each in rows.groupby("mode", sort=False):
             of = each.set_index(each["variant"].astype(str))
-            lines.append([str(mode), *(_cell(of, name) for name in names)])
+            lines.append([str(mode), *(_cell(of, name, ratios.get((str(mode), name))) for name in names)])
         print_columns(lines)
     typer.echo("")
 
 
-def _cell(rows: Any, name: str) -> str:
+def _cell(rows: Any, name: str, ratio: Order | None) -> str:
     if name not in rows.index:
         return "-"
     row = rows.loc[name]
-    return "out of memory" if row["status"] != "measured" else f"{row['images_per_s']:,.0f}"
+    if row["status"] != "measured":
+        return "out of memory"
+    told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
+    if ratio and ratio.low is not None and ratio.high is not None:
+        told += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{row['images_per_s']:,.0f}{told}"
 
 
 def _as_json(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:

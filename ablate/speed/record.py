@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from ablate.modes import Mode, Protocol
+from ablate.modes import METHOD, Mode, Protocol
 from ablate.paths import write_atomically
 from ablate.registry import SpecError
 
@@ -44,6 +44,7 @@ class Measurement:
         peak: the device's measured peak, MACs per second, of a product of matrices.
         latency_ms: of single steps, for a batch of 1.
         complete: whether nothing is left to measure.
+        method: the way of measuring, see `ablate.modes.METHOD`.
     """
 
     subject: dict[str, Any]
@@ -62,6 +63,7 @@ class Measurement:
     peak_memory_mib: float | None = None
     peak: dict[str, Any] | None = None
     complete: bool = False
+    method: int = METHOD
     schema: int = SCHEMA
 
     @property
@@ -75,9 +77,10 @@ class Measurement:
         return [window["rate"] for window in self.windows]
 
     def answers(self, protocol: Protocol, versions: Mapping[str, Any]) -> bool:
-        """Whether it was measured at least as thoroughly as asked, with the same timm and torch."""
+        """Whether it was measured in today's way, at least as thoroughly as asked, with the same timm and torch."""
         mine = self.provenance["versions"]
-        return protocol.met_by(self.protocol) and all(mine[name] == versions[name] for name in ("torch", "timm"))
+        same = self.method == METHOD and all(mine[name] == versions[name] for name in ("torch", "timm"))
+        return same and protocol.met_by(self.protocol)
 
     def summary(self) -> dict[str, Any]:
         """What a table shows: median and quartiles of the rate, MACs per second, MFU, latency percentiles."""

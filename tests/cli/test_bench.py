@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,7 +52,8 @@ def test_a_study_is_measured_and_told(bench: Any, fleet: Fleet, tmp_path: Path) 
     assert "3 models, 2 modes, batches 64, 1; quick protocol, 1 CPU thread" in shown
     line = "[1/3] inference, float32, eager, batch 64: attention 100, patch_ff 200, none 300 images/s"
     assert line in shown
-    assert "images/s, batch 64, A CPU, 1 thread, torch 2.0" in shown
+    assert "images/s and ratio to attention with its 95 % interval, batch 64, A CPU, 1 thread, torch 2.0" in shown
+    assert re.search(r"^training, float32, eager +100 +200 ×2\.00 +300 ×3\.00$", shown, re.MULTILINE)
     assert "left)" in shown
     assert str(tmp_path / "results" / "speed" / "a-cpu-1-thread-torch-2.0") in shown.replace("\n", "")
 
@@ -64,6 +66,7 @@ def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: Fleet) -> None:
     bench("quickstart", "--quick", *WORDS)
     told = len(fleet.told)
     shown = bench("quickstart", "--ranking").stdout
+    assert re.search(r"×2\.00 \[1\.9\d, 2\.0\d\]", shown)
     assert "none faster than attention in 2 of 2 modes" in shown
     assert len(fleet.told) == told, "nothing is measured for it"
 

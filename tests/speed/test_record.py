@@ -62,6 +62,7 @@ def test_a_request_wants_the_same_versions_and_as_long_a_look() -> None:
     assert found().answers(QUICK, versions)
     assert not found().answers(FULL, versions)
     assert not found().answers(QUICK, versions | {"torch": "2.1"})
+    assert not found(method=0).answers(QUICK, versions)
 
 
 def test_latency_percentiles() -> None:
