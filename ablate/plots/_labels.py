@@ -22,7 +22,8 @@ Array = NDArray[np.float64]
 Segment = tuple[tuple[float, float], tuple[float, float]]
 
 # All lengths are in points. A place's cost is its distance from the marker, plus what it would cover.
-STEP, GAP, FAR, REACH, MARKER = 3.0, 7.0, 9.5, 90.0, 4.5
+STEP, GAP, FAR, MARKER = 3.0, 7.0, 9.5, 4.5
+REACH, LEAST, MANY = 90.0, 18.0, 20  # how far from its point a name may stand: less where names are many
 OVER_NAME, OVER_MARKER, OVER_LINE, NEAR_OTHER, NOT_RIGHT = 1e4, 200.0, 25.0, 15.0, 4.0
 BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name, at least; where names right of axes begin
 FULL = 0.33  # share of the axes that names may cover before numbers stand for them
@@ -56,12 +57,12 @@ def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> Non
     frame = Bbox(ax.get_window_extent().get_points() * inch)
     spots = [ax.transData.transform(name.point) * inch for name in names]
     boxes = [_box(ax.transData.transform(bar) * inch) for bar in bars]
-    leads = np.empty((0, 2))
+    leads, reach = np.empty((0, 2)), max(LEAST, REACH * min(1.0, MANY / len(names)))
     placed: list[Bbox] = []
     for name, spot in zip(names, spots, strict=True):
         name = replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH))
         size = _size(ax, name.text) * inch
-        corner = _cheapest(spot, size, frame, Obstacles(placed, spots, boxes, leads))
+        corner = _cheapest(spot, size, frame, reach, Obstacles(placed, spots, boxes, leads).near(spot, size + reach))
         placed.append(Bbox.from_bounds(*corner, *size))
         nearest = np.clip(spot, corner, corner + size)
         far = float(np.hypot(*(nearest - spot))) > FAR
@@ -77,6 +78,17 @@ class Obstacles:
     markers: Sequence[Array]
     bars: Sequence[Bbox]
     leads: Array
+
+    def near(self, spot: Array, room: Array) -> Obstacles:
+        """Those that lie within `room` of a spot, level and upright."""
+        low, high = spot - room, spot + room
+        around = Bbox([low, high])
+        return Obstacles(
+            [box for box in self.names if box.overlaps(around)],
+            [marker for marker in self.markers if np.all((marker > low) & (marker < high))],
+            [box for box in self.bars if box.overlaps(around)],
+            self.leads[np.all((self.leads > low) & (self.leads < high), axis=1)],
+        )
 
 
 def _root(ax: Axes) -> Any:
@@ -96,9 +108,9 @@ def _size(ax: Axes, text: str) -> Array:
     return np.asarray(size)
 
 
-def _cheapest(spot: Array, size: Array, frame: Bbox, obstacles: Obstacles) -> Array:
+def _cheapest(spot: Array, size: Array, frame: Bbox, reach: float, obstacles: Obstacles) -> Array:
     """The lower left corner of the best place for a name of that size."""
-    corners = _grid(spot, size, frame)
+    corners = _grid(spot, size, frame, reach)
     nearest = np.clip(spot, corners, corners + size)
     distance = np.hypot(*(nearest - spot).T)
     uneven = np.abs(corners[:, 1] + size[1] / 2 - spot[1])
@@ -115,11 +127,11 @@ def _cheapest(spot: Array, size: Array, frame: Bbox, obstacles: Obstacles) -> Ar
     return np.asarray(corners[np.argmin(cost)])
 
 
-def _grid(spot: Array, size: Array, frame: Bbox) -> Array:
+def _grid(spot: Array, size: Array, frame: Bbox, reach: float) -> Array:
     """The corners to try, all inside the frame and not too far, among them those level with the spot."""
     low = np.asarray(frame.min) + 2
     high = np.maximum(np.asarray(frame.max) - size - 2, low)
-    low, high = np.clip([spot - size - REACH, spot + REACH], low, high)
+    low, high = np.clip([spot - size - reach, spot + reach], low, high)
     level = np.clip([spot + GAP, spot - size - GAP, spot - size / 2], low, high)
     x = np.union1d(np.arange(low[0], high[0], STEP), level[:, 0])
     y = np.union1d(np.arange(low[1], high[1], STEP), level[:, 1])

@@ -17,13 +17,16 @@ COLOURS = "cividis"  # the same to colour-blind eyes, and from dark to light on 
 ON_DARK, ON_LIGHT = "#fefefe", "#101010"  # not the neutral colours that the report's dark page exchanges
 
 
-def draw(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[float, float], bar: str) -> None:
+def draw(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[float, float], bar: str) -> float:
     """Draw `values`, NaN as a dash, with `texts` written in the cells; the index names rows and the columns columns.
 
     Args:
         texts: of the same shape, a line or two each; where two do not fit, the first alone is written.
         limits: the values of the darkest and the lightest colour.
         bar: what the colour bar is called, where there is one.
+
+    Returns:
+        The points that the names of the rows take.
     """
     letters = max(16, int(0.35 * _style.width_of(axes) / _style.LETTER))
     names = [textwrap.fill(str(name), letters) for name in values.index]
@@ -40,12 +43,16 @@ def draw(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[fl
         _bar(axes, bar)
     else:
         _write(axes, values, written, limits)
+    return _taken(names)
 
 
 def _wide(axes: Axes, names: Sequence[str]) -> float:
     """Points left for the cells beside the names of the rows."""
-    letters = max(len(line) for name in names for line in name.split("\n"))
-    return max(60.0, _style.width_of(axes) + 30 - letters * _style.LETTER)
+    return max(60.0, _style.width_of(axes) + 30 - _taken(names))
+
+
+def _taken(names: Sequence[str]) -> float:
+    return _style.LETTER * max(len(line) for name in names for line in name.split("\n"))
 
 
 def _fitting(texts: pd.DataFrame, wide: float, high: float) -> pd.DataFrame | None:

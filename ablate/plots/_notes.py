@@ -17,15 +17,19 @@ def say_nothing(ax: Axes, why: str = "not measured") -> None:
     ax.set(xticks=[], yticks=[])
 
 
-def say_missing(ax: Axes, known: Sequence[str], drawn: Sequence[str]) -> None:
+def say_missing(ax: Axes, known: Sequence[str], drawn: Sequence[str], taken: float = 0.0) -> None:
     """Name below the axes the variants that have nothing to draw."""
     if absent := [name for name in known if name not in drawn]:
-        below(ax, "not measured: " + "; ".join(absent))
+        below(ax, "not measured: " + "; ".join(absent), taken)
 
 
-def below(ax: Axes, text: str) -> None:
-    """Write a note under the axes and what is there already, from their left edge to their right."""
-    lines = textwrap.wrap(text, max(12, int(width_of(ax) / LETTER)))
+def below(ax: Axes, text: str, taken: float = 0.0) -> None:
+    """Write a note under the axes and what is there already, from their left edge to their right.
+
+    Args:
+        taken: points of the usual width of axes that names to their left have taken.
+    """
+    lines = textwrap.wrap(text, max(12, int((width_of(ax) - taken) / LETTER)))
     note(ax, "\n".join(lines), 0.0)
     grow(ax, TEXT_LINE * len(lines) + 4)
 

@@ -45,9 +45,10 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WI
     _scales.fit(axes, "x", [])
     lines = max(1 + name.count("\n") for name in names)
     _style.grow(axes, len(names) * (lines * _style.TEXT_LINE + 5) - _style.height_of(axes))
+    taken = _style.LETTER * max(len(line) for name in names for line in name.split("\n"))
     if min(p.values()) < 1 - LEVEL:
-        _notes.below(axes, "* p < 0.05 after Holm's correction")
-    _notes.say_missing(axes, others, [str(name) for name in summary["variant"]])
+        _notes.below(axes, "* p < 0.05 after Holm's correction", taken)
+    _notes.say_missing(axes, others, [str(name) for name in summary["variant"]], taken)
     return axes
 
 

@@ -32,11 +32,13 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WI
     texts = [_text(mean, low) for mean, low in zip(cells["top1"], cells["top1_low"], strict=True)]
     values = _table(cells, rows, columns, "top1")
     limits = float(cells["top1"].min()), float(cells["top1"].max())
-    _matrix.draw(axes, values, _table(cells.assign(text=texts), rows, columns, "text").fillna(""), limits, "Top-1 (%)")
+    taken = _matrix.draw(
+        axes, values, _table(cells.assign(text=texts), rows, columns, "text").fillna(""), limits, "Top-1 (%)"
+    )
     axes.set_xlabel(columns, fontsize=_style.TEXT_POINTS)
     axes.set_ylabel(rows, fontsize=_style.TEXT_POINTS)
     axes.grid(visible=False)
-    _notes.say_missing(axes, _palette.variants(data), list(cells["variant"]))
+    _notes.say_missing(axes, _palette.variants(data), list(cells["variant"]), taken)
     return axes
 
 

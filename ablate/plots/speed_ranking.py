@@ -28,10 +28,10 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WI
     numbers = [str(number) for number in range(1, len(names) + 1)]
     texts = faster.astype(int).astype(str) + "/" + together.astype(int).astype(str)
     values = share.set_axis(names).set_axis(numbers, axis=1)
-    _matrix.draw(axes, values, texts, (0.0, 1.0), "share of the modes")
+    taken = _matrix.draw(axes, values, texts, (0.0, 1.0), "share of the modes")
     axes.set_xlabel("than", fontsize=_style.TEXT_POINTS)
     axes.grid(visible=False)
-    _notes.say_missing(axes, _palette.variants(data), list(share.index))
+    _notes.say_missing(axes, _palette.variants(data), list(share.index), taken)
     return axes
 
 
