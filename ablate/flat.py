@@ -8,6 +8,7 @@ and while this package's sources that make rows are the same.
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
@@ -55,13 +56,15 @@ def columns(results: Path) -> Columns:
     Raises:
         SpecError: for a file that is no record, or two records of one run.
     """
-    paths = records.index(results)
+    paths = records.names(results)
     stamps = {key: _stamp(path) for key, path in paths.items()}
     name = cache.key_of(results.absolute(), _sources())
     kept_stamps, kept = _kept(name)
     if kept_stamps == stamps and list(kept_stamps) == list(stamps):
         return kept
-    fresh = {key: row(records.read(paths[key], history=False)) for key in stamps if kept_stamps.get(key) != stamps[key]}
+    fresh = {
+        key: row(records.read(Path(paths[key]), history=False)) for key in stamps if kept_stamps.get(key) != stamps[key]
+    }
     found = _merged(list(stamps), fresh, list(kept_stamps), kept)
     settled = time.time_ns() - SETTLED_NS
     lately = [key for key, (_, changed, noted, _) in stamps.items() if max(changed, noted) > settled]
@@ -71,9 +74,9 @@ def columns(results: Path) -> Columns:
     return found
 
 
-def _stamp(path: Path) -> Stamp:
+def _stamp(path: str) -> Stamp:
     """What changes with a file's content, even where somebody sets its time back."""
-    stat = path.stat()
+    stat = os.stat(path)
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 

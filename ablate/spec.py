@@ -173,7 +173,7 @@ class Run:
     def keys(self, seeds: Iterable[int]) -> list[str]:
         """The key of this run with each of some seeds; for many seeds many times faster than one run after another."""
         # In JSON a name with its quotes stands nowhere but at its value: inside a string the quotes are escaped.
-        head, tail = self.but(seed=0)._text.split('"seed": 0', 1)
+        head, tail = (self.but(seed=0) if self.seed else self)._text.split('"seed": 0', 1)
         return [_digest(f'{head}"seed": {seed}{tail}') for seed in seeds]
 
     @property

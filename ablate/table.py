@@ -50,7 +50,8 @@ def frame(
         study.seed_count(scale, seeds)
     labels = _labels(study, scale)
     at = _places(labels.values(), found, seeds)
-    chosen = {name: [column[place] for place, _ in at] for name, column in found.items()}
+    places = [place for place, _ in at]
+    chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
     return _by_variant({"variant": [label for _, label in at], **chosen}, labels)
 
 
