@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablate import flat, records
+from ablate import flat, records, speed
 from ablate.flat import Columns, row
 from ablate.paths import Root
 from ablate.records import Record
@@ -32,17 +32,26 @@ def frame(
     *,
     seeds: int | None = None,
     root: str | Path | None = None,
+    mode: str | None = None,
+    device: str | None = None,
 ) -> pd.DataFrame:
-    """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance.
+    """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance; speed where asked for.
 
     Args:
         study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
         scale: of the study; None is its first one.
         seeds: only the first so many seeds; None is all there are.
         root: the folder with `results/`; None is ABLATE_ROOT or the current one.
+        mode: of a study, joins what `ablate bench` measured in that mode, see `ablate.speed.join`.
+        device: the one it was measured on; None where there is only one.
+
+    Raises:
+        SpecError: for a mode without a study, or one measured on several devices of which none is chosen.
     """
     found = flat.columns(Root.at(root).results)
     if study is None:
+        if mode is not None:
+            raise SpecError(f"mode is {mode!r} without a study; wanted is a study, whose variants have a speed")
         return pd.DataFrame(found)
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
@@ -52,7 +61,8 @@ def frame(
     at = _places(labels.values(), found, seeds)
     places = [place for place, _ in at]
     chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
-    return _by_variant({"variant": [label for _, label in at], **chosen}, labels)
+    runs = _by_variant({"variant": [label for _, label in at], **chosen}, labels)
+    return runs if mode is None else speed.join(runs, speed.frame(root, study, scale), mode, device)
 
 
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:

@@ -27,6 +27,13 @@ def _plot_names(incomplete: str) -> list[str]:
     return [name for name in PLOTS if name.startswith(incomplete)]
 
 
+Mode = Annotated[
+    str | None,
+    typer.Option("--mode", help="Joins the speed measured in a mode, such as bf16-compile-nchw-inference."),
+]
+Device = Annotated[
+    str | None, typer.Option("--device", help="The device of that speed, where it was measured on several.")
+]
 Format = Annotated[str, typer.Option("--format", help="text, md, tex, csv, html or json.")]
 Plots = Annotated[
     list[str] | None,
@@ -44,6 +51,8 @@ def table(
     seeds: Seeds = None,
     stats: Annotated[bool, typer.Option("--stats", help="Differences to the control, over seeds.")] = False,
     images: Annotated[bool, typer.Option("--images", help="Differences to the control, picture by picture.")] = False,
+    mode: Mode = None,
+    device: Device = None,
     style: Format = "text",
     as_json: Json = False,
     root: Folder = None,
@@ -58,15 +67,21 @@ def table(
 
     if stats and images:
         raise SpecError("--stats and --images are two tables; wanted is one of them")
-    made = _table(name, scale, seeds, Root.at(root), "stats" if stats else "images" if images else "")
+    kind = "stats" if stats else "images" if images else ""
+    if kind and (mode or device):
+        raise SpecError(f"--mode and --device are of the table of variants; wanted is --{kind} without them")
+    made = _table(name, scale, seeds, Root.at(root), kind, (mode, device))
     if style == "text" and not as_json:
         print_table(made)
     else:
         typer.echo(render(made, "json" if as_json else style), nl=False)
 
 
-def _table(name: str, scale: str | None, seeds: int | None, root: Root, kind: str) -> Sheet:
+def _table(
+    name: str, scale: str | None, seeds: int | None, root: Root, kind: str, where: tuple[str | None, str | None]
+) -> Sheet:
     """The table asked for; without a scale of its own to look at, the study `paper` is the paper's table."""
+    from ablate import speed
     from ablate.contrasts import over_pictures, over_seeds
     from ablate.formats import comparison, contrasts
     from ablate.paper import NAME, SCALE
@@ -74,7 +89,7 @@ def _table(name: str, scale: str | None, seeds: int | None, root: Root, kind: st
     from ablate.table import frame, study_records
 
     if name == NAME and scale in (None, SCALE) and not kind:
-        return _paper(root)
+        return _paper(root, *where)
     study = load(name)
     scale = study.scale(scale)
     label_of = {variant.run: variant.label for variant in study.variants(scale)}
@@ -86,18 +101,25 @@ def _table(name: str, scale: str | None, seeds: int | None, root: Root, kind: st
         return contrasts.over_pictures(
             over_pictures([(label_of[record.as_run().but(seed=0)], record) for record in found], control), control
         )
-    return comparison(summary(study, scale, seeds, root))
+    rows, (mode, device) = summary(study, scale, seeds, root), where
+    return comparison(rows if mode is None else speed.join(rows, speed.frame(root, study, scale), mode, device))
 
 
-def _paper(root: Root) -> Sheet:
-    """The paper's table, with the runs of the study `paper` where there is one."""
+def _paper(root: Root, mode: str | None, device: str | None) -> Sheet:
+    """The paper's table, with the runs of the study `paper` where there is one, and speeds of a mode and device."""
     from ablate import paper, speed
     from ablate.formats.paper import sheet
+    from ablate.modes import Mode as OneMode
     from ablate.study import load, named
     from ablate.table import frame
 
     study = load(paper.NAME) if paper.NAME in named() else None
-    return sheet(paper.table(frame(root=root.path), speed.frame(root), study))
+    speeds = speed.frame(root)
+    if mode is not None:
+        speeds = speeds[speeds["mode"] == (OneMode.of(mode).words if mode.count("-") == 3 else mode)]
+    if device is not None:
+        speeds = speeds[speeds["device"] == device]
+    return sheet(paper.table(frame(root=root.path), speeds, study))
 
 
 def print_table(made: Sheet | pd.DataFrame) -> None:
@@ -155,6 +177,8 @@ def export(
     ] = None,
     scale: ScaleName = None,
     seeds: Seeds = None,
+    mode: Mode = None,
+    device: Device = None,
     root: Folder = None,
 ) -> None:
     """Write a row for every run: all fields, metrics, costs and provenance, as Parquet or CSV.
@@ -166,7 +190,7 @@ def export(
 
     if study is None and not (scale is None and seeds is None):
         raise SpecError("--scale and --seeds are of a study; wanted is --study STUDY with them")
-    found = frame(study, scale, seeds=seeds, root=root)
+    found = frame(study, scale, seeds=seeds, root=root, mode=mode, device=device)
     write(found, output)
     typer.echo(f"{output}: {len(found):,} runs, {found.shape[1]} columns")
 

@@ -46,6 +46,15 @@ COLUMNS = (
 )
 # Shown where some run kept an average of its weights.
 EMA = Column("EMA top-1 (%)", interval("ema_top1"), lambda row: units.measured(row["ema_top1"], row["ema_top1_low"]))
+# Shown where `ablate.speed.join` put what was measured in one mode beside the summary.
+SPEED = (
+    Column(
+        "Throughput (images/s)",
+        ("throughput", "throughput_low", "throughput_high", "speed_mode", "speed_device", "speed_batch"),
+        lambda row: units.or_not_measured(row["throughput"]),
+    ),
+    Column("Memory (MiB)", ("speed_memory_mib",), lambda row: units.or_not_measured(row["speed_memory_mib"])),
+)
 NOTE = (
     "Mean over seeds ± half the width of the 95 % t interval; one seed has no interval, and neither have seeds that "
     "agree to the last digit. Difference: test top-1 minus the control's, paired by seed. "
@@ -57,12 +66,21 @@ def comparison(summary: pd.DataFrame) -> Sheet:
     """The table of a study's variants.
 
     Args:
-        summary: from `ablate.table.summarise`.
+        summary: from `ablate.table.summarise`, with or without a speed joined to it.
     """
-    columns = list(COLUMNS)
+    columns, notes = list(COLUMNS), [NOTE]
     if "ema_top1" in summary and summary["ema_top1"].notna().any():
         columns.insert(5, EMA)
-    return Sheet(columns, rows(summary), full(summary, columns), (NOTE,))
+    if "throughput" in summary:
+        columns += SPEED
+        notes += _where(summary)
+    return Sheet(columns, rows(summary), full(summary, columns), notes)
+
+
+def _where(summary: pd.DataFrame) -> list[str]:
+    """The device and mode of the speeds, which all have the same."""
+    measured = summary[summary["speed_mode"].notna()]
+    return [units.place(*measured.iloc[0][["speed_device", "speed_mode", "speed_batch"]])] if len(measured) else []
 
 
 def rows(summary: pd.DataFrame) -> list[dict[str, Any]]:

@@ -50,10 +50,6 @@ def _difference(row: Row) -> str:
     return units.MISSING if units.missing(row["difference"]) else units.signed(row["difference"], 1) + row["mark"]
 
 
-def _or_not(value: float, digits: int = 0) -> str:
-    return NOT_MEASURED if units.missing(value) else f"{value:,.{digits}f}"
-
-
 _COLUMNS = (
     Column("Size", ("group",), lambda row: str(row["group"]), words=True),
     Column("Model", ("model",), lambda row: str(row["model"]), words=True),
@@ -64,8 +60,10 @@ _COLUMNS = (
     Column("Measured top-1 (%)", interval("top1"), _measured),
     Column("Seeds", ("n", "wanted"), lambda row: seeds(row["n"], row["wanted"]), spare=True),
     Column("Measured − published", ("difference",), _difference),
-    Column("Images/s", ("images_per_s",), lambda row: _or_not(row["images_per_s"]), spare=True),
-    Column("Memory (MiB)", ("memory_mib",), lambda row: _or_not(row["memory_mib"]), spare=True),
+    Column(
+        "Throughput (images/s)", ("images_per_s",), lambda row: units.or_not_measured(row["images_per_s"]), spare=True
+    ),
+    Column("Memory (MiB)", ("memory_mib",), lambda row: units.or_not_measured(row["memory_mib"]), spare=True),
 )
 
 
@@ -75,7 +73,7 @@ def _where(table: pd.DataFrame) -> list[str]:
     if measured.empty:
         return []
     row: Any = measured.iloc[0]
-    return [f"Images/s and memory: {row['device']}; {row['mode']}, batch {row['batch']:.0f}; median of the windows."]
+    return [units.place(row["device"], row["mode"], row["batch"])]
 
 
 def _full(table: pd.DataFrame) -> pd.DataFrame:

@@ -87,6 +87,16 @@ def p_value(value: float | None) -> str:
     return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
+def or_not_measured(value: float) -> str:
+    """A whole number, or that there is none."""
+    return "not measured" if missing(value) else f"{value:,.0f}"
+
+
+def place(device: str, mode: str, batch: float) -> str:
+    """What speeds are of, in a sentence."""
+    return f"Throughput and memory: {device}; {mode}, batch {batch:.0f}; median of the windows."
+
+
 def _half(value: float, digits: int) -> str:
     """Half a width; one that would be rounded to nothing is said to be below the last digit."""
     least = 10.0**-digits

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import orjson
@@ -9,9 +10,12 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from ablate import load, records
+from ablate import load, records, speed
+from ablate.bench.subjects import Subject
 from ablate.cli import app
+from ablate.paper import ENTRIES
 from tests import synthetic
+from tests.bench.fake import measurement
 
 
 def invoke(*words: str, code: int = 0) -> Result:
@@ -56,6 +60,56 @@ def test_the_paper_s_table_needs_no_study(tmp_path: Path) -> None:
     assert "not measured" in shown
     rows = orjson.loads(invoke("table", "paper", "--json", "--root", str(tmp_path)).stdout)
     assert [row["published"] for row in rows] == [None, 72.2, 61.4, 77.9, 79.9, 74.9, 71.2, None, 71.4, 28.2]
+
+
+MODE = "fp32-eager-nchw-inference"
+
+
+@pytest.fixture
+def with_speed(finished: str, tmp_path: Path) -> str:
+    """The same with the speed of two variants, and of one of the paper's models, in one mode."""
+    shutil.copytree(finished, tmp_path / "root")
+    runs = [(variant.label, variant.run, 1, 10) for variant in load("quickstart").variants()[:2]]
+    runs.append(("FF", next(entry.run for entry in ENTRIES if entry.model == "FF only"), 3, 1000))
+    for at, (label, run, channels, classes) in enumerate(runs, start=1):
+        found = measurement(Subject(label, run, "", channels, classes), [100.0 * at, 101.0 * at, 102.0 * at], peak=None)
+        found.subject |= {"channels": channels, "classes": classes}
+        speed.write(tmp_path / "root" / "results" / "speed" / "a-cpu", found)
+    return str(tmp_path / "root")
+
+
+def test_a_table_with_a_speed_says_what_it_is_of(with_speed: str) -> None:
+    shown = " ".join(invoke("table", "quickstart", "--mode", MODE, "--root", with_speed).stdout.split())
+    assert "Throughput and memory: A CPU" in shown
+    assert "float32, eager, batch 64; median of the windows" in shown
+    rows = orjson.loads(invoke("table", "quickstart", "--mode", MODE, "--json", "--root", with_speed).stdout)
+    assert [row["throughput"] for row in rows] == [101.0, 202.0, None]
+    assert (
+        invoke("table", "quickstart", "--mode", MODE, "--format", "md", "--root", with_speed).stdout.count(
+            "not measured"
+        )
+        == 2
+    )
+
+
+def test_the_paper_s_table_takes_the_speed_there_is(with_speed: str) -> None:
+    rows = orjson.loads(invoke("table", "paper", "--json", "--root", with_speed).stdout)
+    assert [row["images_per_s"] for row in rows[:3]] == [None, None, 303.0]
+    other = invoke("table", "paper", "--json", "--mode", "bf16-eager-nchw-inference", "--root", with_speed).stdout
+    assert {row["images_per_s"] for row in orjson.loads(other)} == {None}
+
+
+def test_speeds_are_exported(with_speed: str, tmp_path: Path) -> None:
+    words = ("--study", "quickstart", "--mode", MODE, "--root", with_speed)
+    invoke("export", str(tmp_path / "runs.parquet"), *words)
+    found = pd.read_parquet(tmp_path / "runs.parquet")
+    assert found["throughput"].tolist()[:6] == [101.0] * 3 + [202.0] * 3
+    assert "wanted is a study" in invoke("export", "a.csv", "--mode", MODE, "--root", with_speed, code=2).output
+
+
+def test_statistics_have_no_mode(finished: str) -> None:
+    shown = invoke("table", "quickstart", "--stats", "--mode", MODE, "--root", finished, code=2).output
+    assert "wanted is --stats without them" in shown
 
 
 SO, NOT_SO = "top1() > 50", "top1() < 50"
