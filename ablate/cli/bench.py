@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 import sys
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablate.cli._options import Folder, Json, ScaleName, _study_names, print_columns, print_json
+from ablate.cli._options import Folder, Json, ScaleName, _study_names, print_json
+from ablate.cli._rates import as_json_content, print_rates, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from ablate.bench.subjects import Subject
     from ablate.modes import Mode, Protocol
     from ablate.paths import Root
-    from ablate.ranking import Order, Stability
     from ablate.speed import Measured
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -28,7 +28,7 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 def bench(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[STUDY]", help="Name of a study, or path of its file.", autocompletion=_study_names),
+        typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names),
     ] = None,
     scale: ScaleName = None,
     models: Annotated[
@@ -102,6 +102,8 @@ def _subjects(name: str | None, scale: str | None, models: str | None, timm: str
     from ablate.registry import SpecError
     from ablate.study import load
 
+    if scale and not name:
+        raise SpecError(f"--scale is {scale!r} and no study is given; wanted is the study it is of")
     found = of_study(load(name), scale) if name else []
     found += of_names(_words(models)) + of_timm(_words(timm))
     if not found:
@@ -161,8 +163,12 @@ def _announcement(plan: Plan) -> str:
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     busy = f"; the machine is busy (load {load:.1f} on {cores} cores)" if load > cores / 4 else ""
     batches = f"batches {', '.join(map(str, plan.batches))}" if plan.batches else "the usual batches"
-    size = f"{len(plan.subjects)} models, {len(plan.modes)} modes, {batches}"
-    return f"{size}; {plan.protocol.name} protocol, {plan.threads} CPU thread{'' if plan.threads == 1 else 's'}{busy}"
+    size = f"{_counted(len(plan.subjects), 'model')}, {_counted(len(plan.modes), 'mode')}, {batches}"
+    return f"{size}; {plan.protocol.name} protocol, {_counted(plan.threads, 'CPU thread')}{busy}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _conclude(
@@ -175,10 +181,10 @@ def _conclude(
     ranked = stability(orders(found))
     time_is_up = session is not None and session.time_is_up
     if as_json:
-        print_json(_as_json(found, ranked) | {"failures": list(failures), "time_is_up": time_is_up})
+        print_json(as_json_content(found, ranked) | {"failures": list(failures), "time_is_up": time_is_up})
         return int(bool(failures))
-    _print_table(found)
-    for sentence in _sentences(found, ranked):
+    print_rates(found)
+    for sentence in sentences(found, ranked, subjects[0].label if session else None):
         typer.echo(sentence)
     if time_is_up:
         typer.echo("the time is up; the same command goes on")
@@ -201,65 +207,6 @@ def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) 
         mine = [one for one in mine if one.folder == where]
     mine.sort(key=lambda one: order.index(one.found.subject["key"]))
     return [replace(one, variant=labels[one.found.subject["key"]]) for one in mine]
-
-
-def _sentences(found: Sequence[Measured], ranked: Sequence[Stability]) -> list[str]:
-    """How time grows where there are three sizes or more of a model; else who is faster in how many modes."""
-    from ablate.scaling import curves
-    from ablate.speed import tidy
-
-    table = tidy(found)
-    grown = [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over) if curve.time.n > 2]
-    return [curve.sentence() for curve in grown] or [pair.sentence() for pair in ranked]
-
-
-def _print_table(found: Sequence[Measured]) -> None:
-    """Images per second at the headline batch: a row a mode, a column a model, with its ratio to the first."""
-    from ablate.ranking import orders, turned
-    from ablate.speed import headline, tidy
-
-    table, ordered = headline(tidy(found)), orders(found)
-    for (device, batch), rows in table.groupby(["device", "batch"], sort=False):
-        names = [str(name) for name in dict.fromkeys(rows["variant"])]
-        typer.echo(f"\nimages/s and ratio to {names[0]} with its 95 % interval, batch {batch}, {device}")
-        ratios = {(o.mode, o.other): turned(o) for o in ordered if o.device == device and o.one == names[0]}
-        lines = [["MODE", *names]]
-        for mode, each in rows.groupby("mode", sort=False):
-            of = each.set_index(each["variant"].astype(str))
-            lines.append([str(mode), *(_cell(of, name, ratios.get((str(mode), name))) for name in names)])
-        print_columns(lines)
-    typer.echo("")
-
-
-def _cell(rows: Any, name: str, ratio: Order | None) -> str:
-    if name not in rows.index:
-        return "-"
-    row = rows.loc[name]
-    if row["status"] != "measured":
-        return "out of memory"
-    told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
-    if ratio and ratio.low is not None and ratio.high is not None:
-        told += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return f"{row['images_per_s']:,.0f}{told}"
-
-
-def _as_json(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:
-    from ablate.speed import tidy
-
-    rows = tidy(found).astype({"variant": str}).astype(object)
-    return {
-        "measurements": rows.where(rows.notna(), None).to_dict("records"),
-        "ranking": [
-            {
-                "one": pair.one,
-                "other": pair.other,
-                "device": pair.device,
-                "sentence": pair.sentence(),
-                "modes": [asdict(order) | {"verdict": order.verdict} for order in pair.orders],
-            }
-            for pair in ranked
-        ],
-    }
 
 
 COMMANDS = {"bench": bench}

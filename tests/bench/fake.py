@@ -86,7 +86,8 @@ class Fake:
         return getattr(self, order["do"])(order)
 
     def build(self, order: Mapping[str, Any]) -> dict[str, Any]:
-        about = {"channels": 1, "classes": 10, "image_size": 12, "params": 10, "macs": 1000, "tokens": 16}
+        tokens = self.subject.run.tokens if self.subject.run else 16
+        about = {"channels": 1, "classes": 10, "image_size": 12, "params": 10, "macs": 1000 * tokens, "tokens": tokens}
         return {"subject": self.subject.facts() | about, "provenance": PROVENANCE}
 
     def peak(self, order: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ablate.bench.process import Start
 from ablate.bench.session import Session
 from ablate.cli import app
 from ablate.modes import Mode
+from ablate.study import load
 from tests.bench.fake import Fleet, dead
 
 WORDS = ["--modes", "fp32-eager", "--batches", "64,1", "--threads", "1"]
@@ -64,8 +65,12 @@ def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: Fleet) -> None:
         rates={"attention": (100.0, 101.0, 102.0), "patch_ff": (200.0, 201.0, 205.0), "none": (300.0, 301.0, 302.0)}
     ).rates
     bench("quickstart", "--quick", *WORDS)
+    shown = bench("quickstart", "--quick", *WORDS).stdout
+    assert "faster than attention in 2 of 2 modes" in shown
+    assert "faster than patch_ff" not in shown, "of the control's pairs, unless all are asked for"
     told = len(fleet.told)
     shown = bench("quickstart", "--ranking").stdout
+    assert "none faster than patch_ff in 2 of 2 modes" in shown
     assert re.search(r"×2\.00 \[1\.9\d, 2\.0\d\]", shown)
     assert "none faster than attention in 2 of 2 modes" in shown
     assert len(fleet.told) == told, "nothing is measured for it"
@@ -106,10 +111,22 @@ def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: Fleet, tmp_path
     assert found == {"linear_tiny", "ablate_tiny:mixer=pool", "resmlp_12_224"}
 
 
+def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+    study = Path(__file__).parents[2] / "benchmarks" / "sequence_length.py"
+    labels = [variant.label for variant in load(study).variants()]
+    fleet.rates = Fleet(rates={label: float(1000 - at) for at, label in enumerate(labels)}).rates
+    words = [str(study), "--quick", "--modes", "fp32-eager-inference", "--batches", "1"]
+    shown = bench(*words).stdout
+    assert re.search(r"^patch_ff, width 256: time grows as tokens\^\d\.\d\d ± \d\.\d\d, MACs as tokens", shown, re.M)
+    content = orjson.loads(bench(*words, "--json").stdout)
+    assert [curve["label"] for curve in content["scaling"]] == ["attention", "patch_ff, ratio 1", "patch_ff, width 256"]
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         ([], "there is nothing to measure; wanted is the name of a study, --models or --timm"),
+        (["--scale", "digits", "--models", "linear_tiny"], "--scale is 'digits' and no study is given"),
         (["quickstat"], "unknown study 'quickstat': did you mean 'quickstart'"),
         (["quickstart", "--modes", "bf17"], "unknown word of a mode 'bf17'"),
         (["quickstart", "--batches", "64,0"], "--batches is '64,0'; wanted are whole numbers above 0"),
