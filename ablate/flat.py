@@ -57,7 +57,7 @@ def columns(results: Path) -> Columns:
         SpecError: for a file that is no record, or two records of one run.
     """
     paths = records.names(results)
-    stamps = {key: _stamp(path) for key, path in paths.items()}
+    stamps = {key: stamp for key, path in paths.items() if (stamp := _stamp(path))}
     name = cache.key_of(results.absolute(), _sources())
     kept_stamps, kept = _kept(name)
     if kept_stamps == stamps and list(kept_stamps) == list(stamps):
@@ -74,9 +74,12 @@ def columns(results: Path) -> Columns:
     return found
 
 
-def _stamp(path: str) -> Stamp:
-    """What changes with a file's content, even where somebody sets its time back."""
-    stat = os.stat(path)
+def _stamp(path: str) -> Stamp | None:
+    """What changes with a file's content, even where somebody sets its time back; None where it is gone by now."""
+    try:
+        stat = os.stat(path)
+    except FileNotFoundError:
+        return None
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 

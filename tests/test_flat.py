@@ -122,6 +122,13 @@ def test_records_come_and_go(written: Root, reads: list[Path]) -> None:
     assert len(reads) == 1
 
 
+def test_a_record_set_aside_while_one_looks_is_not_there(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = records.names(written.results)
+    monkeypatch.setattr(records, "names", lambda _: listed)
+    path_of(written, 1).unlink()
+    assert sorted(flat.columns(written.results)["seed"]) == [0, 2]
+
+
 def test_it_may_be_deleted_at_any_time(written: Root) -> None:
     found = flat.columns(written.results)
     shutil.rmtree(cache_folder())
