@@ -42,7 +42,9 @@ def status(
     Example: ablate status quickstart
     Example: ablate status quickstart --watch
     """
-    from ablate.display import counts, open_console, screen
+    from rich.text import Text
+
+    from ablate.display import clock, counts, open_console, screen, time_left
     from ablate.paths import Root
     from ablate.status import Survey, explained
     from ablate.study import load
@@ -61,7 +63,9 @@ def status(
         everything = everything or not console.is_terminal
         for part in screen(statuses, labels, console, everything=everything, below=below):
             console.print(part)
-        console.print(counts(statuses))
+        left = time_left(statuses, max(1, sum(status.state == "running" for status in statuses)))
+        ending = f" · about {clock(left)} left" if left else ""
+        console.print(Text.assemble(counts(statuses), ending))
         for line in below:
             console.print(line, soft_wrap=True, markup=False)
     return int(any(status.state in ("failed", "lost") for status in statuses))

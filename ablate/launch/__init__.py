@@ -124,11 +124,13 @@ def _open(survey: Survey, policy: Policy, status: RunStatus) -> bool:
 
 
 def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: str) -> None:
-    """Leave a failure note for every run whose worker is gone, and take its lease away."""
+    """Leave a failure note for every run whose worker is gone, unless somebody else has taken it over by now."""
     for key, cause in deaths.items():
-        policy.lost.add(key)
-        note_failure(root.run_folder(key), cause, name)
-        lease.revoke(root.run_folder(key), name)
+        held = lease.Lease.acquire(root.run_folder(key), name)
+        if held is not None:
+            note_failure(root.run_folder(key), cause, name)
+            held.release()
+            policy.lost.add(key)
 
 
 def inline(root: Root, survey: Survey, runs: Sequence[Run], show: Show) -> list[RunStatus]:

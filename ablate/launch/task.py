@@ -14,11 +14,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import orjson
+
 from ablate import slurm
 from ablate.job import work
+from ablate.paths import Root, write_atomically
 from ablate.resources import Resources
 
 LOG = logging.getLogger("ablate")
@@ -47,7 +51,26 @@ def task(path: str, keys: Sequence[str], fields: Mapping[str, Any]) -> None:
         # No mates: what a job held when Slurm stopped it is its own to go on with.
         work(path, keys, f"slurm{job}r{restarts}")
     except KeyboardInterrupt:
+        if clock.main and clock.over and not came_further(Root(Path(path)), keys, job):
+            sys.exit(f"job {job} was started twice and came no further; give it more --minutes")
         clock.end()
+
+
+def came_further(root: Root, keys: Sequence[str], job: str) -> bool:
+    """Whether a job's runs have come further since the job last asked this; a limit may be too short for a step."""
+    now = orjson.dumps([_reached(root, key) for key in keys])
+    path = root.runs / "launches" / f"{job}.reached"
+    before = path.read_bytes() if path.exists() else b""
+    write_atomically(path, now)
+    return now != before
+
+
+def _reached(root: Root, key: str) -> str:
+    """How far a run has come: its last checkpoint's step, and whether it is over."""
+    folder = root.run_folder(key)
+    steps = [path.stem.rpartition("-")[2] for path in (folder / "checkpoints").glob("*.pt")]
+    ended = (folder / "failure.json").exists() or any(root.results.glob(f"*/{key}.json"))
+    return f"{max(steps, default='')} {ended}"
 
 
 def _limit(job: str, resources: Resources) -> float | None:
@@ -59,7 +82,7 @@ class Clock:
     """Stops this process's work in time, and knows what comes after."""
 
     def __init__(self, job: str) -> None:
-        self.job, self.again = job, False
+        self.job, self.again, self.over = job, False, False
         self.main = os.environ.get("SLURM_PROCID", "0") == "0"
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it asks a run in training for a checkpoint, and must not kill
         signal.signal(signal.SIGUSR2, self.ask_again)
@@ -70,9 +93,13 @@ class Clock:
         if seconds is None or not self.main:
             return
         margin = float(os.environ.get(MARGIN) or min(MARGIN_S, MARGIN_SHARE * seconds))
-        timer = threading.Timer(max(0.0, seconds - margin), self.ask_again)
+        timer = threading.Timer(max(0.0, seconds - margin), self._time_is_over)
         timer.daemon = True
         timer.start()
+
+    def _time_is_over(self) -> None:
+        self.over = True
+        self.ask_again()
 
     def ask_again(self, _: int = 0, __: FrameType | None = None) -> None:
         """Have the work stopped, to be queued again."""

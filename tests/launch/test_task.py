@@ -137,3 +137,25 @@ def test_the_margin_is_a_share_of_a_short_limit(
     monkeypatch.setattr(threading, "Timer", Timer)
     in_task(monkeypatch, root, lambda *_: None, left=left)
     assert timers == [due]
+
+
+def test_a_job_that_comes_no_further_is_not_queued_for_ever(
+    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str]
+) -> None:
+    """A checkpoint at a later step is a reason to go on; a new one at the same step is none."""
+    monkeypatch.setenv(task.MARGIN, "99.9")
+    folder = root.run_folder("a") / "checkpoints"
+    folder.mkdir(parents=True)
+
+    def stopped(name: str) -> str:
+        def body(*_: Any) -> None:
+            (folder / name).touch()
+            sleep()
+
+        with pytest.raises(SystemExit) as end:
+            in_task(monkeypatch, root, body, left=100.0)
+        return str(end.value.code)
+
+    assert stopped("0001-000000005.pt") == stopped("0002-000000009.pt") == str(128 + signal.SIGTERM)
+    assert "came no further; give it more --minutes" in stopped("0003-000000009.pt")
+    assert requeued == ["7", "7"]
