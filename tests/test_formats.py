@@ -8,10 +8,12 @@ import io
 import orjson
 import pandas as pd
 import pytest
+from rich.console import Console
 
 from ablate import formats
 from ablate.formats import escape, units
 from ablate.formats.columns import COLUMNS, comparison
+from ablate.formats.sheet import Column, Sheet
 from ablate.registry import SpecError
 from ablate.table import study_frame, study_records, summarise
 from tests.synthetic import GOLDEN, ROOT, fixture_study
@@ -154,3 +156,37 @@ def test_signs_are_signs() -> None:
 
 def test_bytes_in_thousands() -> None:
     assert [units.size(value) for value in (0, 312, 128_400_000)] == ["0 B", "312 B", "128.4 MB"]
+
+
+def test_an_average_of_the_weights_has_its_own_column_where_there_is_one() -> None:
+    without = comparison(summary())
+    table = summary().assign(ema_top1=[90.0, None, None], ema_top1_low=[89.0, None, None])
+    shown = comparison(table)
+    assert [c.title for c in shown.columns if c not in without.columns] == ["EMA top-1 (%)"]
+    assert [line[5] for line in shown.cells()] == ["90.00 ± 1.00", "–", "–"]
+    assert "ema_top1" in formats.as_csv(shown)
+    assert "ema_top1" not in formats.as_csv(without)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_no_cell_is_broken_where_its_table_fits(width: int) -> None:
+    """Columns that can be spared go first, and heads are broken before cells are."""
+    sheet = comparison(summary()).within(width)
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(formats.terminal(comparison(summary()), width))
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= width
+    if sheet.width() <= width:
+        assert all(cell in shown for line in sheet.cells() for cell in line)
+    assert ("No room on this terminal" in shown) == (len(sheet.columns) < len(COLUMNS))
+
+
+def test_rules_stand_between_groups_alone() -> None:
+    rows = [{"size": size, "name": name} for size, name in (("a", "1"), ("a", "2"), ("b", "3"))]
+    columns = [Column("Name", ("name",), lambda row: str(row["name"]), words=True)]
+    sheet = Sheet(columns, rows, pd.DataFrame(rows), ["A note."], group="size")
+    assert formats.as_latex(sheet).splitlines()[4:9] == [r"\midrule", r"1 \\", r"2 \\", r"\midrule", r"3 \\"]
+    assert "A note." in formats.as_latex(sheet)
+    assert formats.render(sheet, "md").endswith("\nA note.\n")
+    assert '<p class="note">A note.</p>' in formats.render(sheet, "html")
+    assert formats.as_html(sheet).endswith("</table>\n"), "a page of one's own has notes of its own"
