@@ -30,7 +30,7 @@ from tests.test_combinations import train_a_step
 from tests.tiny import TINY
 
 DOCUMENT = Path(ablate.__file__).parent.parent / "docs" / "extending.md"
-MIXER, STUDY = (part.split("```")[0] for part in DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1:])
+MIXER, STUDY, *_ = (part.split("```")[0] for part in DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1:])
 
 
 @pytest.fixture(autouse=True)

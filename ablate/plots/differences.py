@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from ablate.plots import _frames, _notes, _palette, _scales, _style
 from ablate.stats import LEVEL, holm, paired
 
-TITLE = "Differences to the control"
+TITLE = "Paired differences"
 TAKES = "runs"
 
 
@@ -30,7 +30,6 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WI
     summary = summary.dropna(subset=["difference"])
     looks = _palette.looks(data)
     control, *others = _palette.variants(data)
-    axes.set_xlabel(textwrap.fill(f"Test top-1 minus that of {control} (points)", 44), parse_math=False)
     axes.axvline(0, color=_style.QUIET, linewidth=0.9)
     pairs, p = _paired(data)
     for at, row in enumerate(summary.to_dict("records")):
@@ -46,6 +45,8 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WI
     lines = max(1 + name.count("\n") for name in names)
     _style.grow(axes, len(names) * (lines * _style.TEXT_LINE + 5) - _style.height_of(axes))
     taken = _style.LETTER * max(len(line) for name in names for line in name.split("\n"))
+    room = max(20, int((_style.width_of(axes) - taken) / _style.LETTER))
+    axes.set_xlabel(textwrap.fill(f"Test top-1 minus that of {control} (points)", room), parse_math=False)
     if min(p.values()) < 1 - LEVEL:
         _notes.below(axes, "* p < 0.05 after Holm's correction", taken)
     _notes.say_missing(axes, others, [str(name) for name in summary["variant"]], taken)

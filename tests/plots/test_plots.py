@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -14,12 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+import ablate
 from ablate.plots import PLOTS, _palette, _style
 from tests.plots.frames import CASES, frames
 
 EVERY = pytest.mark.parametrize("plot", PLOTS)
-# Case and width; a wide figure has fewer ways to go wrong.
-DRAWN = [(case, "half") for case in CASES] + [("thirty", "full")]
+# Plot, case and width: a wide figure has fewer ways to go wrong.
+WIDE = ("accuracy_params", "differences", "training_loss", "speed_ranking")
+DRAWN = [(plot, case, "half") for plot in PLOTS for case in CASES] + [(plot, "thirty", "full") for plot in WIDE]
 # A case in which each plot has something to show.
 SHOWN = {
     **dict.fromkeys(PLOTS, "fixture"),
@@ -64,8 +67,7 @@ def box(text: Text) -> Bbox:
     return Text.get_window_extent(text)
 
 
-@pytest.mark.parametrize(("case", "width"), DRAWN)
-@EVERY
+@pytest.mark.parametrize(("plot", "case", "width"), DRAWN)
 def test_texts_are_whole_and_apart(plot: str, case: str, width: str) -> None:
     axes = draw(plot, case, width)
     found = texts(axes)
@@ -171,3 +173,14 @@ def test_a_variant_looks_the_same_in_every_plot() -> None:
     for case in ("fixture", "thirty", "troubled"):
         looks = [_palette.looks(frame) for frame in frames(case).values()]
         assert all(look == looks[0] for look in looks)
+
+
+def test_the_documents_plot_does_what_it_says() -> None:
+    document = Path(ablate.__file__).parent.parent / "docs" / "extending.md"
+    (code,) = (
+        part.split("```")[0] for part in document.read_text(encoding="utf-8").split("```python\n") if "TAKES =" in part
+    )
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["draw"](frames("fixture")["runs"]).has_data()
+    assert names["draw"](frames("empty")["runs"]).texts[0].get_text() == "not measured"
