@@ -118,7 +118,7 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
     """Of the run that is long enough to be disturbed."""
-    return undisturbed(tmp_path_factory.mktemp("long"), Place(tmp_path_factory.mktemp("plan"), 150).runs)
+    return undisturbed(tmp_path_factory.mktemp("long"), Place(tmp_path_factory.mktemp("plan"), 120).runs)
 
 
 def test_a_study_goes_through_arrays(tmp_path: Path, eight: dict[str, Numbers], cluster: Cluster) -> None:
@@ -154,7 +154,7 @@ def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
 ) -> None:
     """Its own clock has it write a checkpoint and be queued again before Slurm would end it."""
     monkeypatch.setenv("ABLATE_MARGIN_S", str(60 - in_mid_training()))
-    place = Place(tmp_path, 150)
+    place = Place(tmp_path, 120)
     (name,) = place.submit("--minutes", "1")
     until(lambda: name in jobs() and jobs()[name].restarts == 1)
     assert place.states() == ["queued"]
@@ -165,7 +165,7 @@ def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
 
 
 def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, long: dict[str, Numbers]) -> None:
-    place = Place(tmp_path, 150)
+    place = Place(tmp_path, 120)
     (name,) = place.submit()
     until(lambda: place.epoch(place.runs[0]) >= 1)
     say("scancel", name)
@@ -180,7 +180,7 @@ def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, lon
 
 
 def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long: dict[str, Numbers]) -> None:
-    place = Place(tmp_path, 150)
+    place = Place(tmp_path, 120)
     more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--no-detach", "--retries", "1"]
     with open(tmp_path / "out.txt", "wb") as out:
         launcher = subprocess.Popen(
@@ -198,7 +198,7 @@ def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long:
 
 
 def test_a_job_requeued_by_hand_goes_on_from_its_checkpoint(tmp_path: Path, long: dict[str, Numbers]) -> None:
-    place = Place(tmp_path, 150)
+    place = Place(tmp_path, 120)
     (name,) = place.submit()
     until(lambda: place.epoch(place.runs[0]) >= 1)
     say("scontrol", "requeue", name)
@@ -234,7 +234,7 @@ def test_two_tasks_train_one_run_together(tmp_path: Path) -> None:
 
 
 def test_cancel_ends_jobs_and_frees_the_runs(tmp_path: Path) -> None:
-    place = Place(tmp_path, 150, ("none", "pool"), 1)
+    place = Place(tmp_path, 120, ("none", "pool"), 1)
     ids = place.submit("--jobs", "1")
     until(lambda: place.epoch(place.runs[0]) >= 1)
     assert place.states() == ["running", "queued"]
