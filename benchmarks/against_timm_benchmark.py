@@ -1,10 +1,12 @@
-"""timm's benchmark.py and `ablate bench` on the same models, in turns: images/s of both, and their ratio.
+"""timm's benchmark.py and `ablate.throughput` on the same models, in turns: images/s of both, and their ratio.
 
     python benchmarks/against_timm_benchmark.py --script PATH/TO/timm/benchmark.py
+    python benchmarks/against_timm_benchmark.py --script … --clock processor --threads 1   # on a busy machine
 
 timm's script is not in its wheel: take it from a checkout of its repository. Each round starts a process of each for
 every model and precision, timm's first in odd rounds. Both take the same model, batch, precision and number of threads,
 and AdamW in training; `--theirs-opt sgd` is timm's default. The last column is the ratio's 95 % t interval over rounds.
+`--clock processor` counts the process's own seconds of the CPU, for both, which hardly depend on what else runs.
 Where both differ by more than 5 %, docs/measuring.md says why.
 """
 
@@ -17,20 +19,30 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate.bench.process import PATIENCE_S, Process
-from ablate.bench.subjects import of_timm
 from ablate.modes import BUDGET, Mode
 from ablate.stats import t_interval
 
 PRECISIONS = {"float32": "fp32", "amp_bfloat16": "bf16", "bfloat16": "bf16pure"}  # timm's word and ours
 WORK = {"infer": "inference", "train": "training"}
+AS_MAIN = """
+import runpy, sys, time
+if sys.argv[1] == "processor":
+    time.perf_counter = time.process_time
+sys.argv = sys.argv[2:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def run(given: argparse.Namespace, words: list[str]) -> str:
+    """What a script prints, in a process of its own that reads the clock asked for."""
+    command = [sys.executable, "-c", AS_MAIN, given.clock, *words]
+    environment = os.environ | {"OMP_NUM_THREADS": str(given.threads)}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def theirs(given: argparse.Namespace, model: str, precision: str) -> dict[str, float]:
@@ -40,39 +52,34 @@ def theirs(given: argparse.Namespace, model: str, precision: str) -> dict[str, f
         "opt": given.theirs_opt, "num-warm-iter": given.warm_up, "num-bench-iter": given.steps, "bench": "both",
     }  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    environment = os.environ | {"OMP_NUM_THREADS": str(given.threads)}
-    command = [sys.executable, str(given.script), *words, "--no-retry"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    found = json.loads(done.stdout.rpartition("--result")[2])
+    found = json.loads(run(given, [str(given.script), *words, "--no-retry"]).rpartition("--result")[2])
     return {work: float(found[f"{work}_samples_per_sec"]) for work in WORK}
 
 
 def ours(given: argparse.Namespace, model: str, precision: str) -> dict[str, float]:
-    """Images/s of one window of ours."""
-    return {work: _window(given, model, Mode(PRECISIONS[precision], "eager", "nchw", WORK[work])) for work in WORK}
+    """Images/s of ours."""
+    order = {"model": model, "dtype": PRECISIONS[precision], "batch": given.batch, "device": given.device}
+    words = json.dumps(order | {"threads": given.threads, "seconds": given.seconds})
+    return {work: float(v) for work, v in json.loads(run(given, [__file__, "--ours", words])).items()}
 
 
-def _window(given: argparse.Namespace, model: str, mode: Mode) -> float:
-    (subject,) = of_timm([model])
-    with tempfile.TemporaryDirectory() as logs:
-        worker = Process(Path(logs) / "log", given.threads)
-        try:
-            for order in _orders(given, subject.request(), mode):
-                worker.send(order)
-                answer = worker.receive(PATIENCE_S)
-                if order["do"] == "warm_up":
-                    step_s = answer["step_s"]
-                    worker.send({"do": "window", "seconds": given.steps * step_s, "step_s": step_s, "calls": 0})
-                    return float(worker.receive(PATIENCE_S)["window"]["rate"])
-        finally:
-            worker.close()
-    raise AssertionError("a warm-up is among the orders")
+def measure_ours(order: dict[str, object]) -> dict[str, float]:
+    """One window of inference and one of training, in this process."""
+    import torch
 
+    from ablate.bench.subjects import Subject
+    from ablate.bench.worker import build
+    from ablate.throughput import measure
 
-def _orders(given: argparse.Namespace, subject: dict[str, object], mode: Mode) -> Iterator[dict[str, object]]:
-    yield {"do": "build", "subject": subject, "mode": asdict(mode), "device": given.device, "threads": given.threads}
-    yield {"do": "prepare", "batch": given.batch}
-    yield {"do": "warm_up", "protocol": BUDGET.fields()}
+    torch.set_num_threads(int(str(order["threads"])))
+    protocol = replace(BUDGET, rounds=1, window_s=float(str(order["seconds"])))
+    found = {}
+    for word, work in WORK.items():
+        model, shape, classes, _ = build(Subject(str(order["model"]), timm=str(order["model"])))
+        mode, device = Mode(str(order["dtype"]), "eager", "nchw", work), torch.device(str(order["device"]))
+        windows = measure(model, mode, int(str(order["batch"])), shape, classes, device, protocol)["windows"]
+        found[word] = float(windows[0]["rate"])
+    return found
 
 
 def main() -> None:
@@ -83,19 +90,24 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=["float32", "amp_bfloat16"])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=10, help="steps of a window")
-    parser.add_argument("--warm-up", type=int, default=10, help="steps before it, of timm's script")
+    parser.add_argument("--steps", type=int, default=10, help="steps of timm's script that are measured")
+    parser.add_argument("--warm-up", type=int, default=10, help="steps before them")
+    parser.add_argument("--seconds", type=float, default=2.0, help="length of our window")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--theirs-opt", default="adamw")
+    parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     given = parser.parse_args()
+    if given.clock == "processor" and (given.threads, given.device) != (1, "cpu"):
+        parser.error("--clock processor wants --threads 1 on the CPU: it counts the seconds of all threads together")
     import timm
     import torch
 
-    print(f"{platform.processor() or platform.machine()}, {given.threads} threads; torch {torch.__version__}, ", end="")
+    print(f"{platform.processor() or platform.machine()}, {given.threads} threads, {given.clock} clock; ", end="")
     print(
-        f"timm {timm.__version__}; batch {given.batch}, n = {given.rounds} rounds, {given.theirs_opt} in timm's script"
+        f"torch {torch.__version__}, timm {timm.__version__}; batch {given.batch}, n = {given.rounds} rounds, ", end=""
     )
+    print(f"{given.theirs_opt} in timm's script; load {os.getloadavg()[0]:.1f}")
     print(f"{'model':24}{'precision':14}{'work':11}{'timm':>9}{'ablate':>9}{'ablate / timm':>24}")
     for model in given.models:
         for precision in given.precisions:
@@ -117,4 +129,7 @@ def _print(model: str, precision: str, work: str, timm: list[float], ablate: lis
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--ours"]:
+        print(json.dumps(measure_ours(json.loads(sys.argv[2]))))
+    else:
+        main()
