@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from ablate.draws import Draws, crop_boxes, erased_boxes, jitter_factors
+from ablate.images import sent
 from ablate.spec import Run
 
 BEHAVIOUR = 1
@@ -21,7 +22,7 @@ def augmented(run: Run, pictures: torch.Tensor, draws: Draws) -> torch.Tensor:
         draws: of these pictures; on the CPU, so that every device is told the same.
     """
     cropped = _cropped(run, pictures, draws)
-    flip = draws.chance("flip", run.hflip).to(pictures.device)
+    flip = sent(draws.chance("flip", run.hflip), pictures.device)
     flipped = torch.where(flip[:, None, None, None], cropped.flip(-1), cropped)
     if not run.color_jitter:
         return flipped
@@ -44,7 +45,7 @@ def _cropped(run: Run, pictures: torch.Tensor, draws: Draws) -> torch.Tensor:
 def moved(pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
     """What is seen through windows of the pictures' own size at offsets (n, 2); black beyond the border."""
     count, _, height, width = pictures.shape
-    offsets = offsets.to(pictures.device)
+    offsets = sent(offsets, pictures.device)
     rows = offsets[:, 0, None] + torch.arange(height, device=pictures.device)
     columns = offsets[:, 1, None] + torch.arange(width, device=pictures.device)
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
@@ -60,7 +61,7 @@ def resampled(pictures: torch.Tensor, boxes: torch.Tensor, size: int) -> torch.T
 
     Along the rows first, rounded, then along the columns, as `workers.resampled` does with Pillow.
     """
-    boxes = boxes.to(pictures.device)
+    boxes = sent(boxes, pictures.device)
     rows = _weights(boxes[:, 0], boxes[:, 2], pictures.shape[2], size)
     columns = _weights(boxes[:, 1], boxes[:, 3], pictures.shape[3], size)
     across = _rounded(pictures.float() @ columns.transpose(1, 2)[:, None])
@@ -98,8 +99,8 @@ def jittered(pictures: torch.Tensor, order: torch.Tensor, factors: torch.Tensor)
     for place in range(3):
         for number, change in enumerate(_CHANGES):
             chosen = (order[:, place] == number).nonzero()[:, 0]
-            where = chosen.to(pictures.device)
-            changed[where] = change(changed[where], factors[chosen, number].float().to(pictures.device))
+            where = sent(chosen, pictures.device)
+            changed[where] = change(changed[where], sent(factors[chosen, number].float(), pictures.device))
     return changed
 
 
@@ -120,7 +121,7 @@ _CHANGES = (_brightness, _contrast, _saturation)
 
 
 def _grey(pictures: torch.Tensor) -> torch.Tensor:
-    weights = torch.tensor(GREY, device=pictures.device)[:, None, None]
+    weights = sent(torch.tensor(GREY), pictures.device)[:, None, None]
     return _rounded((pictures * weights).sum(dim=1, keepdim=True))
 
 
@@ -132,9 +133,9 @@ def _blended(pictures: torch.Tensor, other: torch.Tensor, factor: torch.Tensor) 
 
 def normalised(pictures: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """From 0..255 to float32 with the data set's mean and deviation taken out, channel by channel."""
-    of = {"dtype": torch.float32, "device": pictures.device}
-    scaled = pictures.float() / 255
-    return (scaled - torch.tensor(mean, **of)[:, None, None]) / torch.tensor(std, **of)[:, None, None]  # type: ignore[arg-type]
+    centre, spread = sent(torch.tensor([mean, std], dtype=torch.float32), pictures.device)[..., None, None]
+    scaled: torch.Tensor = (pictures.float() / 255 - centre) / spread
+    return scaled
 
 
 def erased(run: Run, pictures: torch.Tensor, draws: Draws) -> torch.Tensor:
@@ -144,10 +145,11 @@ def erased(run: Run, pictures: torch.Tensor, draws: Draws) -> torch.Tensor:
     side = pictures.shape[-1]
     boxes = erased_boxes(draws, side, run.random_erasing)
     hit = boxes[:, 2].nonzero()[:, 0]
-    where, device = hit.to(pictures.device), pictures.device
-    some = Draws(draws.seed, draws.epoch, draws.index[hit].to(device), draws.repeat[hit].to(device))
+    device = pictures.device
+    where = sent(hit, device)
+    some = Draws(draws.seed, draws.epoch, sent(draws.index[hit], device), sent(draws.repeat[hit], device))
     noise = some.normal("erasing noise", pictures[0].numel()).view(-1, *pictures.shape[1:])
-    top, left, height, width = boxes[hit].to(device).unbind(dim=1)
+    top, left, height, width = sent(boxes[hit], device).unbind(dim=1)
     line = torch.arange(side, device=device)
     rows = (line >= top[:, None]) & (line < (top + height)[:, None])
     columns = (line >= left[:, None]) & (line < (left + width)[:, None])

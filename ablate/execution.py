@@ -47,7 +47,7 @@ def execute(
     from ablate.complexity import complexity
     from ablate.loading import open_images
     from ablate.memory import peak
-    from ablate.provenance import where_and_what
+    from ablate.provenance import conditions, where_and_what
     from ablate.train import fit
 
     own = fingerprints(run)
@@ -55,21 +55,22 @@ def execute(
     device = world.device(resources.device)
     with peak(device) as memory, _deterministic(on=resources.deterministic):
         images, facts = open_images(run, resources, device)
-        fitted = fit(run, images, device, report, resources, checkpoints, world)
+        made = conditions(resources, device, world) | {"fingerprint": facts["fingerprint"]}
+        fitted = fit(run, images, device, report, resources, checkpoints, world, made)
         where = where_and_what(resources, device, world)
     shape = {"channels": images.channels, "classes": list(images.classes)}
     if checkpoints and resources.keep != "none":
         checkpoints.write_weights({"run": run.fields(), **shape, **fitted.weights})
-    broken: set[int] = set().union(*world.all(images.broken))
+    *earlier, _ = fitted.conditions
     return Record(
         key=run.key,
         run=run.fields(),
         metrics=fitted.metrics,
         history=fitted.history,
         complexity=complexity(run, images.channels, len(images.classes)),
-        dataset=facts | images.trouble(broken),
+        dataset=facts | images.trouble(),
         cost=fitted.cost | memory,
-        provenance=where | ({"files": own} if own else {}),
+        provenance=where | ({"files": own} if own else {}) | ({"earlier": earlier} if earlier else {}),
     )
 
 

@@ -32,6 +32,13 @@ def generator(*parts: int | str) -> torch.Generator:
     return torch.Generator().manual_seed(derive(*parts))
 
 
+def sent(values: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Values from the CPU on a device, which is not waited for: a plain `to` would first let a GPU finish its queue."""
+    if device.type != "cuda":
+        return values.to(device)
+    return values.pin_memory().to(device, non_blocking=True)
+
+
 @dataclass(frozen=True)
 class Share:
     """What of every global batch one process trains on, and in pieces of what size.
@@ -98,20 +105,26 @@ class Images(ABC):
             )
 
     def replaced(self, index: int, reason: str) -> None:
-        """Take note of a picture that could not be decoded.
-
-        Raises:
-            SpecError: when there are too many in its part.
-        """
+        """Name a picture that could not be decoded, and count it; raises as `meet` does."""
         if index in self.broken:
             return
-        self.broken.add(index)
         log.warning("%s of %s is replaced by a grey picture: %s", self._name(index), self.run.dataset, reason)
+        self.meet({index})
+
+    def meet(self, found: Collection[int]) -> None:
+        """Count pictures that could not be decoded, here, by another process, or before the run was resumed.
+
+        Raises:
+            SpecError: when there are too many in a part.
+        """
+        if self.broken.issuperset(found):
+            return
+        self.broken |= set(found)
         broken = torch.tensor(sorted(self.broken))
         for part, indices in self.parts.items():
-            found = broken[torch.isin(broken, indices)].tolist()
-            if len(found) > self.allow_broken * len(indices):
-                raise SpecError(self._too_many(part, found))
+            of_part = broken[torch.isin(broken, indices)].tolist()
+            if len(of_part) > self.allow_broken * len(indices):
+                raise SpecError(self._too_many(part, of_part))
 
     def _too_many(self, part: Part, found: list[int]) -> str:
         some = ", ".join(self._name(index) for index in found[:3])
@@ -120,10 +133,10 @@ class Images(ABC):
             f"decoded, such as {some}; mend them, or allow more than {self.allow_broken:g} of them with --allow-broken"
         )
 
-    def trouble(self, broken: Collection[int]) -> dict[str, Any]:
-        """What a record says of broken pictures, all that any process has met; nothing where there are none."""
-        names = [self._name(index) for index in sorted(broken)[:NAMED]]
-        return {"broken": {"count": len(broken), "names": names}} if broken else {}
+    def trouble(self) -> dict[str, Any]:
+        """What a record says of broken pictures; nothing where there are none."""
+        names = [self._name(index) for index in sorted(self.broken)[:NAMED]]
+        return {"broken": {"count": len(self.broken), "names": names}} if names else {}
 
     @property
     def sizes(self) -> Mapping[Part, int]:

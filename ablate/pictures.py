@@ -33,8 +33,14 @@ def _scaled(picture: Image.Image) -> Image.Image:
 
 
 def decoded(read: Callable[[], Image.Image], side: int) -> tuple[Image.Image, str | None]:
-    """What `read` opens, in RGB; where that fails for any reason, a grey square of `side` pixels and the reason."""
+    """What `read` opens, in RGB; where that fails, a grey square of `side` pixels and the reason.
+
+    Raises:
+        MemoryError: when there is too little; that is no fault of the picture.
+    """
     try:
         return rgb(read()), None
+    except MemoryError:
+        raise
     except Exception as error:  # a damaged file raises whatever its decoder stumbled over
         return Image.new("RGB", (side, side), GREY), f"{type(error).__name__}: {error}"

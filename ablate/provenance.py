@@ -17,6 +17,7 @@ import torch
 from ablate.distributed import ALONE, World
 from ablate.resources import Resources
 
+SHAPING = ("threads", "micro_batch", "compile", "channels_last", "deterministic")  # of a number's last bits
 PACKAGES = ("ablate", "torchvision", "timm", "numpy", "scikit-learn")
 
 
@@ -40,6 +41,20 @@ def where_and_what(resources: Resources, device: torch.device, world: World = AL
         "platform": platform.platform(),
         "resources": settings,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def conditions(resources: Resources, device: torch.device, world: World = ALONE) -> dict[str, Any]:
+    """What decides a number's last bits beside the run, JSON-ready.
+
+    It goes into each checkpoint: a run may be resumed under other conditions, and its record then names the earlier.
+    """
+    return {
+        "commit": _commit()["commit"],
+        "torch": str(torch.__version__),
+        "device": device_name(device),
+        "processes": world.size,
+        **{name: getattr(resources, name) for name in SHAPING},
     }
 
 

@@ -7,6 +7,7 @@ file of the cache.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,10 @@ from torchvision.transforms import functional as F
 from ablate import augment, cache, pictures
 from ablate.datasets import Arrays, Encoded, Part
 from ablate.draws import Draws
-from ablate.images import WHOLE, Batch, Images, Share, generator, log
+from ablate.images import WHOLE, Batch, Images, Share, generator, log, sent
 from ablate.resources import Resources
 from ablate.spec import Run
-from ablate.workers import Broken, loaded
+from ablate.workers import Broken, Loader
 
 BEHAVIOUR = 1
 MEAN, STD = 0.5, 0.5
@@ -63,8 +64,8 @@ class Resident(Images):
         return torch.randint(self.room + 1, (len(self.pictures), 2), generator=generator(*purpose))
 
     def _batch(self, chosen: torch.Tensor, offsets: torch.Tensor) -> Batch:
-        where = chosen.to(self.device)
-        return self._place(self.pictures[where], offsets.to(self.device)), self.labels[where]
+        where = sent(chosen, self.device)
+        return self._place(self.pictures[where], sent(offsets, self.device)), self.labels[where]
 
     def _place(self, pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
         """Pictures (B, C, h, w) on black canvases (B, C, S, S), scaled to [-1, 1]."""
@@ -107,10 +108,12 @@ class Decoded(Images):
             yield self._normalised(middle), self._labels(chosen)
 
     def _at(self, indices: torch.Tensor) -> torch.Tensor:
-        return self.pictures[indices.to(self.pictures.device)].to(self.device, non_blocking=True)
+        if self.pictures.device.type == "cpu":
+            return sent(self.pictures[indices], self.device)
+        return self.pictures[sent(indices, self.device)]
 
     def _labels(self, indices: torch.Tensor) -> torch.Tensor:
-        return self.labels[indices].to(self.device, non_blocking=True)
+        return sent(self.labels[indices], self.device)
 
     def _normalised(self, pictures: torch.Tensor) -> torch.Tensor:
         return augment.normalised(pictures, self.mean, self.std)
@@ -126,18 +129,32 @@ def kept(run: Run, data: Encoded, workers: int) -> Path:
 
     def make(folder: Path) -> None:
         log.info("decoding %s pictures of %s at %d pixels into the cache", f"{count:,}", run.dataset, side)
-        squares = np.lib.format.open_memmap(folder / "pictures.npy", "w+", np.uint8, (count, 3, side, side))
+        squares = _reserved(folder / "pictures.npy", (count, 3, side, side))
         chunks = torch.split(torch.arange(count), CHUNK)
+        loader = Loader(Squares(data, side, size), workers, torch.device("cpu"))
         broken: Broken = []
-        for chunk, (decoded, of_chunk) in zip(
-            chunks, loaded(Squares(data, side, size), chunks, workers, torch.device("cpu")), strict=True
-        ):
+        for chunk, (decoded, of_chunk) in zip(chunks, loader(chunks), strict=True):
             squares[chunk[0] : chunk[-1] + 1] = decoded.numpy()
             broken += of_chunk
         squares.flush()
         (folder / "broken.json").write_bytes(orjson.dumps(broken))
 
     return cache.folder("decoded", cache.key_of(data.fingerprint, side, size, BEHAVIOUR, pictures.BEHAVIOUR), make)
+
+
+def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """A new array in a file whose place on the disk is taken: a mapped page that finds none kills the process.
+
+    Raises:
+        OSError: when the disk is full.
+    """
+    squares = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    with open(path, "r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    return squares
 
 
 class Squares(Dataset[tuple[torch.Tensor, Broken]]):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -28,16 +29,23 @@ BEHAVIOUR = 1
 ADVICE = "try a lower lr, or clip_grad=1"
 
 Report = Callable[[dict[str, Any]], None]
+Conditions = Mapping[str, Any]
+LOG = logging.getLogger("ablate")
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training one run gave; `weights` holds the state dicts `model` and `ema`, the latter None without one."""
+    """What training one run gave.
+
+    `weights` holds the state dicts `model` and `ema`, the latter None without one; `conditions` those of all parts of a
+    run that was resumed, the last ones at the end.
+    """
 
     metrics: dict[str, Any]
     history: list[dict[str, Any]]
     cost: dict[str, Any]
     weights: dict[str, Any]
+    conditions: list[Conditions]
 
 
 def fit(
@@ -48,6 +56,7 @@ def fit(
     resources: Resources | None = None,
     checkpoints: Checkpoints | None = None,
     world: World = ALONE,
+    conditions: Conditions | None = None,
 ) -> Fitted:
     """Train and evaluate a run, from its newest checkpoint where there is one; the test part is read at the end only.
 
@@ -55,6 +64,8 @@ def fit(
         report: called with what is known so far, after every step and every epoch.
         checkpoints: where to go on from and to write to; None keeps none.
         world: the processes that train the run together; all get the same result.
+        conditions: what decides the last bits beside the run, plain data. A checkpoint of other data, by its
+            `fingerprint`, is passed over.
 
     Raises:
         DivergedError: when the loss stops being a finite number.
@@ -64,7 +75,7 @@ def fit(
     resources = resources or Resources()
     learner = Learner(run, images.channels, len(images.classes), device, resources, world)
     with Watch(resources.checkpoint_minutes, world) as watch:
-        return _Training(run, images, device, report, learner, watch, checkpoints).finish()
+        return _Training(run, images, device, report, learner, watch, checkpoints, conditions or {}).finish()
 
 
 class _Training:
@@ -79,9 +90,11 @@ class _Training:
         learner: Learner,
         watch: Watch,
         checkpoints: Checkpoints | None,
+        conditions: Conditions,
     ) -> None:
         self.run, self.images, self.device, self.report = run, images, device, report
         self.learner, self.watch, self.checkpoints, self.world = learner, watch, checkpoints, learner.world
+        self.conditions = [conditions]
         self.epoch = self.step = 0
         self.history: list[dict[str, Any]] = []
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # over the epoch's steps
@@ -103,7 +116,8 @@ class _Training:
         seconds = self.training.seconds
         cost = {"training_s": seconds, "images_per_s": trained / seconds, "total_s": self.total.seconds}
         state = self.learner.state()
-        return Fitted(metrics, self.history, cost, {name: state[name] for name in ("model", "ema")})
+        weights = {name: state[name] for name in ("model", "ema")}
+        return Fitted(metrics, self.history, cost, weights, self.conditions)
 
     @property
     def steps_taken(self) -> int:
@@ -121,6 +135,7 @@ class _Training:
         loss = self._look()
         self.training.stop()
         entry = {"epoch": self.epoch + 1, "lr": self.learner.lr, "train_loss": loss, **self._held_out()}
+        self._gather_broken()
         self.history.append(entry)
         self.epoch, self.step = self.epoch + 1, 0
         self.learner.scheduler.step(self.epoch)
@@ -171,6 +186,7 @@ class _Training:
 
     def _state(self) -> dict[str, Any]:
         """All there is to go on from. No bad step: who saves has looked, and found none."""
+        self._gather_broken()
         return {
             "key": self.run.key,
             "run": self.run.fields(),
@@ -180,22 +196,39 @@ class _Training:
             "loss_sums": self.world.all(self.loss_sum.item()),
             "training_s": self.training.seconds,
             "total_s": self.total.seconds,
-            "broken": sorted(set().union(*self.world.all(self.images.broken))),
+            "broken": sorted(self.images.broken),
+            "conditions": self.conditions,
             **self.learner.state(),
         }
 
     def _resume(self) -> None:
         """Take up the newest checkpoint, where there is one."""
         state = self.checkpoints.latest(self.run) if self.checkpoints else None
-        if state is None:
+        if state is None or not self._accept(state["conditions"]):
             return
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
         sums = state["loss_sums"]  # one a process; their mean counts, whoever goes on
         self.loss_sum.fill_(sums[self.world.rank] if len(sums) == self.world.size else sum(sums) / len(sums))
         self.training.before, self.total.before = state["training_s"], state["total_s"]
-        self.images.broken |= set(state["broken"])
+        self.images.meet(state["broken"])
         self.learner.load(state)
         self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
+
+    def _accept(self, earlier: list[Conditions]) -> bool:
+        """Whether a checkpoint made under some conditions counts; those that differ from the present are kept."""
+        (now,), last = self.conditions, earlier[-1]
+        changed = {name: f"{name} {last.get(name)} → {now[name]}" for name in now if last.get(name) != now[name]}
+        if "fingerprint" in changed:
+            LOG.warning("the data has changed since the checkpoint, %s: beginning anew", changed["fingerprint"])
+            return False
+        if changed:
+            LOG.warning("going on under other conditions, %s: the last bits will differ", ", ".join(changed.values()))
+        self.conditions = [*(one for one in earlier if one != now), now]
+        return True
+
+    def _gather_broken(self) -> None:
+        """Let each process know of the broken pictures that the others met: all of them together are limited."""
+        self.images.meet(set().union(*self.world.all(self.images.broken)))
 
     def _held_out(self) -> dict[str, float]:
         """Accuracy and loss on the held-out part, where there is one."""
@@ -210,6 +243,7 @@ class _Training:
         if self.learner.ema:
             of_average = self._outcome(self.learner.ema.module, "test").metrics()
             metrics |= {f"ema_{name}": of_average[name] for name in ("top1", "top5", "loss", "correct")}
+        self._gather_broken()
         last = self.history[-1]
         metrics |= {name: value for name, value in last.items() if name.startswith("heldout")}
         if "heldout_top1" in last:

@@ -7,6 +7,7 @@ nothing. They send uint8; normalisation and erasing are done on the training dev
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -23,7 +24,7 @@ from torchvision.transforms import functional as F
 from ablate import augment
 from ablate.datasets import Encoded, Part
 from ablate.draws import Draws, crop_boxes, jitter_factors
-from ablate.images import WHOLE, Batch, Images, Share
+from ablate.images import WHOLE, Batch, Images, Share, sent
 from ablate.pictures import decoded
 from ablate.resources import Resources
 from ablate.seeds import derive
@@ -35,6 +36,7 @@ AT_ONCE = 32  # pictures that a process holds decoded at their full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
 Broken = list[tuple[int, str]]
+Piece = tuple[int | None, torch.Tensor]  # the epoch, None for evaluation, and rows of index and repeat
 
 
 class Augmentation:
@@ -138,17 +140,18 @@ def global_streams(seed: int) -> Iterator[None]:
 
 
 class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
-    """Some pictures at once, uint8 (n, 3, S, S), by rows of index and repeat, and which of them are broken and why."""
+    """A piece's pictures, uint8 (n, 3, S, S), and which of them are broken and why."""
 
-    def __init__(self, run: Run, data: Encoded, epoch: int | None) -> None:
-        self.run, self.reader, self.epoch = run, data.reader.in_any_order(), epoch
+    def __init__(self, run: Run, data: Encoded) -> None:
+        self.run, self.reader = run, data.reader.in_any_order()
         self.augmentation = Augmentation(run, data.mean)
         # timm's own, so that accuracy is what timm would find; the crop is taken from floor(image_size / eval_crop).
         self.evaluation = create_transform(
             run.image_size, interpolation="bicubic", crop_pct=run.eval_crop, normalize=False
         )
 
-    def __getitem__(self, samples: torch.Tensor) -> tuple[torch.Tensor, Broken]:
+    def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, Broken]:
+        epoch, samples = piece
         found, broken = [], []
         for some in torch.split(samples, AT_ONCE):
             pictures = []
@@ -156,13 +159,13 @@ class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
                 picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
                 broken += [] if reason is None else [(index, reason)]
                 pictures.append(picture)
-            found += self._prepared(pictures, some)
+            found += self._prepared(pictures, epoch, some)
         return torch.stack(found), broken
 
-    def _prepared(self, pictures: list[Image.Image], samples: torch.Tensor) -> list[torch.Tensor]:
-        if self.epoch is None:
+    def _prepared(self, pictures: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
+        if epoch is None:
             return [self.evaluation(picture) for picture in pictures]
-        augmented = self.augmentation(pictures, Draws.of(self.run.seed, self.epoch, samples))
+        augmented = self.augmentation(pictures, Draws.of(self.run.seed, epoch, samples))
         return [F.pil_to_tensor(picture) for picture in augmented]
 
 
@@ -170,21 +173,38 @@ def _as_it_is(item: Any) -> Any:
     return item
 
 
-def loaded(
-    decoding: Dataset[Any], pieces: Sequence[torch.Tensor], workers: int, device: torch.device
-) -> Iterator[tuple[torch.Tensor, Broken]]:
-    """What a data set gives for each piece, in order; each loader process works with one thread."""
-    return iter(
-        DataLoader(
-            decoding,
-            sampler=pieces,
+def _left_to_the_loop(_: int) -> None:
+    """Signals go to whole groups of processes, by Ctrl-C or Slurm: a loader that died of one would take the run along,
+    before its checkpoint is written. Without the process it works for, a loader ends by itself."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
+
+
+class Loader:
+    """What a data set gives for one list of items after another, by processes that stay from list to list.
+
+    Args:
+        workers: number of processes, each with one thread; 0 does the work here.
+    """
+
+    def __init__(self, dataset: Dataset[Any], workers: int, device: torch.device) -> None:
+        self.items: list[Any] = []
+        self.loader: DataLoader[Any] = DataLoader(
+            dataset,
+            sampler=self.items,
             batch_size=None,
             num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=_left_to_the_loop,
             collate_fn=_as_it_is,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else it takes a number from the global stream
         )
-    )
+
+    def __call__(self, items: Sequence[Any]) -> Iterator[tuple[torch.Tensor, Broken]]:
+        """What comes of each item, in order; a list that was not read to its end is dropped."""
+        self.items[:] = items
+        return iter(self.loader)
 
 
 class FromFiles(Images):
@@ -194,7 +214,8 @@ class FromFiles(Images):
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
         super().__init__(run, data, resources.allow_broken)
-        self.data, self.device, self.workers = data, device, resources.workers
+        self.mean, self.std, self.device = data.mean, data.std, device
+        self.loader = Loader(Decoding(run, data), resources.workers, device)
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         pieces = list(self.pieces(epoch, start, share))
@@ -207,11 +228,9 @@ class FromFiles(Images):
         yield from self._batches(torch.split(samples, self.run.batch_size) if len(samples) else [], None)
 
     def _batches(self, pieces: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
-        decoding = Decoding(self.run, self.data, epoch)
-        items = loaded(decoding, pieces, self.workers, self.device)
+        items = self.loader([(epoch, samples) for samples in pieces])
         for samples, (pictures, broken) in zip(pieces, items, strict=True):
             for index, reason in broken:
                 self.replaced(index, reason)
-            pictures = pictures.to(self.device, non_blocking=True)
-            labels = self.labels[samples[:, 0]].to(self.device, non_blocking=True)
-            yield augment.normalised(pictures, self.data.mean, self.data.std), labels
+            labels = sent(self.labels[samples[:, 0]], self.device)
+            yield augment.normalised(pictures.to(self.device, non_blocking=True), self.mean, self.std), labels

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from ablate.distributed import World
 from ablate.images import Images, generator
 from ablate.loading import open_images
 from ablate.registry import SpecError
 from ablate.resources import Resources
 from ablate.spec import DATASETS, Run
+from ablate.train import fit
 from tests.tiny import TINY, picture_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -113,3 +116,21 @@ def test_streams_are_apart_by_purpose() -> None:
     assert torch.equal(drawn[0], drawn[1])
     assert not torch.equal(drawn[0], drawn[2])
     assert not torch.equal(drawn[0], drawn[3])
+
+
+class Told(World):
+    """A process that hears of another one's broken pictures."""
+
+    def all(self, value: Any) -> list[Any]:
+        return [value, {1}] if isinstance(value, set) else [value]
+
+
+def test_broken_pictures_of_all_processes_count_together(folder: Path) -> None:
+    """Each process reads a share of a part, and the limit is of the part."""
+    run = TINY.but(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
+    for allowed, too_many in ((0.1, False), (0.0, True)):
+        resources = Resources(data={"mine": str(folder)}, allow_broken=allowed)
+        images, _ = open_images(run, resources, CPU)
+        with pytest.raises(SpecError, match="1 of the 15") if too_many else nullcontext():
+            fit(run, images, CPU, lambda _: None, resources, world=Told())
+        assert images.trouble() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}

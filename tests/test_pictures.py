@@ -95,3 +95,11 @@ def test_what_can_be_decoded_says_nothing() -> None:
     picture, reason = decoded(noise, 24)
     assert reason is None
     assert picture.size == (20, 20)
+
+
+def test_too_little_memory_is_no_fault_of_a_picture() -> None:
+    def read() -> Image.Image:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        decoded(read, 8)

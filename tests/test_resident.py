@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ablate.datasets import Arrays, _directory
 from ablate.execution import execute
 from ablate.images import Share
 from ablate.registry import SpecError
-from ablate.resident import Decoded, Resident
+from ablate.resident import Decoded, Resident, kept
 from ablate.resources import Resources
 from ablate.spec import Run
 from tests.tiny import TINY, noise, noise_folder
@@ -193,7 +194,7 @@ def test_a_damaged_picture_is_grey_and_told_each_time(folder: Path) -> None:
     (folder / "train" / "class1" / "0.png").write_bytes(b"no picture")
     for _ in range(2):
         images = decoded(folder, allow_broken=0.1)
-        assert images.trouble(images.broken) == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
+        assert images.trouble() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
         assert (images.pictures[6] == 128).all()
     with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part of mine cannot be decoded, such as"):
         decoded(folder)
@@ -204,3 +205,19 @@ def test_a_run_on_kept_pictures_trains_to_a_record(folder: Path) -> None:
     one, other = (execute(run, Resources(data={"mine": str(folder)})) for _ in range(2))
     assert one.history == other.history
     assert one.metrics["n"] == 6
+
+
+def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of a mapped file that finds no place kills the process without a word."""
+
+    run = TINY.but(dataset="mine", batch_size=2)
+    found = _directory.load(run, noise_folder(tmp_path, 5, 1))
+
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.posix_fallocate", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        kept(run, found, 0)
+    assert caught.value.filename.endswith("pictures.npy")
+    assert not Path(caught.value.filename).parent.exists()

@@ -260,3 +260,35 @@ def test_kept_weights_give_the_recorded_numbers(root: Root) -> None:
         assert {metric: metrics[prefix + metric] for metric in ("top1", "loss", "correct")} == {
             metric: outcome[metric] for metric in ("top1", "loss", "correct")
         }
+
+
+def test_going_on_with_other_resources_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    undisturbed = execute(SHORT, ALWAYS)
+    assert "earlier" not in undisturbed.provenance
+    for generation, changes in ((1, {}), (2, {"micro_batch": 160})):
+        resources = Resources(checkpoint_minutes=0, **changes)
+        with pytest.raises(KilledError):
+            execute(SHORT, resources, killer(2), Checkpoints(tmp_path, generation))
+    record = execute(SHORT, Resources(micro_batch=80), checkpoints=Checkpoints(tmp_path, 3))
+    assert [earlier["micro_batch"] for earlier in record.provenance["earlier"]] == [0, 160]
+    assert record.provenance["resources"]["micro_batch"] == 80
+    assert "going on under other conditions, micro_batch 160 → 80: the last bits will differ" in caplog.text
+    losses = [[entry["train_loss"] for entry in one.history] for one in (record, undisturbed)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_a_checkpoint_of_other_data_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the record would name data that the run was not trained on from the start."""
+    from ablate.spec import DATASETS
+
+    undisturbed = execute(SHORT, Resources())
+    with monkeypatch.context() as patch:
+        patch.setattr(DATASETS[SHORT.dataset], "fingerprint", lambda _: "of before")
+        with pytest.raises(KilledError):
+            execute(SHORT, ALWAYS, killer(4), Checkpoints(tmp_path))
+    record = execute(SHORT, Resources(), checkpoints=Checkpoints(tmp_path, 2))
+    assert numbers(record) == numbers(undisturbed)
+    assert "earlier" not in record.provenance
+    assert "fingerprint of before → " in caplog.text

@@ -113,6 +113,6 @@ def test_real_cifar_is_the_same_both_ways(real: Callable[[str], Path], monkeypat
     monkeypatch.setattr(type(data.reader), "in_any_order", lambda self: self)
     indices = torch.arange(49_900, 50_100)
     squares, broken = Squares(data, 32, 32)[indices]
-    needed, _ = Decoding(run, data, None)[torch.stack([indices, indices * 0], dim=1)]
+    needed, _ = Decoding(run, data)[None, torch.stack([indices, indices * 0], dim=1)]
     assert torch.equal(squares, needed)
     assert not broken

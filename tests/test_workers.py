@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -228,7 +231,7 @@ def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFi
         assert (pictures[1] == pictures[1][:, :1, :1]).all()
         together(images.training(0))
         assert images.broken == {1}
-        assert images.trouble(images.broken) == {"broken": {"count": 1, "names": ["picture1"]}}
+        assert images.trouble() == {"broken": {"count": 1, "names": ["picture1"]}}
         assert caplog.text.count("picture1 of mine is replaced by a grey picture: OSError: truncated") == 1
 
 
@@ -274,3 +277,30 @@ def test_real_pictures_are_read(name: str, real: Callable[[str], Path]) -> None:
     assert [pictures.shape for pictures, _ in batches] == [(16, 3, 32, 32)] * 2
     assert not images.broken
     assert all(0.5 < pictures.std() < 2 for pictures, _ in batches)
+
+
+def test_loader_processes_stay_from_epoch_to_epoch(folder: Path) -> None:
+    alone, helped = opened(folder), opened(folder, workers=2)
+    next(helped.training(0))
+    began = {process.pid for process in multiprocessing.active_children()}
+    assert len(began) == 2
+    for epoch in (1, 2):  # what was begun and left is dropped
+        assert torch.equal(together(alone.training(epoch)), together(helped.training(epoch)))
+        assert torch.equal(together(alone.evaluation("test")), together(helped.evaluation("test")))
+    assert {process.pid for process in multiprocessing.active_children()} == began
+    del helped
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_to_all_processes_ends_no_loader(folder: Path, number: int) -> None:
+    """Slurm and Ctrl-C tell them all; the loop wants its batches until it has written a checkpoint."""
+    images = opened(folder, workers=2)
+    batches = images.training(0)
+    first = next(batches)[0]
+    for process in multiprocessing.active_children():
+        assert process.pid
+        os.kill(process.pid, number)
+    seen = torch.cat([first, together(batches), together(images.training(1))])
+    alone = opened(folder)
+    assert torch.equal(seen, torch.cat([together(alone.training(epoch)) for epoch in (0, 1)]))
