@@ -5,6 +5,7 @@ Which it is, is seen from what lies there. `holdout` is taken from the training 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,11 +32,16 @@ class Directory:
         layouts: what it may look like, the first that fits is taken.
         classes: how many there must be; 0 takes any number.
         usual: pictures to train on and to test on that it has as published; another number is only said.
+        folders: what a class's folder is called, as a pattern; other names would number the classes otherwise, and
+            weights from elsewhere would be wrong on all pictures.
+        example: of such a name.
     """
 
     layouts: Sequence[Layout] = (_parquet, _folder)
     classes: int = 0
     usual: tuple[int, int] | None = None
+    folders: str = ""
+    example: str = ""
 
     def facts(self, location: Path | None) -> Facts:
         """What lies there; for many pictures, kept until a folder or a Parquet file changes.
@@ -51,7 +57,16 @@ class Directory:
             keep_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
             raise SpecError(f"{where} has {len(facts.classes):,} classes; wanted are {self.classes:,}, one folder each")
+        if self.folders and layout is _folder:
+            self._check_names(where, facts.classes)
         return facts
+
+    def _check_names(self, where: Path, classes: Sequence[str]) -> None:
+        if odd := [name for name in classes if not re.fullmatch(self.folders, name)]:
+            raise SpecError(
+                f"{where} has {len(odd):,} class folders that are not called as {self.example} is, such as {odd[0]}; "
+                "rename them, or give the data another name with --data NAME=PATH"
+            )
 
     def fingerprint(self, location: Path | None) -> str:
         """Hash of the files' names and sizes and of the labels, as the layout's `facts` says."""

@@ -169,6 +169,7 @@ def facts(location: Path) -> Facts:
     The pictures' bytes are not read: another picture of the very same size, in the same place, is not seen.
     """
     train, test = _parts(location)
+    _check_pictures((*train, *test))
     classes = _classes(location, train)
     labels = [_labels(files, classes) for files in (train, test)]
     digest = hashlib.sha256()
@@ -220,6 +221,18 @@ def _column(path: Path, names: tuple[str, ...]) -> str:
     raise SpecError(f"{path} has the columns {', '.join(found)}; wanted is one called {' or '.join(names)}")
 
 
+def _check_pictures(files: tuple[Path, ...]) -> None:
+    """Refuse a column of pictures that holds no bytes, before each of them counts as broken."""
+    import pyarrow as pa
+
+    for path in files:
+        kind = _schema(path).field(column := _column(path, IMAGE)).type
+        if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
+            kind = kind.field("bytes").type
+        if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+            raise SpecError(f"{column} in {path} is of type {kind}; wanted are the bytes of picture files")
+
+
 def _schema(path: Path) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -233,15 +246,22 @@ def _schema(path: Path) -> Any:
 def _classes(location: Path, files: list[Path]) -> tuple[str, ...]:
     """The names of the labels."""
     column = _column(files[0], LABEL)
-    told = json.loads((_schema(files[0]).metadata or {}).get(b"huggingface", b"{}"))
-    names = told.get("info", {}).get("features", {}).get(column, {}).get("names")
-    if names:
+    if names := _named_by_metadata(files[0], column):
         return tuple(map(str, names))
     listed = location / "classes.txt"
     if listed.is_file():
         lines = listed.read_text(encoding="utf-8").splitlines()
         return tuple(line.split("\t")[0].strip() for line in lines if line.strip())
     return tuple(map(str, range(1 + int(_labels(files, None).max()))))
+
+
+def _named_by_metadata(path: Path, column: str) -> list[str]:
+    """The names that the hub's library writes into a file for a column of labels; none where it says nothing."""
+    try:
+        told = json.loads((_schema(path).metadata or {})[b"huggingface"])
+        return list(told["info"]["features"][column]["names"])
+    except (KeyError, TypeError, ValueError):
+        return []
 
 
 def _labels(files: list[Path], classes: tuple[str, ...] | None) -> np.ndarray:
@@ -251,9 +271,8 @@ def _labels(files: list[Path], classes: tuple[str, ...] | None) -> np.ndarray:
         SpecError: when one is missing, or none of the classes'.
     """
     import numpy as np
-    import pyarrow.parquet as pq
 
-    tables = [pq.read_table(path, columns=[_column(path, LABEL)]) for path in files]
+    tables = [_table_of_labels(path) for path in files]
     if any(table[0].null_count for table in tables):
         raise SpecError(f"a label is missing in {files[0].parent}; wanted is one for every picture")
     labels: np.ndarray = np.concatenate([table[0].to_numpy() for table in tables]).astype(np.int64)
@@ -262,6 +281,19 @@ def _labels(files: list[Path], classes: tuple[str, ...] | None) -> np.ndarray:
         seen = f"labels from {labels.min()} to {labels.max()}" if len(labels) else "no rows"
         raise SpecError(f"{files[0].name} and its like in {files[0].parent} have {seen}; wanted are 0 to {most}")
     return labels
+
+
+def _table_of_labels(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    column = _column(path, LABEL)
+    if not pa.types.is_integer(kind := _schema(path).field(column).type):
+        raise SpecError(f"{column} in {path} is of type {kind}; wanted are whole numbers, from 0")
+    try:
+        return pq.read_table(path, columns=[column])
+    except (pa.ArrowException, OSError) as error:
+        raise SpecError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
 
 
 def _counts(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -52,15 +52,10 @@ class Timm:
     Args:
         scheme: timm's name for it, such as "torch/cifar10".
         folder: what it makes under its root.
-        classes: number of labels.
-        train, test: pictures of each class.
     """
 
     scheme: str
     folder: str
-    classes: int
-    train: int
-    test: int
 
     def fits(self, location: Path) -> bool:
         """Whether its folder lies there."""
@@ -72,17 +67,23 @@ class Timm:
         return str([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found])
 
     def facts(self, location: Path) -> Facts:
-        """The fingerprint is over all the files' content."""
+        """The fingerprint is over all the files' content; timm opens them, so that they are known to be whole.
+
+        Raises:
+            SpecError: when files are missing or damaged.
+        """
+        import numpy as np
+
+        found = self.load(location)
+        train, test = (
+            tuple(map(int, np.bincount(labels, minlength=len(found.classes))))
+            for labels in np.split(found.labels, [found.n_train])
+        )
         digest = hashlib.sha256()
         for path in self._files(location):
             digest.update(f"{path.name} {path.stat().st_size}\n".encode())
             digest.update(path.read_bytes())
-        return Facts(
-            classes=tuple(map(str, range(self.classes))),
-            train=(self.train,) * self.classes,
-            test=(self.test,) * self.classes,
-            fingerprint=digest.hexdigest()[:16],
-        )
+        return Facts(classes=found.classes, train=train, test=test, fingerprint=digest.hexdigest()[:16])
 
     def load(self, location: Path) -> Catalogue:
         """Both parts, as timm opens them.

@@ -16,6 +16,6 @@ LOADER = "resident"
 LOCATED = True
 PICTURES = 60_000
 
-ORIGINAL = Timm("torch/cifar10", "cifar-10-batches-py", CLASSES, train=5000, test=1000)
+ORIGINAL = Timm("torch/cifar10", "cifar-10-batches-py")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))
 fingerprint, check, load = DIRECTORY.fingerprint, DIRECTORY.check, DIRECTORY.load

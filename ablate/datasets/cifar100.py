@@ -16,6 +16,6 @@ LOADER = "resident"
 LOCATED = True
 PICTURES = 60_000
 
-ORIGINAL = Timm("torch/cifar100", "cifar-100-python", CLASSES, train=500, test=100)
+ORIGINAL = Timm("torch/cifar100", "cifar-100-python")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))
 fingerprint, check, load = DIRECTORY.fingerprint, DIRECTORY.check, DIRECTORY.load

@@ -12,5 +12,5 @@ CHANNELS = 3
 CLASSES = 1000
 LOCATED = True
 
-DIRECTORY = Directory(classes=CLASSES, usual=(1_281_167, 50_000))
+DIRECTORY = Directory(classes=CLASSES, usual=(1_281_167, 50_000), folders=r"n\d{8}", example="n01440764")
 fingerprint, check, load = DIRECTORY.fingerprint, DIRECTORY.check, DIRECTORY.load

@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def small() -> Directory:
-    return Directory((Timm("torch/cifar10", "cifar-10-batches-py", 10, train=2, test=1),), 10)
+    return Directory((Timm("torch/cifar10", "cifar-10-batches-py"),), 10)
 
 
 def test_a_local_copy_is_read(folder: Path, small: Directory) -> None:
@@ -61,13 +61,20 @@ def test_a_local_copy_is_read(folder: Path, small: Directory) -> None:
     assert copy[29].tobytes() == data.reader[29].tobytes()
 
 
-def test_its_fingerprint_is_of_all_it_holds(folder: Path, small: Directory) -> None:
+def test_its_fingerprint_is_of_all_it_holds(folder: Path, small: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
     before = small.fingerprint(folder)
     path = folder / "cifar-10-batches-py" / "test_batch"
     content = bytearray(path.read_bytes())
     content[-100] ^= 1
     path.write_bytes(content)
+    _known(path, monkeypatch)
     assert small.fingerprint(folder) != before
+
+
+def _known(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have torchvision take a changed file for whole."""
+    checksum = hashlib.md5(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(torchvision.datasets.CIFAR10, "test_list", [[path.name, checksum]])
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"less")])
@@ -75,12 +82,18 @@ def test_a_copy_that_is_not_whole_is_a_sentence(folder: Path, small: Directory, 
     harm(folder / "cifar-10-batches-py" / "data_batch_1")
     with pytest.raises(SpecError, match=r"holds no whole torch/cifar10: Dataset not found or corrupted"):
         small.load(RUN, folder)
+    with pytest.raises(SpecError, match="holds no whole"):
+        small.facts(folder)
+
+
+def test_its_facts_are_those_of_its_pictures(folder: Path, small: Directory) -> None:
+    facts = small.facts(folder)
+    assert facts.classes == tuple("abcdefghij")
+    assert (facts.train, facts.test) == ((2,) * 10, (1,) * 10)
 
 
 @pytest.mark.parametrize("module", [cifar10, cifar100])
 def test_the_numbers_are_those_published(module: Any) -> None:
-    original = module.ORIGINAL
-    assert original.classes == module.CLASSES
-    assert (original.classes * original.train, original.classes * original.test) == (50_000, 10_000)
+    assert module.DIRECTORY.usual == (50_000, 10_000)
     assert module.PICTURES == 60_000
-    assert original.folder == getattr(torchvision.datasets, module.__name__.split(".")[-1].upper()).base_folder
+    assert module.ORIGINAL.folder == getattr(torchvision.datasets, module.__name__.split(".")[-1].upper()).base_folder

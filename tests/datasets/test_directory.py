@@ -150,3 +150,16 @@ def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(SpecError, match="there is no image folder"):
             _directory.check(RUN, nowhere)
     assert not os.path.exists(tmp_path / "gone")
+
+
+def test_folders_of_other_names_are_not_imagenet(tmp_path: Path) -> None:
+    """They would be numbered otherwise, and released weights would be wrong on all pictures."""
+    names = [f"n{label:08}" for label in range(1000)]
+    folder = picture_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
+    module, _ = source("imagenet", {"imagenet": str(folder)})
+    module.check(RUN.but(dataset="imagenet"), folder)
+    for part in ("train", "val"):
+        (folder / part / names[7]).rename(folder / part / "tench")
+    with pytest.raises(SpecError, match=r"has 1 class folders? .* n01440764 is, such as tench; .*--data NAME=PATH"):
+        module.check(RUN.but(dataset="imagenet"), folder)
+    DIRECTORY.check(RUN, folder)

@@ -82,6 +82,15 @@ def test_classes_are_named_by_metadata_or_a_file_or_numbers(tmp_path: Path) -> N
     assert loaded(folder).classes == ("n01", "n02")
 
 
+@pytest.mark.parametrize("told", ["{", "[]", '{"info": null}', '{"info": {"features": {"label": {"names": 3}}}}'])
+def test_metadata_that_say_nothing_of_classes_are_passed_over(tmp_path: Path, told: str) -> None:
+    folder = parquet_folder(tmp_path / "other", TRAIN, TEST, metadata=False)
+    for part in ("train", "validation"):
+        table = pq.read_table(part_of(folder, part))
+        pq.write_table(table.replace_schema_metadata({"huggingface": told}), part_of(folder, part))
+    assert loaded(folder).classes == ("0", "1")
+
+
 def rewritten(path: Path, change: Callable[[dict[str, list[Any]]], object]) -> None:
     table = pq.read_table(path)
     columns = table.to_pydict()
@@ -142,6 +151,20 @@ def damaged(folder: Path) -> None:
     part_of(folder, "train").write_bytes(b"PAR1 no more")
 
 
+def labels_of(kind: Any) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        rewritten(part_of(folder, "train"), lambda columns: columns.update(label=[kind(0)] * 10))
+
+    return harm
+
+
+def pictures_of(kind: Any) -> Callable[[Path], None]:
+    def harm(folder: Path) -> None:
+        rewritten(part_of(folder, "validation"), lambda columns: columns.update(image=[kind] * 5))
+
+    return harm
+
+
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
@@ -149,6 +172,11 @@ def damaged(folder: Path) -> None:
         (without_labels, "has the columns image, kind; wanted is one called label or fine_label"),
         (hidden_labels, "have labels from -1 to -1; wanted are 0 to 1"),
         (missing_labels, "a label is missing in .*data; wanted is one for every picture"),
+        (labels_of(str), "label in .* is of type string; wanted are whole numbers, from 0"),
+        (labels_of(float), "label in .* is of type double; wanted are whole numbers"),
+        (labels_of(lambda number: [number]), "label in .* is of type list"),
+        (pictures_of("x.png"), "image in .* is of type string; wanted are the bytes of picture files"),
+        (pictures_of({"path": "x.png"}), "image in .* is of type struct<path: string>; wanted are the bytes"),
         (damaged, "train-.*parquet cannot be read as Parquet: "),
     ],
 )
