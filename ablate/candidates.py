@@ -36,6 +36,11 @@ class OfRun:
     weights: released.Weights
     path: Path
 
+    @property
+    def source(self) -> str:
+        """The file that the weights come from."""
+        return self.path.name
+
     def model(self) -> nn.Module:
         """The model with its weights.
 
@@ -56,6 +61,13 @@ class OfTimm:
     path: Path | None = None
     averaged: bool = False
     pretrained: bool = False
+
+    @property
+    def source(self) -> str:
+        """Where the weights come from, in a word: a table says so, since random ones look like any other."""
+        if self.pretrained:
+            return "pretrained"
+        return "random" if self.path is None else self.path.name
 
     def model(self, classes: int, image_size: int | None = None) -> nn.Module:
         """The model; random weights get a head for as many classes as there are, others keep the one they have.
@@ -111,6 +123,7 @@ def find(target: str, root: Root, *, averaged: bool = False) -> OfRun | OfTimm:
     if Path(target).is_file():
         return _in_file(Path(target), averaged)
     if timm.is_model(target.partition(".")[0]):
+        _check_tag(target)
         return OfTimm(target)
     left = sorted(root.runs.glob(f"*/{WEIGHTS}"))
     found = [path for path in left if path.parent.name.startswith(target)]
@@ -120,6 +133,15 @@ def find(target: str, root: Root, *, averaged: bool = False) -> OfRun | OfTimm:
     if found:
         return _in_file(found[0], averaged)
     raise _nothing(target, root)
+
+
+def _check_tag(name: str) -> None:
+    try:
+        timm.get_pretrained_cfg(name)
+    except RuntimeError:  # what timm says of a tag it does not know
+        architecture, _, tag = name.partition(".")
+        known = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise SpecError(f"timm has no weights {tag!r} for {architecture}; known are {known}") from None
 
 
 def _nothing(target: str, root: Root) -> SpecError:

@@ -142,7 +142,7 @@ def _device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
-        torch.empty(0, device=device)
+        torch.zeros((), device=device).item()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise SpecError(f"--device is {name!r}: {str(error).splitlines()[0]}; wanted is auto, cpu or cuda") from None
     return device
@@ -157,6 +157,7 @@ def _print(target: str, asked: Asked, outcome: Outcome, facts: dict[str, Any], *
     head = ("MODEL", "DATA", "PART", "N", "TOP-1", "TOP-5", "LOSS")
     cells = (f"{numbers['n']:,}", f"{outcome.top1:.2f}", f"{outcome.top5:.2f}", f"{outcome.loss:.4f}")
     print_columns([head, (Path(target).name, asked.dataset, asked.part, *cells)])
+    typer.echo(f"weights: {facts['weights']}")
     if facts["broken"]:
         typer.echo(f"{facts['broken']:,} of them could not be decoded, and a grey picture stood for each")
 

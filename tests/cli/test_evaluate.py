@@ -55,10 +55,11 @@ def weights(root: Root) -> Path:
 
 
 def test_a_model_of_timms(data: str) -> None:
-    head, row = said("test_vit", "--data", data).splitlines()
+    head, row, weights = said("test_vit", "--data", data).splitlines()
     assert head.split() == ["MODEL", "DATA", "PART", "N", "TOP-1", "TOP-5", "LOSS"]
     assert row.split()[:4] == ["test_vit", "colours", "test", "18"]
     assert row.split()[5] == "100.00", "two classes are both among the first five"
+    assert weights == "weights: random"
 
 
 def test_as_json(data: str) -> None:
@@ -70,6 +71,7 @@ def test_as_json(data: str) -> None:
     }  # fmt: skip
     assert [found[name] for name in ("image_size", "eval_crop", "precision", "device")] == [32, 0.5, "bf16", "cpu"]
     assert len(found["fingerprint"]) == 16
+    assert found["weights"] == "random"
 
 
 def test_a_run_needs_no_data_named(weights: Path, root: Root) -> None:
@@ -107,12 +109,28 @@ def test_the_numbers_are_those_of_the_record(root: Root) -> None:
         (("--data", "digits", "--workers", "-1"), "--workers is -1; wanted is 0 or more"),
         (("--data", "digits", "--ema"), "--ema is given, and test_vit without --weights has no averaged weights"),
         (("--data", "digits", "--weights", "nowhere.pth"), "there is no weight file nowhere.pth"),
+        (("--data", "digits", "--device", "meta"), "--device is 'meta': "),
+        (("--data", "digits", "--weights", __file__), "test_evaluate.py is not read: it is no pickle of tensors"),
         (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained are both given"),
         (("--data", "digits", "--pretrained"), "test_vit has 1,000 classes and the data 10"),
     ],
 )  # fmt: skip
 def test_mistakes_are_sentences(words: tuple[str, ...], wanted: str) -> None:
     assert wanted in sentence("test_vit", *words)
+
+
+def test_a_tag_that_timm_does_not_know_is_a_sentence() -> None:
+    assert sentence("test_vit.gone", "--data", "digits") == (
+        "ablate: timm has no weights 'gone' for test_vit; known are test_vit.r160_in1k"
+    )
+
+
+def test_a_text_is_no_weight_file(tmp_path: Path) -> None:
+    """This one makes torch's unpickler stumble over its own stack."""
+    path = tmp_path / "text.pth"
+    path.write_text("root:x:0:0:root:/root:/bin/bash\n")
+    words = ("--data", "digits", "--weights", str(path))
+    assert "text.pth cannot be read as a weight file: " in sentence("test_vit", *words)
 
 
 def test_weights_cannot_be_given_twice(weights: Path) -> None:
