@@ -28,6 +28,7 @@ class Setting:
     headline_batch: int
     peak: dict[str, Any]
     report: Callable[[str, str], None]
+    again: bool = False
 
 
 class Group:
@@ -79,7 +80,7 @@ class Group:
         """Whether windows of now may stand beside those of an earlier session."""
         asked = self.setting.protocol
         thorough = old.answers(asked, versions) and (old.complete or old.protocol == asked.fields())
-        return thorough and old.status == speed.MEASURED
+        return thorough and old.status == speed.MEASURED and not self.setting.again
 
     def measure(self) -> None:
         """Everything, written as soon as it is known."""

@@ -27,6 +27,7 @@ class Plan:
         modes: in this order.
         batches: the headline batch first; none are the usual ones of the device's type.
         device: a torch device's name, or "auto".
+        again: measure what is there too, and put the new in its place.
         budget_s: seconds all may take; None is as long as it takes. With one, every mode's headline batch comes first.
     """
 
@@ -37,6 +38,7 @@ class Plan:
     device: str = "auto"
     threads: int = 1
     budget_s: float | None = None
+    again: bool = False
 
     def groups(self) -> list[tuple[Mode, int]]:
         """Modes and batch sizes in the order they are measured; latency is of inference, so training has no 1."""
@@ -127,7 +129,8 @@ class Session:
 
     def _members(self, mode: Mode, batch: int) -> list[Subject]:
         """The control and who has no complete measurement; nobody where all have one."""
-        lacking = [subject for subject in self.plan.subjects if not self._is_complete(subject, mode, batch)]
+        everyone = self.plan.subjects
+        lacking = [one for one in everyone if self.plan.again or not self._is_complete(one, mode, batch)]
         return list(dict.fromkeys([self.plan.subjects[0], *lacking])) if lacking else []
 
     def _is_complete(self, subject: Subject, mode: Mode, batch: int) -> bool:
@@ -154,6 +157,7 @@ class Session:
             protocol=self.plan.protocol,
             headline_batch=self.plan.batches[0],
             peak=self.peaks[mode.dtype],
+            again=self.plan.again,
             report=say,
         )
         group = Group(crew, members, mode, batch, setting)

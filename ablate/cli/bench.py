@@ -55,6 +55,7 @@ def bench(
         str | None,
         typer.Option(metavar="9m", help="Stop after this long; short windows, the headline batch of each mode first."),
     ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Measure what is there too, and replace it.")] = False,
     ranking: Annotated[
         bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")
     ] = False,
@@ -88,6 +89,7 @@ def bench(
         device=device,
         threads=_threads(threads),
         budget_s=_seconds(time_budget),
+        again=again,
     )
     place.make_writable()
     with Watch(sys.stderr if as_json else sys.stdout) as watch:

@@ -86,6 +86,16 @@ def test_what_is_there_is_not_measured_again(root: Root) -> None:
     assert before == {path: path.read_bytes() for path in root.results.rglob("*.json")}
 
 
+def test_asked_to_it_measures_again_and_replaces_what_was_there(root: Root) -> None:
+    run(root, Fleet())
+    before = {one.sessions[0]["id"] for one in found(root).values()}
+    run(root, Fleet(), replace(PLAN, again=True))
+    for one in found(root).values():
+        assert len(one.sessions) == 1
+        assert one.sessions[0]["id"] not in before
+        assert one.complete
+
+
 def test_a_quick_look_does_not_answer_for_the_full_protocol_but_the_other_way_it_does(root: Root) -> None:
     run(root, Fleet())
     run(root, Fleet(), replace(PLAN, protocol=FULL))
