@@ -156,7 +156,7 @@ def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
     monkeypatch.setenv("ABLATE_MARGIN_S", str(60 - in_mid_training()))
     place = Place(tmp_path, 120)
     (name,) = place.submit("--minutes", "1")
-    until(lambda: name in jobs() and jobs()[name].restarts == 1)
+    until(lambda: any(one.restarts == 1 for one in jobs().values() if one.id == name))
     assert place.states() == ["queued"]
     say("scontrol", "update", f"JobId={name}", "TimeLimit=5")
     until(lambda: place.states() == ["done"])
@@ -240,7 +240,7 @@ def test_cancel_ends_jobs_and_frees_the_runs(tmp_path: Path) -> None:
     assert place.states() == ["running", "queued"]
     said = place.ablate("cancel")
     assert said.startswith("cancelled: 2 runs, 2 jobs")
-    until(lambda: not any(jobs()[name].live for name in ids if name in jobs()), 30)
+    until(lambda: not any(one.live for name, one in jobs().items() if name in ids), 30)
     assert place.states() == ["waiting"] * 2
     assert not place.holders()
     assert not records.index(place.root.results)
