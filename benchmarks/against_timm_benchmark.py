@@ -1,4 +1,4 @@
-"""timm's benchmark.py and `ablate.throughput` on the same models, in turns: images/s of both, and their ratio.
+"""timm's benchmark.py and `ablate.measuring` on the same models, in turns: images/s of both, and their ratio.
 
     python benchmarks/against_timm_benchmark.py --script PATH/TO/timm/benchmark.py
     python benchmarks/against_timm_benchmark.py --script … --clock processor --threads 1   # on a busy machine
@@ -69,7 +69,7 @@ def measure_ours(order: dict[str, object]) -> dict[str, float]:
 
     from ablate.bench.subjects import Subject
     from ablate.bench.worker import build
-    from ablate.throughput import measure
+    from ablate.measuring import measure
 
     torch.set_num_threads(int(str(order["threads"])))
     protocol = replace(BUDGET, rounds=1, window_s=float(str(order["seconds"])))

@@ -22,7 +22,7 @@ ROWS = """
     study recipes records modes lease released timm_models timm candidates
     pictures datasets images draws augment mixup workers resident loading timm_pictures optim
     blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner
-    train provenance timing clocks throughput notes execution job
+    train provenance timing clocks measuring notes execution job
     launches status leftovers launch stats speed ranking scaling
     imagewise published flat table contrasts paper speed_claims verdict
     formats plots notebook report display bench cli
@@ -32,7 +32,7 @@ OUTSIDE = ("__init__", "__main__")
 WITH_TORCH = """
     mixers channels stems block models released timm_models timm candidates
     datasets images draws augment mixup workers resident loading timm_pictures optim blind outline evaluation assess
-    checkpoint board memory learner train provenance timing throughput
+    checkpoint board memory learner train provenance timing measuring
 """.split()  # noqa: SIM905
 WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
 WITHOUT_PANDAS = ROWS[ROWS.index("mixers") : ROWS.index("status")]

@@ -2,5 +2,5 @@
 
 `subjects.py` says what is measured, `worker.py` is the process that measures one model in one mode, `process.py` the
 parent's end of it, `session.py` the order of everything and what is written when. The measuring itself is
-`ablate.throughput`, what is written `ablate.speed`.
+`ablate.measuring`, what is written `ablate.speed`.
 """

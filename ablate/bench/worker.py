@@ -80,7 +80,7 @@ class Measuring:
     def __init__(self, subject: Mapping[str, Any], mode: Mapping[str, str], device: str, threads: int) -> None:
         import torch
 
-        from ablate.throughput import Bench
+        from ablate.measuring import Bench
 
         torch.set_num_threads(threads)
         self.device = (
@@ -109,7 +109,7 @@ class Measuring:
 
     def peak(self, dtype: str) -> dict[str, Any]:
         """The device's peak, MACs per second."""
-        from ablate.throughput import peak_macs, set_precision
+        from ablate.measuring import peak_macs, set_precision
 
         found = peak_macs(dtype, self.device)
         set_precision(self.mode.dtype)

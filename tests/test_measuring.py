@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from ablate import throughput
+from ablate import measuring
+from ablate.measuring import Bench, measure, peak_macs
 from ablate.models import build
 from ablate.modes import QUICK, WORDS, Mode, Protocol
 from ablate.registry import SpecError
-from ablate.throughput import Bench, measure, peak_macs
 from ablate.timing import Elapsed
 from tests.tiny import TINY
 
@@ -60,7 +60,7 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         taken: list[int] = []
         monkeypatch.setattr(made, "step", lambda: taken.__setitem__(-1, taken[-1] + 1))
-        monkeypatch.setattr(throughput, "timed", timed)
+        monkeypatch.setattr(measuring, "timed", timed)
         return made
 
     return make
@@ -179,7 +179,7 @@ def test_a_gpu_s_mode_is_refused_on_the_cpu() -> None:
 
 
 def test_the_peak_is_of_a_product_of_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(throughput.PEAK_SIDES, "cpu", 64)
+    monkeypatch.setitem(measuring.PEAK_SIDES, "cpu", 64)
     found = peak_macs("fp32", CPU, seconds=0.001)
     assert found["macs_per_s"] > 1e6
     assert (found["side"], found["dtype"]) == (64, "fp32")
@@ -189,8 +189,8 @@ def test_float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(torch, "set_float32_matmul_precision", said.append)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    throughput.set_precision("fp32")
+    measuring.set_precision("fp32")
     assert not torch.backends.cudnn.allow_tf32
-    throughput.set_precision("tf32")
+    measuring.set_precision("tf32")
     assert torch.backends.cudnn.allow_tf32
     assert said == ["highest", "high"]
