@@ -149,6 +149,8 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
         OSError: when the disk is full.
     """
     squares = np.lib.format.open_memmap(path, "w+", np.uint8, shape)
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return squares
     with open(path, "r+b") as file:
         try:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -6,8 +6,11 @@ nothing. They send uint8; normalisation and erasing are done on the training dev
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import random
 import signal
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -32,6 +35,7 @@ from ablate.spec import Run
 
 BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd pictures upright and scaled
 BICUBIC = InterpolationMode.BICUBIC
+LOOP_GONE_S = 5.0  # after so long at most, a loader process sees that the one it works for is gone
 AT_ONCE = 32  # pictures that a process holds decoded at their full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
@@ -173,11 +177,23 @@ def _as_it_is(item: Any) -> Any:
     return item
 
 
-def _left_to_the_loop(_: int) -> None:
-    """Signals go to whole groups of processes, by Ctrl-C or Slurm: a loader that died of one would take the run along,
-    before its checkpoint is written. Without the process it works for, a loader ends by itself."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+def _leave_signals_to_the_loop(_: int) -> None:
+    """Ctrl-C and Slurm signal whole groups: a loader that died of it would end the run before its checkpoint."""
+    for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "sigtimedwait"):  # macOS has none
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_when_the_loop_says, daemon=True).start()
+
+
+def _end_when_the_loop_says() -> None:
+    """SIGTERM counts when it comes from the process that trains, which waits for its loaders to end."""
+    loop = multiprocessing.parent_process()  # not getppid, which is the fork server where there is one
+    while loop is not None and loop.is_alive():
+        told = signal.sigtimedwait({signal.SIGTERM}, LOOP_GONE_S)
+        if told is not None and told.si_pid == loop.pid:
+            break
+    os._exit(0)
 
 
 class Loader:
@@ -195,7 +211,7 @@ class Loader:
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=_left_to_the_loop,
+            worker_init_fn=_leave_signals_to_the_loop,
             collate_fn=_as_it_is,
             pin_memory=device.type == "cuda",
             generator=torch.Generator(),  # else it takes a number from the global stream

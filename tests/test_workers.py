@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import random
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from ablate.registry import SpecError
 from ablate.resources import Resources
 from ablate.spec import Run
 from ablate.workers import Augmentation, FromFiles, global_streams
+from tests import processes
 from tests.tiny import TINY, noise, noise_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -298,9 +299,29 @@ def test_a_signal_to_all_processes_ends_no_loader(folder: Path, number: int) -> 
     images = opened(folder, workers=2)
     batches = images.training(0)
     first = next(batches)[0]
-    for process in multiprocessing.active_children():
-        assert process.pid
-        os.kill(process.pid, number)
+    loaders = multiprocessing.active_children()
+    assert len(loaders) == 2
+    subprocess.run(["kill", f"-{int(number)}", *(str(process.pid) for process in loaders)], check=True)
     seen = torch.cat([first, together(batches), together(images.training(1))])
     alone = opened(folder)
     assert torch.equal(seen, torch.cat([together(alone.training(epoch)) for epoch in (0, 1)]))
+
+
+STILL_OPEN = []
+
+
+def leave_open(folder: Path) -> None:
+    """End a process while its loaders wait for work, as after a failure whose traceback holds all it touched."""
+    images = opened(folder, workers=2)
+    next(images.training(0))
+    STILL_OPEN.append(images)
+
+
+def test_a_process_ends_with_its_loaders(folder: Path) -> None:
+    assert processes.end(processes.start(parent_of_loaders, folder)) == [0]
+
+
+def parent_of_loaders(folder: Path) -> None:
+    """A process of a test is a daemon, and daemons have no children."""
+    multiprocessing.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+    leave_open(folder)
