@@ -27,7 +27,13 @@ def left(root: Root, run: Run, /, **more: Any) -> Path:
     model = build(run, 1, 10)
     path = root.run_folder(run.key) / "weights.pt"
     path.parent.mkdir(parents=True)
-    content = {"run": run.fields(), "channels": 1, "classes": list("0123456789"), "model": model.state_dict(), "ema": None}
+    content = {
+        "run": run.fields(),
+        "channels": 1,
+        "classes": list("0123456789"),
+        "model": model.state_dict(),
+        "ema": None,
+    }
     torch.save(content | more, path)
     return path
 

@@ -82,7 +82,8 @@ def run(
         command = [name, *words(more), *["--fail-fast"] * fail_fast]
         return leave(order, name, command, as_json=as_json)
     stream = sys.stderr if as_json else sys.stdout
-    statuses = _train(order, missing, names(study, scale, wanted), stream) if missing else survey.look()
+    busy = missing or on is Place.inline  # inline, other processes wait to be told that nothing is left
+    statuses = _train(order, missing, names(study, scale, wanted), stream) if busy else survey.look()
     return _conclude(study, scale, seeds, place, statuses, as_json=as_json)
 
 

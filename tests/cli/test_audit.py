@@ -82,7 +82,9 @@ def test_as_json(study: Path, tmp_path: Path) -> None:
 def test_an_audit_does_not_wait_for_data(study: Path, tmp_path: Path) -> None:
     study.write_text(STUDY.replace("DATASET", "imagenet").replace("POOL", "avg"))
     assert "and 1,000 classes" in invoke("plan", str(study), "--audit", "--root", str(tmp_path)).stdout
-    assert "nobody said where dataset imagenet lies" in invoke("plan", str(study), "--root", str(tmp_path), code=2).output
+    assert (
+        "nobody said where dataset imagenet lies" in invoke("plan", str(study), "--root", str(tmp_path), code=2).output
+    )
 
 
 def test_a_plan_and_a_kept_audit_leave_torch_out(study: Path, tmp_path: Path) -> None:
