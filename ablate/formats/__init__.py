@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from html import escape as html_escape
 from io import StringIO
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import orjson
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -21,6 +20,9 @@ from ablate.formats import escape, units
 from ablate.formats.columns import NOTE, comparison
 from ablate.formats.sheet import Column, Row, Sheet
 from ablate.registry import unknown
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "FORMATS",

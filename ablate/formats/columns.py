@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from ablate.formats import units
 from ablate.formats.sheet import Column, Row, Sheet, interval, rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def _seeds(row: Row) -> str:
