@@ -28,7 +28,7 @@ class Progress:
 
     def __init__(self, folder: Path, run: Run, *, writes: bool = True) -> None:
         self.folder, self.path, self.epochs, self.writes = folder, folder / "progress.json", run.epochs, writes
-        self.started = time.time()
+        self.started = self.since = time.time()
         self.before, self.begun = 0.0, 0.0  # seconds of earlier parts, and the share of the run done in them
         self.written = 0.0
         self.state: dict[str, Any] = {}
@@ -38,7 +38,7 @@ class Progress:
     def __call__(self, state: dict[str, Any]) -> None:
         self.state |= state
         if "resumed_s" in state:
-            self.before, self.begun = self.state.pop("resumed_s"), self._share()
+            self.before, self.begun, self.since = self.state.pop("resumed_s"), self._share(), time.time()
         elif state["step"] == 0:
             LOG.info("epoch %d of %d: %s", state["epoch"], self.epochs, _numbers(state))
         if self.writes and time.time() - self.written >= PROGRESS_EVERY_S:
@@ -46,9 +46,12 @@ class Progress:
             write_atomically(self.path, orjson.dumps(self.state | self._pace()))
 
     def _pace(self) -> dict[str, float]:
-        elapsed, share = time.time() - self.started, self._share()
-        left = elapsed * (1 - share) / max(share - self.begun, 1e-9)
-        return {"epochs": self.epochs, "elapsed_s": self.before + elapsed, "eta_s": left}
+        now, share = time.time(), self._share()
+        took, done = now - self.since, share - self.begun
+        if done <= 0:  # just resumed: the earlier parts tell the pace
+            took, done = self.before, self.begun
+        left = took * (1 - share) / max(done, 1e-9)
+        return {"epochs": self.epochs, "elapsed_s": self.before + now - self.started, "eta_s": left}
 
     def _share(self) -> float:
         return float(self.state["epoch"] + self.state["step"] / self.state.get("steps", 1)) / self.epochs

@@ -218,7 +218,10 @@ def test_progress_goes_on_where_it_was(root: Root) -> None:
 
     progress = Progress(root.run_folder("k"), LONG)
     progress({"epoch": 1, "step": 5, "steps": 10, "resumed_s": 3000.0})
+    first = json.loads(progress.path.read_text())
+    assert first["eta_s"] == pytest.approx(3000, rel=2), "before a step of its own, the earlier pace counts"
     progress.started -= 10
+    progress.since -= 10
     progress.written = 0
     progress({"epoch": 1, "step": 6, "steps": 10})
     found = json.loads(progress.path.read_text())
