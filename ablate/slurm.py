@@ -160,9 +160,9 @@ def cancel(ids: Collection[str]) -> bool:
 
 
 def max_array_size() -> int:
-    """The longest array Slurm takes: its own default where it does not say."""
+    """The longest array Slurm takes: its own default where it does not say; 1 where it takes none."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call(["scontrol", "show", "config"]) or "", re.MULTILINE)
-    return int(found.group(1)) if found else 1001
+    return max(1, int(found.group(1))) if found else 1001
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:

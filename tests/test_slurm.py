@@ -74,7 +74,9 @@ def test_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slurm.ended(set()) == {}
 
 
-@pytest.mark.parametrize(("text", "size"), [("MaxArraySize            = 6\n", 6), ("nothing", 1001), (None, 1001)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("MaxArraySize            = 6\n", 6), ("MaxArraySize = 0\n", 1), ("nothing", 1001), (None, 1001)]
+)
 def test_the_longest_array(monkeypatch: pytest.MonkeyPatch, text: str | None, size: int) -> None:
     says(monkeypatch, text)
     assert slurm.max_array_size() == size

@@ -13,6 +13,7 @@ from ablate.launch.errors import LaunchError
 from ablate.status import RunStatus
 
 STOP_S = 120.0  # for a checkpoint to be written
+IDLE_DEATHS = 3  # in a row, before anything is begun: the next worker would die too
 END_S = 10.0  # for a process to end that has no more to do
 
 
@@ -62,6 +63,7 @@ class Fleet:
         self.ended: dict[str, Worker] = {}
         self.started = 0
         self.took: set[str] = set()
+        self.begun: set[str] = set()
         self.idle_deaths = 0
 
     def look(self) -> None:
@@ -74,9 +76,13 @@ class Fleet:
         """The runs, by key, whose worker, one of this crew, is gone without a word; and how it ended.
 
         Raises:
-            LaunchError: when workers die before they take any run.
+            LaunchError: when workers die one after the other before they take any run.
         """
         self.took |= {status.worker for status in statuses}
+        begun = {s.run.key for s in statuses if s.state in ("done", "failed") or self._is_mine(s)}
+        if begun - self.begun:
+            self.idle_deaths = 0  # workers can begin: one that died was bad luck
+        self.begun |= begun
         found = {
             status.run.key: self.ended[status.worker].cause()
             for status in statuses
@@ -91,7 +97,7 @@ class Fleet:
                 continue
             self.took.add(name)  # counted once
             self.idle_deaths += 1
-            if self.idle_deaths >= self.size:
+            if self.idle_deaths >= max(IDLE_DEATHS, self.size):
                 raise LaunchError(f"workers die before they take a run; the last one said:\n{worker.said()}")
 
     def fill(self, statuses: Sequence[RunStatus]) -> None:
