@@ -107,8 +107,8 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
     if lease is None:
         return False
     try:
-        # Between the look and the lease another worker may have finished it.
-        if _settled(root, run):
+        # Between the look and the lease another worker may have finished it, or somebody called it off.
+        if _settled(root, run) or not (folder / "run.json").exists():
             return False
         world.from_main((key, worker, lease.generation))
         return _train(root, run, resources, Hold(worker, lease.generation, lease.held, world))

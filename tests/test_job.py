@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -242,3 +243,20 @@ def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch
     progress({"epoch": 1, "step": 5, "steps": 10})
     found = json.loads(progress.path.read_text())
     assert (found["elapsed_s"], found["eta_s"]) == (30, pytest.approx(10))
+
+
+def test_a_run_called_off_between_the_look_and_the_lease_is_left(
+    place: Root, executed: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = Lease.acquire
+
+    def late(folder: Path, worker: str) -> Lease | None:
+        (folder / "run.json").unlink()
+        return acquire(folder, worker)
+
+    monkeypatch.setattr(Lease, "acquire", late)
+    assert work(str(place.path), KEYS[:1], "w") == []
+    assert executed == []
+    held = current(place.run_folder(KEYS[0]))
+    assert held
+    assert not held.alive

@@ -29,8 +29,8 @@ def cancel(root: Root, survey: Survey) -> dict[str, int]:
     whole, part = _jobs(survey, keys)
     slurm.cancel(whole)
     stopped = 0
-    for status in statuses:
-        if status.state == "running" and status.job not in whole:
+    for status in survey.look():  # again: a worker may have taken a run just before its request went
+        if status.run.key in keys and status.state == "running" and status.job not in whole:
             stopped += _stop(root, status, part)
     _wait(survey, keys)
     for key in keys:

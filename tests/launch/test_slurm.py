@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -182,6 +183,32 @@ def test_cancel_ends_all_jobs_of_a_study(root: Root, fake_slurm: FakeSlurm) -> N
     assert Study(root, fake_slurm).submit().states() == ["queued", "done", "queued", "queued"], (
         "it can be launched again"
     )
+
+
+def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
+    root: Root, fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is free when it is looked at, and taken before its request is gone."""
+    study = Study(root, fake_slurm)
+    looked = study.survey.look
+    taken: list[lease.Lease | None] = []
+    asked: list[int] = []
+
+    def look() -> list[RunStatus]:
+        found = looked()
+        if not taken:
+            taken.append(lease.Lease.acquire(root.run_folder(study.keys[0]), "w-0"))
+        return found
+
+    def stop(pid: int, number: int) -> None:
+        asked.append(number)
+        assert taken[0] is not None
+        taken[0].release()
+
+    monkeypatch.setattr(study.survey, "look", look)
+    monkeypatch.setattr("ablate.launch.cancel.os.kill", stop)
+    assert cancel(root, study.survey)["workers"] == 1
+    assert asked == [signal.SIGTERM]
 
 
 def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
