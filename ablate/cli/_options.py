@@ -74,6 +74,20 @@ def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
     return resolve(used, data)
 
 
+def data_lines(used: set[str], data: dict[str, str]) -> list[str]:
+    """What lies where, a line for each data set that needs a place; or that it is not at hand."""
+    from ablate.datasets import at_hand, needs_location, source
+
+    lines = []
+    for name in sorted(filter(needs_location, used)):
+        if at_hand(name, data):
+            module, location = source(name, data)
+            lines.append(str(module.DIRECTORY.line(name, location)))
+        else:
+            lines.append(f"{name} is not at hand, so its pictures were not checked; see ablate data")
+    return lines
+
+
 def print_json(content: Any) -> None:
     """JSON on standard output, indented."""
     import orjson

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from ablate.cli._detach import Order, leave
-from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, locations, print_json
+from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, data_lines, locations, print_json
 from ablate.cli._place import Jobs, On, Place, side_by_side
 from ablate.cli._resources import resources as chosen
 from ablate.cli._resources import with_resources, words
@@ -67,13 +67,16 @@ def run(
         return _train_along(place)
     scale = study.scale(scale)
     wanted = study.runs(scale, seeds)
-    at = check_given(locations(data), {run.dataset for run in wanted})
+    used = {run.dataset for run in wanted}
+    at = check_given(locations(data), used)
     resources = chosen(given, at)
     size = side_by_side(on, resources, jobs, len(wanted))
     place.make_writable()
     survey = Survey(place, wanted, resources.data)
     check_matches(study, scale, at)
     missing = prepare(place, survey, resources, retry=retry)
+    for line in data_lines(used, at) if missing and not as_json else ():
+        typer.echo(line)
     order = Order(place, survey, resources, str(on), jobs, size, Policy(retries, fail_fast))
     away = on is Place.slurm if detach is None else detach
     if missing and away and on is not Place.inline:
@@ -108,7 +111,12 @@ def _train(order: Order, missing: list[Run], labels: dict[str, str], stream: Tex
         if order.on == Place.inline:
             return inline(order.root, order.survey, missing, display)
         ledger = Ledger(order.root, order.on, [run.key for run in missing])
-        return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
+        try:
+            return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
+        except KeyboardInterrupt:
+            goes = "the jobs go on" if order.on == Place.slurm else "stopped, with a checkpoint of each run"
+            display.console.print(f"{goes}; the same command goes on from there", soft_wrap=True)
+            raise
 
 
 def _conclude(

@@ -18,6 +18,7 @@ from ablate.cli._options import (
     ScaleName,
     Seeds,
     check_given,
+    data_lines,
     locations,
     print_columns,
     print_json,
@@ -136,11 +137,12 @@ def plan(
     study = load(name)
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
-    at = check_given(locations(data), {run.dataset for run in runs})
+    used = {run.dataset for run in runs}
+    at = check_given(locations(data), used)
     check_matches(study, scale, at)
     statuses = Survey(Root.at(root), runs, at).look()
     missing = [status.run for status in statuses if status.state != "done"]
-    check_data([run for run in missing if not audit or _at_hand(run, at)], at)
+    check_data([run for run in missing if _at_hand(run, at)], at)
     compared = study.variants(scale)
     to_train: dict[Run, list[str]] = {}
     for run in missing:
@@ -156,7 +158,10 @@ def plan(
         content = {"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants}
         print_json(content | {"disk": asdict(disk), "launch": told.as_data()} | more)
         return
-    typer.echo(f"{study.name} at scale {scale}: {study.question}\n")
+    typer.echo(f"{study.name} at scale {scale}: {study.question}")
+    for line in data_lines(used, at):
+        typer.echo(line)
+    typer.echo("")
     rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
     print_audits(audits)
@@ -186,7 +191,7 @@ def _disk_in_words(disk: Disk) -> str:
 
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:
-    """Whether a run's data can be looked at: an audit does not wait for data."""
+    """Whether a run's data can be looked at: a plan does not wait for data."""
     from ablate.datasets import at_hand
 
     return at_hand(run.dataset, data)

@@ -82,9 +82,15 @@ def test_as_json(study: Path, tmp_path: Path) -> None:
 def test_an_audit_does_not_wait_for_data(study: Path, tmp_path: Path) -> None:
     study.write_text(STUDY.replace("DATASET", "imagenet").replace("POOL", "avg"))
     assert "and 1,000 classes" in invoke("plan", str(study), "--audit", "--root", str(tmp_path)).stdout
-    assert (
-        "nobody said where dataset imagenet lies" in invoke("plan", str(study), "--root", str(tmp_path), code=2).output
-    )
+
+
+def test_nor_does_a_plan_and_it_says_so_but_a_run_is_refused(study: Path, tmp_path: Path) -> None:
+    study.write_text(STUDY.replace("DATASET", "imagenet").replace("POOL", "avg"))
+    said = invoke("plan", str(study), "--root", str(tmp_path)).stdout
+    assert "imagenet is not at hand, so its pictures were not checked; see ablate data\n" in said
+    assert "runs to train" in said
+    refused = invoke("run", str(study), "--root", str(tmp_path), code=2)
+    assert "nobody said where dataset imagenet lies" in refused.output
 
 
 def test_a_plan_and_a_kept_audit_leave_torch_out(study: Path, tmp_path: Path) -> None:

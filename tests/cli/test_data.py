@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.cli._options import check_given
+from ablate.cli._options import check_given, data_lines
 from ablate.registry import SpecError
 from tests.tiny import picture_folder
 
@@ -44,6 +44,12 @@ def test_one_is_told_in_one_line(folder: Path) -> None:
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)
     assert found["fingerprint"] in told
+
+
+def test_plan_and_run_say_in_the_same_line_what_lies_on_disk(folder: Path) -> None:
+    (line,) = data_lines({"mine", "digits"}, {})
+    assert line + "\n" == invoke("mine").stdout
+    assert data_lines({"digits"}, {}) == []
 
 
 def test_what_needs_no_place_is_told_too() -> None:
