@@ -39,24 +39,31 @@ class Clocks:
         self.nvml = nvml
 
     def look(self) -> dict[str, Any] | None:
-        """Clocks (MHz), power (W), temperature (°C) and throttling now; None where nobody tells."""
+        """Clocks (MHz), power (W), temperature (°C) and throttling now; None where nobody tells.
+
+        A sensor that a GPU lacks, as a part of a divided GPU lacks most, is None and the others are told.
+        """
         if self.nvml is None:
             return None
-        nvml, handle = self.nvml, self.handle
-        reasons = _reasons(nvml, handle)
+        nvml = self.nvml
+        power, reasons = self._ask("nvmlDeviceGetPowerUsage"), self._reasons()
         return {
-            "sm_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM),
-            "memory_mhz": nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM),
-            "power_w": nvml.nvmlDeviceGetPowerUsage(handle) / 1000,
-            "temperature_c": nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU),
+            "sm_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
+            "memory_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
+            "power_w": None if power is None else power / 1000,
+            "temperature_c": self._ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
             "throttled": [said for bit, said in SPOILING.items() if reasons & bit],
             "power_capped": bool(reasons & POWER_CAP),
         }
 
+    def _ask(self, name: str, *which: int) -> int | None:
+        """One sensor's value; None where the library, the driver or the GPU does not know it."""
+        try:
+            return int(getattr(self.nvml, name)(self.handle, *which))
+        except Exception:  # the library has an exception for each reason; none is worth a measurement
+            return None
 
-def _reasons(nvml: Any, handle: Any) -> int:
-    """The driver's bits; newer versions of the library call them events."""
-    for name in ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"):
-        if (ask := getattr(nvml, name, None)) is not None:
-            return int(ask(handle))
-    return 0
+    def _reasons(self) -> int:
+        """The driver's bits, under their newer name or, where library or driver is older, their older one."""
+        names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
+        return next((bits for name in names if (bits := self._ask(name)) is not None), 0)

@@ -67,5 +67,11 @@ def _event(device: torch.device) -> Any:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that the device or the machine has no more memory to give."""
-    told = ("DefaultCPUAllocator: can't allocate", "CUDA out of memory", "Cannot allocate memory")
+    told = (
+        "DefaultCPUAllocator: can't allocate",
+        "CUDA out of memory",
+        "Cannot allocate memory",
+        "CUDA error: out of memory",
+        "CUBLAS_STATUS_ALLOC_FAILED",  # its workspace is beyond torch's allocator
+    )
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in told)

@@ -44,6 +44,28 @@ def test_throttling_is_told_by_older_and_newer_libraries(monkeypatch: pytest.Mon
     assert seen["throttled"] == ["hardware slowdown", "thermal slowdown by hardware"]
 
 
+def refuses(*_: Any) -> int:
+    raise RuntimeError("Not Supported")
+
+
+def test_an_older_driver_under_a_newer_library_tells_of_throttling(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = nvml(0x40, "nvmlDeviceGetCurrentClocksThrottleReasons")
+    library.__dict__["nvmlDeviceGetCurrentClocksEventReasons"] = refuses
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    seen = Clocks("1a").look()
+    assert seen
+    assert seen["throttled"] == ["thermal slowdown by hardware"]
+
+
+def test_a_sensor_that_a_gpu_lacks_costs_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    library = nvml(0)
+    library.__dict__["nvmlDeviceGetPowerUsage"] = refuses
+    monkeypatch.setitem(sys.modules, "pynvml", library)
+    seen = Clocks("1a").look()
+    assert seen
+    assert (seen["power_w"], seen["temperature_c"]) == (None, 61)
+
+
 def test_without_a_library_or_with_another_gpu_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert Clocks("1a").look() is None
