@@ -94,6 +94,7 @@ class Group:
             self.setting.report("the control again", self.control.label)
             self._guarded(self.control, lambda: self._window(self.control, last=True))
             self._note_drift()
+            self._each("writing", self._write)  # a session cut short from here on is not measured again
         self._each("peak memory", self._memory)
         self.session["load"].append(os.getloadavg()[0])
         self.session["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
