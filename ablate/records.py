@@ -78,7 +78,7 @@ def write(results: Path, record: Record) -> Path:
 
 def checksum(record: Record) -> str:
     """A sha256 over a record's content, whatever the order of its keys and the layout of its file."""
-    content = {name: value for name, value in asdict(record).items() if name != "checksum"}
+    content = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "checksum"}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

@@ -128,18 +128,16 @@ def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -
     return table
 
 
+def _of_curve(record: Record, labels: Mapping[Any, Variant]) -> dict[str, Any]:
+    """What every epoch of a run has in common."""
+    named = {name: record.run[name] for name in ("mixer", "seed")}
+    return {"variant": labels[_shared(record.as_run())].label, **named}
+
+
 def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """Training curves: a row per run and epoch, with `variant`, `mixer` and `seed`."""
     labels = _labels(study, scale)
-    rows = [
-        {
-            "variant": labels[_shared(record.as_run())].label,
-            **{name: record.run[name] for name in ("mixer", "seed")},
-            **entry,
-        }
-        for record in found
-        for entry in record.history
-    ]
+    rows = [of_run | entry for record in found for of_run in [_of_curve(record, labels)] for entry in record.history]
     names = dict.fromkeys(
         ["variant", "mixer", "seed", "epoch", "train_loss", *(name for values in rows for name in values)]
     )
