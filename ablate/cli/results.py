@@ -211,12 +211,13 @@ def plot(
     from ablate.notebook import write_plots
     from ablate.paths import Root
     from ablate.plots import PLOTS, _style
+    from ablate.registry import SpecError
     from ablate.report import folder_of
     from ablate.study import load
 
     study, place = load(name), Root.at(root)
     scale = study.scale(scale)
-    for path in write_plots(
+    written = write_plots(
         [PLOTS.check(plot) for plot in plots or PLOTS],
         study,
         scale,
@@ -226,7 +227,10 @@ def plot(
         kinds=[_style.check_kind(kind) for kind in kinds or ("svg", "png")],
         width=width or _style.WIDTH,
         empty=bool(plots),
-    ):
+    )
+    if not written:
+        raise SpecError(f"{study.name} has nothing to draw: no run has a record; see ablate run {study.source}")
+    for path in written:
         typer.echo(path)
 
 

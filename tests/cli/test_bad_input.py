@@ -73,7 +73,6 @@ def test_missing_study_file(tmp_path: Path) -> None:
         ({"heads": 7}, ["heads 7 does not divide dim 48"]),
         ({"lr": float("1e400")}, ["lr", "inf"]),
         ({"image_size": 8, "patch_size": 4}, ["image_size is 8", "9 or more"]),
-        ({"dataset": "digit"}, ["unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"]),
     ],
 )
 def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]) -> None:
@@ -81,6 +80,15 @@ def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]
     said = sentence("plan", study(tmp_path, fixed=text), "--root", str(tmp_path))
     for word in words:
         assert word in said
+
+
+def test_a_dataset_nobody_knows(tmp_path: Path) -> None:
+    """A plan does without its pictures, and says so; a run cannot."""
+    path = study(tmp_path, fixed={"dataset": "digit"})
+    said = sentence("run", path, "--root", str(tmp_path))
+    for words in ("unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"):
+        assert words in said
+    assert "digit is not at hand" in invoke("plan", path, "--root", str(tmp_path)).stdout
 
 
 def test_a_study_that_fails_shows_its_own_line(tmp_path: Path) -> None:
@@ -202,11 +210,17 @@ def test_root_that_is_a_file(tmp_path: Path, command: str) -> None:
     assert (tmp_path / "mine").read_text() == "mine"
 
 
-@pytest.mark.parametrize("command", ["plot", "report"])
-def test_reports_that_are_a_file(tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", [["plot", "--plot", "accuracy_params"], ["report"]], ids=" ".join)
+def test_reports_that_are_a_file(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "reports").write_text("mine")
-    assert "reports" in sentence(command, "quickstart", "--root", str(tmp_path))
+    assert "reports" in sentence(*command, "quickstart", "--root", str(tmp_path))
     assert (tmp_path / "reports").read_text() == "mine"
+
+
+def test_nothing_to_draw_is_a_sentence(tmp_path: Path) -> None:
+    assert "quickstart has nothing to draw: no run has a record" in sentence(
+        "plot", "quickstart", "--root", str(tmp_path)
+    )
 
 
 def test_a_study_that_exits_is_a_sentence(tmp_path: Path) -> None:
