@@ -55,7 +55,8 @@ def commit() -> dict[str, Any]:
     return found
 
 
-def test_it_is_complete_and_can_be_written_down() -> None:
+def test_it_is_complete_and_can_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # of the process, and measuring speed sets it
     found = where_and_what(Resources(threads=2, data={"mine": "/home/somebody/mine"}), CPU)
     text = orjson.dumps(found).decode()
     assert set(found["versions"]) == {"python", "torch", *PACKAGES}
