@@ -7,6 +7,9 @@ Blocks are alike and stand once, as `blocks.*`. The kept files may be deleted at
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -15,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from ablate.extend import files_of
 from ablate.paths import write_atomically
 from ablate.spec import CHANNELS, MIXERS, STEMS, Run
 
@@ -95,3 +99,21 @@ def keep(path: Path, found: Architecture) -> None:
         write_atomically(path, orjson.dumps(asdict(found)), durable=False)
     except OSError:
         return  # nothing depends on it: the next one works it out again
+
+
+def fill(folder: Path, wanted: Iterable[tuple[Run, int, int]]) -> None:
+    """Have the architectures that a folder lacks worked out by another process, which takes torch's memory with it.
+
+    Nothing depends on it: what is still lacking afterwards is worked out where it is needed.
+
+    Args:
+        wanted: runs, each with the channels and classes of its data.
+    """
+    missing = {path: asked for asked in wanted if kept(path := folder / f"{key_of(*asked)}.json") is None}
+    if missing and "torch" not in sys.modules:
+        asked_for = [
+            {"path": str(path), "run": run.fields(), "files": files_of(run), "channels": channels, "classes": classes}
+            for path, (run, channels, classes) in missing.items()
+        ]
+        command = [sys.executable, "-m", "ablate.outline"]
+        subprocess.run(command, input=orjson.dumps(asked_for), capture_output=True, check=False)

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ablate.architecture import Architecture, keep, kept, key_of
+from ablate.architecture import Architecture, fill, keep, kept, key_of
 from ablate.complexity import inputs
 from ablate.datasets import at_hand, source
 from ablate.match import Match, check
@@ -168,6 +168,7 @@ def audit(
     folder = root.runs / "cache"
     if sizes is None:
         sizes = {name: classes_of(name, data or {}) for name in {variant.run.dataset for variant in variants}}
+    fill(folder, [(variant.run, *sizes[variant.run.dataset]) for variant in variants])
     found = [describe(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
     return [_audit(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
 

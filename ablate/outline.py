@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import orjson
 import torch
 from timm.layers import DropPath
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-from ablate.architecture import Architecture
+from ablate.architecture import Architecture, keep
 from ablate.blind import unseen
 from ablate.block import TokenNorm, order_of
 from ablate.complexity import complexity
+from ablate.extend import use
 from ablate.models import assemble
 from ablate.optim import groups
 from ablate.registry import SpecError
@@ -111,3 +115,15 @@ def _rate(module: nn.Module) -> float:
     if isinstance(module, nn.Dropout):
         return module.p
     return round(float(module.drop_prob or 0), 6) if isinstance(module, DropPath) else 0.0
+
+
+def main() -> None:
+    """Work out and keep what `ablate.architecture.fill` asks for on standard input."""
+    for asked in orjson.loads(sys.stdin.buffer.read()):
+        for slot, path in asked["files"].items():
+            use(path, slot)
+        keep(Path(asked["path"]), outline(Run.of(asked["run"]), asked["channels"], asked["classes"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from ablate import blind
+from ablate.architecture import fill
 from ablate.audit import Audit, audit, classes_of, describe
 from ablate.blind import unseen
 from ablate.complexity import complexity, parameters
@@ -253,6 +255,17 @@ def test_other_models_are_kept_apart(root: Root) -> None:
 def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file stands here")
     assert describe(TINY, 1, 10, tmp_path / "cache").costs["tokens"] == 9
+
+
+def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """This one is spared torch and its memory."""
+    monkeypatch.delitem(sys.modules, "torch")
+    folder = root.runs / "cache"
+    fill(folder, [(TINY, 1, 10), (TINY.but(mixer="pool"), 1, 10)])
+    monkeypatch.undo()
+    assert len(list(folder.glob("*.json"))) == 2
+    monkeypatch.setattr("ablate.outline.outline", lambda *_: pytest.fail("it is kept"))
+    assert describe(TINY, 1, 10, folder).costs == complexity(TINY, 1, 10)
 
 
 def test_classes_are_the_folders_where_it_is_at_hand(tmp_path: Path) -> None:

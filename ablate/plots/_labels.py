@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression
 
-from ablate.plots import _key
+from ablate.plots import _key, _notes
 from ablate.plots._style import INK, LETTER, TEXT_LINE, TEXT_POINTS, grow, height_of, width_of
 
 Array = NDArray[np.float64]
@@ -26,6 +26,7 @@ STEP, GAP, FAR, MARKER = 3.0, 7.0, 9.5, 4.5
 REACH, LEAST, MANY = 90.0, 18.0, 20  # how far from its point a name may stand: less where names are many
 OVER_NAME, OVER_MARKER, OVER_LINE, NEAR_OTHER, NOT_RIGHT = 1e4, 200.0, 25.0, 15.0, 4.0
 BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name, at least; where names right of axes begin
+MOST = 40  # names written at all; a figure with more of them would be read by nobody
 FULL = 0.33  # share of the axes that names may cover before numbers stand for them
 HALO = [withStroke(linewidth=2.5, foreground="white")]
 
@@ -42,27 +43,29 @@ class Name:
 def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> None:
     """Write each name near its point: inside the axes, clear of the other names and markers, if possible of bars.
 
-    Where the names would fill the axes, numbers stand for them, with a key below. Call it last: places hold for the
-    axes' limits and size at that time.
+    Where the names would fill the axes, numbers stand for them, with a key below; of very many, only some are written.
+    Call it last: places hold for the axes' limits and size at that time.
 
     Args:
         bars: ends of upright and level lines to keep clear of, in data coordinates.
     """
     if not names:
         return
+    points, names = [name.point for name in names], _chosen(ax, names)
     if sum(_area(name.text) for name in names) > FULL * width_of(ax) * height_of(ax):
         names = _numbered(ax, names)
     _root(ax).draw_without_rendering()
     inch = 72 / _root(ax).dpi
     frame = Bbox(ax.get_window_extent().get_points() * inch)
     spots = [ax.transData.transform(name.point) * inch for name in names]
+    markers = [ax.transData.transform(point) * inch for point in points]
     boxes = [_box(ax.transData.transform(bar) * inch) for bar in bars]
     leads, reach = np.empty((0, 2)), max(LEAST, REACH * min(1.0, MANY / len(names)))
     placed: list[Bbox] = []
     for name, spot in zip(names, spots, strict=True):
         name = replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH))
         size = _size(ax, name.text) * inch
-        corner = _cheapest(spot, size, frame, reach, Obstacles(placed, spots, boxes, leads).near(spot, size + reach))
+        corner = _cheapest(spot, size, frame, reach, Obstacles(placed, markers, boxes, leads).near(spot, size + reach))
         placed.append(Bbox.from_bounds(*corner, *size))
         nearest = np.clip(spot, corner, corner + size)
         far = float(np.hypot(*(nearest - spot))) > FAR
@@ -201,13 +204,26 @@ def _numbered(ax: Axes, names: Sequence[Name]) -> list[Name]:
     return [replace(name, text=str(number)) for number, name in enumerate(names, 1)]
 
 
+def _chosen(ax: Axes, names: Sequence[Name]) -> Sequence[Name]:
+    """All names, or of too many the first, the highest and the lowest, which a note below says."""
+    if len(names) <= MOST:
+        return names
+    order = sorted(range(1, len(names)), key=lambda at: (names[at].point[1], names[at].text))
+    low = MOST // 2
+    kept = sorted([0, *order[:low], *order[low - MOST + 1 :]])
+    _notes.below(ax, f"{MOST} of {len(names)} are named: the first, the highest and the lowest")
+    return [names[at] for at in kept]
+
+
 def at_ends(ax: Axes, names: Sequence[Name]) -> None:
     """Write each name right of the axes, level with its point as far as the others leave room.
 
-    A figure of the plot's own grows with them; where it would have to grow much, numbers stand for the names.
+    A figure of the plot's own grows with them; where it would have to grow much, numbers stand for the names, and of
+    very many only some are written.
     """
     if not names:
         return
+    names = _chosen(ax, names)
     lines = sum(len(_wrapped(ax, name.text)) for name in names)
     if lines * TEXT_LINE > 1.4 * height_of(ax):
         names, lines = _numbered(ax, names), len(names)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Read:
+    """What was read of the records, once.
+
+    Args:
+        found: the records without their histories, which are most of a record.
+        curves: the histories, as a frame.
+        digests: of the whole records, by key.
+    """
+
+    found: list[Record]
+    curves: pd.DataFrame
+    digests: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Content:
     """A study at a scale with its records; every list is in the study's order.
 
@@ -77,19 +92,31 @@ class Content:
     given: Local | None = field(default=None, repr=False)
 
     @cached_property
+    def _read(self) -> Read:
+        whole = study_records(self.study, self.scale, self.root.results, self.seeds)
+        digests = {record.key: records.checksum(record) for record in sorted(whole, key=lambda record: record.key)}
+        found = [replace(record, history=[]) for record in whole]
+        return Read(found, curves(self.study, self.scale, whole), digests)
+
+    @property
     def found(self) -> list[Record]:
-        """The records of the study's runs."""
-        return study_records(self.study, self.scale, self.root.results, self.seeds)
+        """The records of the study's runs, without their histories."""
+        return self._read.found
 
     @cached_property
     def runs(self) -> pd.DataFrame:
         """The frame of the records."""
         return study_frame(self.study, self.scale, self.found)
 
-    @cached_property
+    @property
     def curves(self) -> pd.DataFrame:
         """The training curves of the records."""
-        return curves(self.study, self.scale, self.found)
+        return self._read.curves
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The checksum of every record as it is now, by key."""
+        return self._read.digests
 
     @cached_property
     def speed(self) -> pd.DataFrame:
@@ -232,7 +259,7 @@ class Content:
             scale=self.scale,
             seeds=self.seeds,
             models=self.models,
-            records={record.key: records.checksum(record) for record in sorted(self.found, key=lambda r: r.key)},
+            records=self.digests,
             speeds=digests([speeds.path_of(self.root.results, one) for one in self.speeds], self.root.results),
             failures=self.local.failures,
             logs=self.local.logs,

@@ -31,6 +31,7 @@ HEADLINES = {
 }
 MOST_POINTS = 600
 RADIUS = 6.0  # points
+TALL = 3.0  # height over width from which on a figure is folded
 # The figure's neutral colours become the page's, so that it can be read on light and on dark.
 COLOURS = {
     _style.INK: "currentColor",
@@ -52,7 +53,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot that has been drawn: its files, and how it stands in the page."""
+    """A plot that has been drawn: its files, and how it stands in the page; folded where it is `tall`."""
 
     name: str
     title: str
@@ -61,6 +62,7 @@ class Figure:
     svg: bytes
     png: bytes
     points: tuple[Point, ...]
+    tall: bool
 
     def inline(self, anchors: Mapping[str, str]) -> str:
         """The figure as an element of a page.
@@ -90,7 +92,9 @@ def _figure(name: str, axes: Axes) -> Figure:
     # The SVG last: drawing decides where the axes lie, and its points are looked for there.
     png, svg = (_style.encode(_canvas(axes), kind) for kind in ("png", "svg"))
     plot = PLOTS[name]
-    return Figure(name, plot.TITLE, caption(plot), plot.TAKES, svg, png, tuple(_points(axes)))
+    width, height = _canvas(axes).get_size_inches()
+    tall = bool(height > TALL * width)
+    return Figure(name, plot.TITLE, caption(plot), plot.TAKES, svg, png, tuple(_points(axes)), tall)
 
 
 def frames(content: Content) -> Mapping[str, pd.DataFrame]:

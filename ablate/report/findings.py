@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate import records
 from ablate.report.content import Content, Row
 from ablate.report.facts import Fact
 
@@ -36,7 +35,7 @@ def findings(content: Content) -> list[Finding]:
 def _of_runs(content: Content) -> Iterator[Finding]:
     """Records that are edited, missing, or not what they seem."""
     recorded = [(row, row.record) for row in content.measured if row.record is not None]
-    if edited := [row for row, record in recorded if records.intact(record) is False]:
+    if edited := [row for row, record in recorded if record.checksum not in (None, content.digests[record.key])]:
         yield Finding("edited", f"the checksum does not fit the record of {_runs(edited)}", grave=True)
     yield from (Finding("failed", f"{row.name}: {row.error}") for row in content.unmeasured if row.error)
     if missing := [row for row in content.unmeasured if not row.error]:

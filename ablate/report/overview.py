@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +32,6 @@ class Entry:
     done: int
     wanted: int
     verdicts: list[Verdict]
-
-    @property
-    def decisions(self) -> list[tuple[str, int]]:
-        """How many claims are supported, contradicted and undecided, without those of which there are none."""
-        number = Counter(verdict.decision for verdict in self.verdicts)
-        return [(name, number[name]) for name in ("supported", "contradicted", "undecided") if number[name]]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import ablate
-from ablate.plots import PLOTS, _palette, _style
+from ablate.plots import PLOTS, _labels, _palette, _style
 from tests.plots.frames import CASES, frames
 
 EVERY = pytest.mark.parametrize("plot", PLOTS)
@@ -184,3 +186,17 @@ def test_the_documents_plot_does_what_it_says() -> None:
     exec(code, names)
     assert names["draw"](frames("fixture")["runs"]).has_data()
     assert names["draw"](frames("empty")["runs"]).texts[0].get_text() == "not measured"
+
+
+@pytest.mark.parametrize("write", [_labels.beside, _labels.at_ends])
+def test_of_very_many_names_some_are_written(write: Callable[..., None]) -> None:
+    with _style.style():
+        axes = _style.prepare(None, "Many", "x", "y", _style.WIDTH)
+        names = [_labels.Name(f"name {at}", (at % 7, at if at else 50), "black") for at in range(100)]
+        axes.plot(*zip(*(name.point for name in names), strict=True), "o")
+        write(axes, names)
+    told = "\n".join(text.get_text() for text in axes.texts)
+    assert f"{_labels.MOST} of 100 are named" in told
+    for name in ("name 0", "name 1", "name 99"):
+        assert re.search(rf"{name}\b", told), name
+    assert not re.search(r"name 60\b", told)

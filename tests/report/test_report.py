@@ -14,7 +14,7 @@ from ablate import Claim, Scale, Study, records, speed, top1
 from ablate.bench.subjects import of_study
 from ablate.notes import note_failure
 from ablate.paths import Root
-from ablate.report import files, render
+from ablate.report import figures, files, render
 from ablate.spec import Run
 from tests.bench.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
@@ -278,8 +278,13 @@ def test_speeds_stand_with_their_modes(fixture_root: Root) -> None:
     assert html.count('href="../../results/speed/a-cpu/') >= 2
 
 
-def test_many_variants_are_folded(root: Root) -> None:
+def test_many_variants_are_folded(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     widths = {f"width {at}": {"mlp_ratio": 1 + at / 8} for at in range(files.MANY + 1)}
     study = Study(question="Which?", axes={"width": widths}, scales={"s": Scale(SMALL)}, name="many")
+    for run in study.runs():
+        records.write(root.results, record(run))
+    monkeypatch.setattr(figures, "TALL", 0.1)
     html, _ = texts(render(study, "s", root, models=False))
     assert "<summary>All 39 runs</summary>" in html
+    assert "<summary>13 variants</summary>" in html
+    assert "<details><summary>Training loss</summary>" in html

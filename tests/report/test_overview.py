@@ -1,0 +1,69 @@
+"""The page over all studies: what each asks, what came out, how far it is, and a study that fails hides no other."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from ablate.cli import app
+from ablate.paths import Root
+from tests.fixtures.fixture_study import __file__ as STUDY
+
+pytestmark = pytest.mark.usefixtures("few_plots")
+
+
+@pytest.fixture
+def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of studies, one measured, one whose file fails, with a hostile name for its error."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    shutil.copy(STUDY, folder / "measured.py")
+    (folder / "broken.py").write_text("raise ValueError('<b>no</b>')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("ablate.study.folders", lambda: [folder])
+    return folder
+
+
+def write_all(place: Root) -> str:
+    done = CliRunner().invoke(app, ["report", "--all", "--no-audit", "--root", str(place.path)])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == str(place.reports / "index.html")
+    return (place.reports / "index.html").read_text(encoding="utf-8")
+
+
+def test_what_is_measured_leads_to_its_report(studies: Path, fixture_root: Root) -> None:
+    text = write_all(fixture_root)
+    (link,) = re.findall(r'<a href="([^"]*)">digits</a>', text)
+    assert (fixture_root.reports / link).is_file()
+    assert "8 of 9 runs" in text
+    assert "Does a small vision transformer need attention" in text
+    for decision in ("supported", "contradicted"):
+        assert f'class="decision {decision}"' in text
+
+
+def test_a_study_that_fails_hides_no_other_and_is_escaped(studies: Path, fixture_root: Root) -> None:
+    text = write_all(fixture_root)
+    assert "cannot be loaded: " in text
+    assert "<b>" not in text
+    assert str(studies) not in text
+
+
+def test_nothing_measured(studies: Path, root: Root) -> None:
+    text = write_all(root)
+    assert "Not measured: digits (9 runs)" in text
+    assert not list(root.reports.glob("*/index.html"))
+
+
+def test_the_same_records_give_the_same_page(studies: Path, fixture_root: Root) -> None:
+    assert write_all(fixture_root) == write_all(fixture_root)
+
+
+@pytest.mark.parametrize("words", [["report"], ["report", "measured", "--all"], ["report", "--all", "--seeds", "2"]])
+def test_what_cannot_be_meant_is_a_sentence(studies: Path, words: list[str]) -> None:
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "wanted is" in done.output
