@@ -5,7 +5,7 @@ A ranking of models can flip between two modes, so a speed without its mode says
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import product
 from typing import Any
@@ -79,6 +79,22 @@ class Mode:
         if len(found := matrix(text)) != 1 or str(found[0]) != text:
             raise SpecError(f"mode is {text!r}; wanted is one such as {found[0]}")
         return found[0]
+
+    @classmethod
+    def named(cls, text: str, known: Iterable[Mode] = ()) -> Mode:
+        """The mode with this name, its four words or `words`: "bf16-compile-nchw-training", "training, float32, eager".
+
+        Args:
+            known: those a wrong name is answered with; none are the usual matrix.
+
+        Raises:
+            SpecError: when no mode has it.
+        """
+        for mode in (cls(*values) for values in product(*WORDS.values())):
+            if text in (str(mode), mode.words):
+                return mode
+        likely = list(known) or matrix()
+        raise unknown("mode", text, [mode.words if "," in text else str(mode) for mode in likely])
 
 
 def matrix(text: str | None = None) -> list[Mode]:

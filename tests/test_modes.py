@@ -20,7 +20,7 @@ def test_the_usual_matrix_has_every_mode_once() -> None:
 @pytest.mark.parametrize("words", list(product(*WORDS.values())), ids="-".join)
 def test_a_mode_is_found_by_its_name(words: tuple[str, ...]) -> None:
     mode = Mode(*words)
-    assert Mode.of(str(mode)) == mode
+    assert Mode.of(str(mode)) == Mode.named(str(mode)) == Mode.named(mode.words) == mode
     assert matrix("-".join(reversed(words))) == [mode], "in any order"
 
 

@@ -5,7 +5,7 @@ and torch's version, since a ranking can flip with each of them. A measurement i
 (`Run.architecture`): speed does not depend on data, recipe or seed.
 """
 
-from ablate.speed.frames import Measured, frame, headline, join, measured, of_study, tidy
+from ablate.speed.frames import Measured, chosen, frame, headline, join, measured, of_study, tidy
 from ablate.speed.record import (
     DRIFT,
     FOLDER,
@@ -28,6 +28,7 @@ __all__ = [
     "WORK_OF",
     "Measured",
     "Measurement",
+    "chosen",
     "device_folder",
     "frame",
     "headline",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ from ablate.study import Study, load
 COLUMNS = """
     variant device mode batch images_per_s images_per_s_low images_per_s_high windows thrown memory_mib
     latency_p50_ms latency_p90_ms latency_p99_ms mfu first_step_s drift drifted settled status complete headline_batch
-    protocol dtype execution layout work architecture timm_model macs params image_size channels classes tokens threads
-    torch timm
+    measured_at protocol dtype execution layout work architecture timm_model macs params image_size channels classes
+    tokens threads torch timm
 """.split()  # noqa: SIM905
 
 
@@ -85,8 +86,8 @@ def frame(
         `variant`, `device`, `mode` (in words), `batch`, `images_per_s` (median of the windows; NaN where memory ran
         out) with its quartiles `_low` and `_high`, `windows` and `thrown`, `memory_mib`, `latency_p50_ms` and so on,
         `mfu`, `drift` of the control (the largest of its sessions) and whether it is `drifted`, `settled`, `status`,
-        `complete`, `protocol`, the mode's four words, `macs`, `params`, `tokens`, versions, and the fields that shape
-        the model.
+        `complete`, `measured_at` (when its last session began, UTC), `protocol`, the mode's four words, `macs`,
+        `params`, `tokens`, versions, and the fields that shape the model.
     """
     results = (root if isinstance(root, Root) else Root.at(root)).results
     study = load(study) if isinstance(study, str) else study
@@ -131,6 +132,7 @@ def _row(one: Measured) -> dict[str, Any]:
         "status": found.status,
         "complete": found.complete,
         "headline_batch": found.headline_batch,
+        "measured_at": found.begun,
         "protocol": found.protocol["name"],
         **found.mode,
         "architecture": subject["architecture"],
@@ -153,25 +155,46 @@ def headline(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["batch"] == table["headline_batch"]]
 
 
+def chosen(table: pd.DataFrame, mode: str | None = None, device: str | None = None) -> pd.DataFrame:
+    """The rows of one mode, of one device, or of both; none of a mode in which nothing was measured.
+
+    Args:
+        table: from `frame`.
+        mode: in words or by its four words: "training, bfloat16, compiled" or "bf16-compile-nchw-training".
+        device: one of the table's.
+
+    Raises:
+        SpecError: for a mode that is none, or a device on which nothing was measured.
+    """
+    devices = list(table["device"].unique())
+    if device is not None and device not in devices:
+        hint = "".join(f"did you mean {near!r}? " for near in get_close_matches(device, devices, n=1))
+        raise SpecError(f"unknown device {device!r}: {hint}known are {'; '.join(sorted(devices)) or 'none'}")
+    rows = table if device is None else table[table["device"] == device]
+    if mode is None:
+        return rows
+    measured_in = [Mode.named(words) for words in table["mode"].unique()]
+    return rows[rows["mode"] == Mode.named(mode, measured_in).words]
+
+
 def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None = None) -> pd.DataFrame:
     """Columns of one mode on one device, at the headline batch, beside a frame's rows with the same `variant`.
 
     Args:
         runs: has a column `variant`: a study's frame, or its summary.
         table: from `frame` with the same study.
-        mode: in words or by its four words: "training, bfloat16, compiled" or "bf16-compile-nchw-training".
-        device: one of the table's; None where there is only one.
+        mode, device: as for `chosen`; the device may be left out where there is only one.
 
     Returns:
         `runs` with `throughput`, `throughput_low`, `throughput_high`, `speed_memory_mib`, and `speed_mode`,
-        `speed_device` and `speed_batch`, which say what they are of.
+        `speed_device` and `speed_batch`, which say what they are of. Of several measurements of a variant there it is
+        the one measured last.
 
     Raises:
-        SpecError: when the table holds several devices and none is chosen.
+        SpecError: for an unknown mode or device, and when there are several devices and none is chosen.
     """
-    rows = headline(table)
-    rows = rows[rows["mode"] == (Mode.of(mode).words if mode.count("-") == 3 else mode)]
-    device = device or _only(rows["device"].unique())
+    rows = headline(chosen(table, mode, device))
+    _one_device(rows["device"].unique())
     columns = {
         "images_per_s": "throughput",
         "images_per_s_low": "throughput_low",
@@ -181,15 +204,13 @@ def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None 
         "device": "speed_device",
         "batch": "speed_batch",
     }
-    chosen = rows[rows["device"] == device].drop_duplicates("variant", keep="last").set_index("variant")
-    chosen.index = chosen.index.astype(str)
-    chosen = chosen.rename(columns=columns)[list(columns.values())]
-    beside = chosen.reindex(runs["variant"].astype(str)).set_axis(runs.index)
+    newest = rows.sort_values("measured_at", kind="stable").drop_duplicates("variant", keep="last")
+    newest = newest.set_axis(newest["variant"].astype(str)).rename(columns=columns)[list(columns.values())]
+    beside = newest.reindex(runs["variant"].astype(str)).set_axis(runs.index)
     return pd.concat([runs, beside], axis=1)
 
 
-def _only(devices: Iterable[str]) -> str | None:
+def _one_device(devices: Iterable[str]) -> None:
     found = sorted(devices)
     if len(found) > 1:
         raise SpecError(f"speed was measured on several devices: {'; '.join(found)}; wanted is one of them")
-    return found[0] if found else None

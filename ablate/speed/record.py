@@ -39,8 +39,8 @@ class Measurement:
         protocol: settings of `ablate.modes.Protocol`.
         windows: of all rounds, each with its `session`, `round` and `rate` (images/s); see `Bench.window`.
         thrown: windows left out because the device was throttled.
-        sessions: `id`, `control` (a subject's key), `drift` of the control, `load` (average of one minute) of the
-            machine at start and end, `members` measured together, when it `finished`.
+        sessions: `id` (begins with the UTC time), `control` (a subject's key), `drift` of the control, `load` (average
+            of one minute) of the machine at start and end, `members` measured together, when it `finished`.
         peak: the device's measured peak, MACs per second, of a product of matrices.
         latency_ms: of single steps, for a batch of 1.
         complete: whether nothing is left to measure.
@@ -75,6 +75,11 @@ class Measurement:
     def rates(self) -> list[float]:
         """Images per second of every window that counts."""
         return [window["rate"] for window in self.windows]
+
+    @property
+    def begun(self) -> str:
+        """When its last session began: UTC, as text that sorts by time; empty without a session."""
+        return max((str(session["id"]).partition("-")[0] for session in self.sessions), default="")
 
     def answers(self, protocol: Protocol, versions: Mapping[str, Any]) -> bool:
         """Whether it was measured in today's way, at least as thoroughly as asked, with the same timm and torch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -23,6 +24,7 @@ STUDY = Study(
 )
 ATTENTION, PATCH_FF = of_study(STUDY)
 (RESMLP,) = of_timm(["resmlp_12_224"])
+MODE = "fp32-eager-nchw-inference"
 OTHER = Subject("another", TINY.but(dim=32), "", 1, 10)
 
 
@@ -109,3 +111,50 @@ def test_two_devices_never_share_a_column(results: Path) -> None:
     with pytest.raises(SpecError, match=r"speed was measured on several devices: A CPU.*; A GPU"):
         speed.join(runs, table, mode)
     assert speed.join(runs, table, mode, "A GPU, torch 2.0")["throughput"].tolist() == [9.0]
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [
+        ("bf16-compiled-nchw-training", "did you mean 'bf16-compile-nchw-training'? known are bf16-compile-nchw-tr"),
+        ("training, bfloat16, compild", "did you mean 'training, bfloat16, compiled'? known are inference, float32"),
+        ("bf16", "unknown mode 'bf16'"),
+    ],
+)
+def test_a_misspelt_mode_is_told(results: Path, mode: str, told: str) -> None:
+    table = speed.frame(results.parent, STUDY)
+    with pytest.raises(SpecError, match=re.escape(told)):
+        speed.join(pd.DataFrame({"variant": ["attention"]}), table, mode)
+
+
+def test_a_mode_that_was_not_measured_joins_empty_columns(results: Path) -> None:
+    table = speed.frame(results.parent, STUDY)
+    joined = speed.join(pd.DataFrame({"variant": ["attention"]}), table, "tf32-eager-nchw-inference")
+    assert joined["throughput"].isna().all()
+
+
+def test_a_misspelt_device_is_told(results: Path) -> None:
+    table = speed.frame(results.parent, STUDY)
+    runs = pd.DataFrame({"variant": ["attention"]})
+    known = "known are A CPU, 1 thread, torch 2.0"
+    for device, hint in (("A CPU", ""), ("A CPU, 2 threads, torch 2.0", "did you mean 'A CPU, 1 thread, torch 2.0'? ")):
+        with pytest.raises(SpecError, match=re.escape(f"unknown device '{device}': {hint}{known}")):
+            speed.join(runs, table, MODE, device)
+    with pytest.raises(SpecError, match="unknown device 'A CPU': known are none"):
+        speed.chosen(speed.tidy([]), device="A CPU")
+
+
+def test_rows_are_chosen_by_mode_and_device(results: Path) -> None:
+    table = speed.frame(results.parent, STUDY)
+    assert speed.chosen(table) is table
+    rows = speed.chosen(table, "fp32-eager-nchw-inference", "A CPU, 1 thread, torch 2.0")
+    assert set(rows["mode"]) == {"inference, float32, eager"}
+    assert rows["variant"].tolist()[0] == "attention"
+
+
+@pytest.mark.parametrize("folder", ["0-before-the-others", "z-after-the-others"])
+def test_of_two_measurements_of_one_thing_the_one_measured_last_is_joined(results: Path, folder: str) -> None:
+    later = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
+    speed.write(results / "speed" / folder, measurement(ATTENTION, [7.0], sessions=later))
+    joined = speed.join(pd.DataFrame({"variant": ["attention"]}), speed.frame(results.parent, STUDY), MODE)
+    assert joined["throughput"].tolist() == [7.0]
