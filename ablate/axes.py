@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ablate.match import check_mode
-from ablate.registry import SpecError
+from ablate.registry import SpecError, unknown
 
 AxisValues = Sequence[Any] | Mapping[str, Mapping[str, Any]]
 Step = tuple[str, Mapping[str, Any]]
@@ -30,6 +30,8 @@ def check_axes(axes: Mapping[str, AxisValues]) -> None:
     for axis, values in axes.items():
         if isinstance(values, str) or not len(values):
             raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
+        if isinstance(values, Mapping):
+            _check_labels(axis, values)
         parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
         for name in {name for part in parts for name in part}:
             if name in set_by:
@@ -37,11 +39,38 @@ def check_axes(axes: Mapping[str, AxisValues]) -> None:
             set_by[name] = axis
 
 
+def _check_labels(axis: str, values: Mapping[str, Mapping[str, Any]]) -> None:
+    for label, part in values.items():
+        if not isinstance(label, str) or not isinstance(part, Mapping):
+            raise SpecError(f"axis {axis} has {label!r}: {part!r}; wanted is a label with the fields it sets")
+
+
 def steps_of(axis: str, values: AxisValues, *, first: bool) -> list[Step]:
     """Each value of an axis as a label and the fields it sets; words on the first axis speak for themselves."""
     if isinstance(values, Mapping):
         return list(values.items())
     return [(v if first and isinstance(v, str) else f"{axis}={v}", {axis: v}) for v in values]
+
+
+def step_of(axis: str, steps: Sequence[Step], where: dict[str, Any]) -> Step:
+    """The step an axis is asked for by its name in `where`, taken out of there; else its first.
+
+    An axis of bare values is left to the field it is named after.
+
+    Raises:
+        SpecError: when an axis of no field's name has no such label.
+    """
+    labels = {label: (label, part) for label, part in steps}
+    if axis in where and isinstance(where[axis], str) and where[axis] in labels:
+        return labels[where.pop(axis)]
+    if axis in where and not any(axis in part for _, part in steps):
+        raise unknown(f"label of axis {axis}", where[axis], labels)
+    return steps[0]
+
+
+def changes_of(choice: Iterable[Step]) -> dict[str, Any]:
+    """The fields that the steps of a choice set."""
+    return {name: value for _, part in choice for name, value in part.items()}
 
 
 def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> frozenset[str]:

@@ -6,7 +6,7 @@ value of its own: `ablate.verdict` judges it from the intervals of the records. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,8 @@ from ablate.registry import SpecError
 @dataclass(frozen=True)
 class Quantity:
     """One column of one variant: the control but for `where`, or the variant labelled `label`.
+
+    `where` holds fields with their values, and axes with one of their labels.
 
     `over` is what an exponent is of: "tokens", "depth", "dim" or "batch".
     """
@@ -88,14 +90,20 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, and the comparison that decides it."""
+    """A sentence, and the comparison that decides it; at all scales of its study, or at some.
+
+    A claim that names a value is judged where its study has that value: `scales=["digits"]`.
+    """
 
     sentence: str
     holds: Comparison
+    scales: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.holds, Comparison):
             raise SpecError(f"claim {self.sentence!r} holds {self.holds!r}; wanted is a comparison by < or >")
+        if self.scales is not None and (isinstance(self.scales, str) or not self.scales):
+            raise SpecError(f"claim {self.sentence!r} has scales {self.scales!r}; wanted is a list of scales' names")
 
     def quantities(self) -> list[Quantity]:
         """The measured quantities the claim speaks of."""

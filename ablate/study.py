@@ -6,18 +6,30 @@ axis), or all together with `cross=True`; every variant is run with the same see
 
 from __future__ import annotations
 
-import linecache
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ablate.axes import AxisValues, bundled_by, check_axes, check_match, choices, declared_by, label_of, steps_of
+from ablate.axes import (
+    AxisValues,
+    Step,
+    bundled_by,
+    changes_of,
+    check_axes,
+    check_match,
+    choices,
+    declared_by,
+    label_of,
+    step_of,
+    steps_of,
+)
 from ablate.claim import Claim, Quantity
 from ablate.match import Match, solve
 from ablate.registry import SpecError, unknown
 from ablate.spec import Run
+from ablate.study_file import execute
 
 
 @dataclass(frozen=True)
@@ -28,11 +40,24 @@ class Scale:
         fields: the fields of `Run` this scale sets; the rest keep their defaults.
         expect: what it takes, in words, such as "two minutes on a laptop".
         seeds: number of seeds at this scale, if it differs from the study's.
+        axes: the values that some of the study's axes have at this scale, in place of the study's.
     """
 
     fields: Mapping[str, Any]
     expect: str = ""
     seeds: int | None = None
+    axes: Mapping[str, AxisValues] = field(default_factory=dict)
+
+    def but(
+        self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
+    ) -> Scale:
+        """This scale with some fields changed, or with axes, seeds or expectations of its own."""
+        return Scale(
+            {**self.fields, **fields},
+            expect or self.expect,
+            self.seeds if seeds is None else seeds,
+            self.axes if axes is None else axes,
+        )
 
 
 @dataclass(frozen=True)
@@ -67,7 +92,7 @@ class Study:
         question: one sentence ending in a question mark.
         axes: a field of `Run` with its values, the control's first; or any name with a mapping of labels to fields
             that change together. The axis `match` with its modes gives every variant once a mode.
-        scales: the sizes it can be run at, by name; the first is the default.
+        scales: the sizes it can be run at, by name; the first is the default. Axes may have other values at one.
         fixed: fields that hold for every variant at every scale.
         seeds: runs per variant, with seeds 0, 1, ….
         cross: combine the axes instead of changing one at a time.
@@ -92,10 +117,15 @@ class Study:
         if not self.scales:
             raise SpecError(f"study {self.name} has no scales; wanted is at least one")
         _check_seeds(self.seeds)
-        check_axes(self.axes)
-        check_match(self.match, self.axes)
+        for scale in self.scales:
+            axes = self.axes_at(scale)
+            check_axes(axes)
+            check_match(self.match, axes)
         if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
             raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
+        for claim in self.claims:
+            for scale in claim.scales or ():
+                self.scale(scale)
 
     def scale(self, name: str | None) -> str:
         """The scale's name, the first one for None; a `SpecError` for one the study does not have."""
@@ -109,29 +139,59 @@ class Study:
         """The fields every variant shares unless an axis changes them."""
         return {**self.scales[self.scale(scale)].fields, **self.fixed}
 
+    def axes_at(self, scale: str | None = None) -> dict[str, AxisValues]:
+        """The axes with their values at a scale, in the study's order.
+
+        Raises:
+            SpecError: when the scale has values for an axis the study does not have.
+        """
+        own = self.scales[self.scale(scale)].axes
+        for axis in own:
+            if axis not in self.axes:
+                raise unknown("axis", axis, self.axes)
+        return {axis: own.get(axis, values) for axis, values in self.axes.items()}
+
+    def claims_at(self, scale: str | None = None) -> list[Claim]:
+        """The claims that are judged at a scale."""
+        scale = self.scale(scale)
+        return [claim for claim in self.claims if claim.scales is None or scale in claim.scales]
+
     def variants(self, scale: str | None = None) -> list[Variant]:
         """All variants, the control first, each once."""
-        base = self.base(scale)
-        axes = {axis: values for axis, values in self.axes.items() if axis != "match"}
-        steps = [steps_of(axis, values, first=at == 0) for at, (axis, values) in enumerate(axes.items())]
+        scale = self.scale(scale)
+        if scale not in self._solved:
+            self._solved[scale] = self._variants(scale)
+        return list(self._solved[scale])
+
+    @cached_property
+    def _solved(self) -> dict[str, list[Variant]]:
+        """The variants of the scales that were asked for: solving a width takes its time."""
+        return {}
+
+    def _variants(self, scale: str) -> list[Variant]:
+        base, axes = self.base(scale), self._steps(scale)
+        names, steps = list(axes), list(axes.values())
         found: dict[str, Variant] = {}
         for choice in choices(steps, self.cross):
-            changes = {name: value for _, part in choice for name, value in part.items()}
-            run = Run.of({**base, **changes, "seed": 0})
-            moved = declared_by(list(axes), choice, steps), bundled_by(list(axes), choice, steps)
+            run = Run.of({**base, **changes_of(choice), "seed": 0})
+            moved = declared_by(names, choice, steps), bundled_by(names, choice, steps)
             variant = Variant(label_of(choice, steps, self.cross), run, *moved)
-            for sized in self._matched(variant, next(iter(found.values()), variant).run):
+            for sized in self._matched(variant, next(iter(found.values()), variant).run, scale):
                 found.setdefault(sized.run.key, sized)
         return list(found.values())
 
-    @property
-    def _modes(self) -> Sequence[str]:
-        """How variants are matched: each of them once a mode."""
-        return list(self.axes.get("match", [self.match]))
+    def _steps(self, scale: str) -> dict[str, list[Step]]:
+        """The steps of every axis at a scale, but for matching."""
+        axes = {axis: values for axis, values in self.axes_at(scale).items() if axis != "match"}
+        return {axis: steps_of(axis, values, first=at == 0) for at, (axis, values) in enumerate(axes.items())}
 
-    def _matched(self, variant: Variant, control: Run) -> Iterator[Variant]:
+    def _modes(self, scale: str) -> Sequence[str]:
+        """How variants are matched: each of them once a mode."""
+        return list(self.axes_at(scale).get("match", [self.match]))
+
+    def _matched(self, variant: Variant, control: Run, scale: str) -> Iterator[Variant]:
         """A variant at the sizes the study asks for; the control has its own."""
-        for mode in self._modes:
+        for mode in self._modes(scale):
             run, match = solve(variant.label, variant.run, control, mode)
             label = f"{variant.label}, match={mode}" if match and "match" in self.axes else variant.label
             yield replace(variant, label=label, run=run, match=match)
@@ -140,8 +200,9 @@ class Study:
         """The variant a quantity of a claim speaks of.
 
         Raises:
-            SpecError: when the study has no such variant.
+            SpecError: when the study has no such variant at this scale.
         """
+        scale = self.scale(scale)
         variants = self.variants(scale)
         if quantity.label is not None:
             by_label = {variant.label: variant for variant in variants}
@@ -150,15 +211,21 @@ class Study:
             return by_label[quantity.label]
         where = dict(quantity.where)
         mode = where.pop("match", None)
-        wanted = variants[0].run.but(**where)
+        wanted = self._run_where(where, scale)
         # The control, and whatever has its size already, is the same variant in every mode of the study.
         alike = [variant for variant in variants if variant.asked == wanted]
         matched = [variant for variant in alike if mode is None or (variant.match and variant.match.mode == mode)]
-        unmatched = [variant for variant in alike if variant.match is None and mode in self._modes]
+        unmatched = [variant for variant in alike if variant.match is None and mode in self._modes(scale)]
         if matched or unmatched:
             return (matched or unmatched)[0]
         known = ", ".join(variant.label for variant in variants)
-        raise SpecError(f"{quantity} is no variant of study {self.name}; the variants are {known}")
+        raise SpecError(f"{quantity} is no variant of study {self.name} at scale {scale}; the variants are {known}")
+
+    def _run_where(self, where: Mapping[str, Any], scale: str) -> Run:
+        """The control's run but for what is named: axes by a label of theirs, fields by their value."""
+        rest = dict(where)
+        choice = [step_of(axis, steps, rest) for axis, steps in self._steps(scale).items()]
+        return Run.of({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
 
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
         """How many seeds a variant gets: as asked, else as the scale says, else as the study says."""
@@ -208,7 +275,7 @@ def load(name: str | Path) -> Study:
         raise SpecError(
             f"there is no study file {path}; wanted is a path to a .py file or one of " + ", ".join(named())
         )
-    study = _execute(path).get("study")
+    study = execute(path).get("study")
     if not isinstance(study, Study):
         raise SpecError(f"{path} assigns no study; wanted is a line `study = Study(...)`")
     study = replace(study, name=path.stem, source=Path(name).name)
@@ -223,29 +290,6 @@ def _check(study: Study) -> None:
     """Every scale has its variants, and every claim speaks of some."""
     for scale in study.scales:
         study.variants(scale)
-        for claim in study.claims:
+        for claim in study.claims_at(scale):
             for quantity in claim.quantities():
                 study.variant(quantity, scale)
-
-
-def _execute(path: Path) -> dict[str, Any]:
-    """The names a study file leaves behind."""
-    names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        code = compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
-        exec(code, names)  # noqa: S102 - a study is a program
-    except (Exception, SystemExit) as error:
-        raise SpecError(_blame(path, error)) from error
-    return names
-
-
-def _blame(path: Path, error: BaseException) -> str:
-    """What went wrong in a study file, with the file's own line."""
-    number = error.lineno if isinstance(error, SyntaxError) else None
-    for frame in traceback.extract_tb(error.__traceback__):
-        number = frame.lineno if frame.filename == str(path) else number
-    line = linecache.getline(str(path), number or 0).strip()
-    reason = error.msg if isinstance(error, SyntaxError) else str(error)
-    what = reason if isinstance(error, SpecError) else f"{type(error).__name__}: {reason}"
-    where = f"{path}, line {number}" if number else str(path)
-    return f"{where}: {what}" + (f"\n    {line}" if line else "")

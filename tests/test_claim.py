@@ -73,6 +73,12 @@ def test_a_claim_wants_a_comparison(holds: Any) -> None:
         Claim("so it is", holds)
 
 
+@pytest.mark.parametrize("scales", ["digits", []])
+def test_a_claims_scales_are_a_list_of_names(scales: Any) -> None:
+    with pytest.raises(SpecError, match=r"claim 'so' has scales .*; wanted is a list of scales' names"):
+        Claim("so", A > B, scales=scales)
+
+
 def test_they_read_as_written() -> None:
     assert str(A - B > -5) == "top1(mixer=patch_ff) - top1(mixer=attention) > -5"
     assert str(2 * macs("big") < 7) == "2·macs(big) < 7"

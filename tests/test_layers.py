@@ -18,7 +18,7 @@ PACKAGE = Path(ablate.__file__).parent
 # From the top: a row imports from rows above it and from itself.
 ROWS = """
     registry checks settings formula seeds spec extend slurm resources claim paths cache
-    mixers channels stems block models complexity disk match axes
+    mixers channels stems block models complexity disk match study_file axes
     study recipes records modes lease released timm_models timm candidates
     pictures datasets images draws augment mixup workers resident loading timm_pictures optim
     blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner

@@ -122,10 +122,93 @@ def test_a_quantity_is_found_by_fields_or_label() -> None:
     assert study().variant(Quantity("top1")).label == "attention"
     assert study().variant(Quantity("top1", where={"dim": 32.0})).label == "attention, dim=32"
     assert study().variant(Quantity("top1", "none")).run.mixer == "none"
-    with pytest.raises(SpecError, match=r"top1\(dim=8\) is no variant of study mine; the variants are attention, none"):
+    with pytest.raises(SpecError, match=r"top1\(dim=8\) is no variant of study mine at scale small; the var.* none"):
         study().variant(Quantity("top1", where={"dim": 8}))
     with pytest.raises(SpecError, match="unknown variant 'nonne': did you mean 'none'"):
         study().variant(Quantity("top1", "nonne"))
+
+
+def test_a_scale_may_have_other_values_on_an_axis_in_the_studys_order() -> None:
+    scales = {"small": Scale(SMALL), "wide": Scale(SMALL, axes={"dim": [32, 128]})}
+    of = study(scales=scales, cross=True)
+    assert [v.label for v in of.variants("small")] == [
+        f"{m}, dim={d}" for m in ("attention", "none") for d in (16, 32, 64)
+    ]
+    assert [v.label for v in of.variants("wide")] == [f"{m}, dim={d}" for m in ("attention", "none") for d in (32, 128)]
+    assert of.variant(top1(dim=128).terms[0][1], "wide").run.dim == 128
+    with pytest.raises(SpecError, match=r"dim=128.* is no variant of study mine at scale small"):
+        of.variant(top1(dim=128).terms[0][1], "small")
+
+
+def test_a_scale_but_for_some_of_it() -> None:
+    scale = Scale(SMALL, "a minute", 5, {"dim": [8]})
+    assert scale.but(dim=32) == Scale(SMALL | {"dim": 32}, "a minute", 5, {"dim": [8]})
+    assert scale.but(axes={}, seeds=1, expect="an hour") == Scale(SMALL, "an hour", 1)
+
+
+def test_a_scale_may_match_in_other_modes() -> None:
+    of = study(
+        axes={"mixer": ["attention", "patch_ff"], "match": ["params"]},
+        scales={"small": Scale(SMALL), "wide": Scale(SMALL, axes={"match": ["params", "macs"]})},
+    )
+    assert [v.label for v in of.variants("small")] == ["attention", "patch_ff, match=params"]
+    assert [v.label for v in of.variants("wide")] == ["attention", "patch_ff, match=params", "patch_ff, match=macs"]
+
+
+@pytest.mark.parametrize(
+    ("axes", "sentence"),
+    [
+        ({"dims": [16]}, "unknown axis 'dims': did you mean 'dim'"),
+        ({"dim": []}, "axis dim is \\[\\]; wanted is a list of values"),
+        ({"dim": {"big": {"mixer": "none"}}}, "axes mixer and dim both set the field mixer"),
+        ({"dim": {"big": 64}}, "axis dim has 'big': 64; wanted is a label with the fields it sets"),
+        ({"dim": {64: {"dim": 64}}}, "axis dim has 64: .*; wanted is a label"),
+    ],
+)
+def test_axes_of_a_scale_are_checked_like_the_studys(axes: Any, sentence: str) -> None:
+    with pytest.raises(SpecError, match=sentence):
+        study(scales={"small": Scale(SMALL, axes=axes)})
+
+
+SIZES = {"tiny": {"dim": 16, "depth": 1}, "deep": {"depth": 4}, "big": {"dim": 64, "heads": 4}}
+
+
+@pytest.mark.parametrize("cross", [False, True])
+def test_an_axis_of_no_fields_name_is_named_by_its_labels(cross: bool) -> None:
+    of = study(axes={"mixer": ["attention", "none"], "size": SIZES}, cross=cross)
+    found = of.variant(top1(size="big").terms[0][1]).run
+    assert (found.dim, found.heads, found.depth) == (64, 4, 2), "the scale's depth, not the first size's"
+    assert of.variant(top1(mixer="none", size="tiny").terms[0][1]).run.mixer == "none"
+    assert of.variant(top1(dim=64, heads=4, size="deep", depth=2).terms[0][1]).label == of.variants()[3 - cross].label
+    with pytest.raises(SpecError, match="unknown label of axis size 'huge': known are big, deep, tiny"):
+        of.variant(top1(size="huge").terms[0][1])
+
+
+def test_an_axis_named_after_a_field_is_named_by_label_or_value() -> None:
+    mixers = {"attention": {"mixer": "attention"}, "fixed": {"mixer": "patch_ff", "token_hidden": 8}}
+    of = study(axes={"mixer": mixers})
+    assert of.variant(top1(mixer="fixed").terms[0][1]).run.token_hidden == 8
+    assert of.variant(top1(mixer="patch_ff", token_hidden=8).terms[0][1]).label == "fixed"
+
+
+def test_a_label_may_stand_for_other_fields_at_another_scale() -> None:
+    wide = Scale(SMALL, axes={"size": {"tiny": {"dim": 32}, "big": {"dim": 128}}})
+    of = study(axes={"size": SIZES}, scales={"small": Scale(SMALL), "wide": wide})
+    big = top1(size="big").terms[0][1]
+    assert [of.variant(big, scale).run.dim for scale in of.scales] == [64, 128]
+
+
+def test_a_claim_may_be_made_at_some_scales(tmp_path: Path) -> None:
+    of = study(claims=[Claim("wide", top1(dim=32) > 0, scales=["wide"]), Claim("all", top1() > 0)])
+    assert [claim.sentence for claim in of.claims_at()] == ["all"]
+    assert [claim.sentence for claim in of.claims_at("wide")] == ["wide", "all"]
+    with pytest.raises(SpecError, match="unknown scale 'wid': did you mean 'wide'"):
+        study(claims=[Claim("wide", top1() > 0, scales=["wid"])])
+    odd = GOOD.replace('"digits": DIGITS', '"digits": DIGITS, "odd": Scale({**DIGITS.fields, "dim": 96})')
+    named = odd.replace("DIGITS, Claim", "DIGITS, Claim, Scale").replace('top1(mixer="none")', "top1(dim=96)")
+    with pytest.raises(SpecError, match=r"top1\(dim=96\) is no variant of study asked at scale digits"):
+        load(write(tmp_path, named))
+    assert load(write(tmp_path, named.replace("> 0)", '> 0, scales=["odd"])'))).claims_at("digits") == []
 
 
 GOOD = """
