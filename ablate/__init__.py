@@ -11,15 +11,18 @@ from typing import Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "ATTENTION_ONLY": "recipes",
     "CIFAR": "recipes",
     "CIFAR10": "recipes",
     "Claim": "claim",
     "DEIT": "recipes",
     "DIGITS": "recipes",
+    "FEED_FORWARD": "recipes",
     "IMAGENET": "recipes",
     "Resources": "resources",
     "Run": "spec",
     "SIMPLE": "recipes",
+    "SIZES": "recipes",
     "Scale": "study",
     "SpecError": "registry",
     "Study": "study",
