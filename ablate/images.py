@@ -1,7 +1,8 @@
 """What the training loop sees of a data set: batches of a part, and its facts.
 
 A process may train on a share of every batch, in several forward passes: `Share` says which pictures those are. A
-picture is augmented as a function of (seed, epoch, index, repeat) alone, whoever reads it.
+picture is augmented as a function of (seed, epoch, index, repeat) alone, whoever reads it. `repeat` counts its copies
+in an epoch: those of `Run.repeats`, and those of further passes where `Run.train_fraction` is below 1.
 """
 
 from __future__ import annotations
@@ -80,6 +81,26 @@ class Share:
 WHOLE = Share()
 
 
+def stratified(labels: torch.Tensor, fraction: float, seed: int) -> torch.Tensor:
+    """Positions of a share of some pictures, ascending: of every class that share, but for rounding.
+
+    A class gets its pictures as parties get seats by the method of Sainte-Laguë, so a larger share has all pictures of
+    a smaller one.
+
+    Args:
+        labels: int64, (n,).
+        seed: of the run; the share is drawn from it.
+    """
+    shuffle = torch.randperm(len(labels), generator=generator(seed, "train fraction"))
+    of_class, order = labels[shuffle].sort(stable=True)
+    counts = torch.bincount(labels)
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[of_class]
+    turn = (rank + 0.5).double() / counts[of_class]
+    # Where classes have equal turns, the order of the shuffle decides.
+    in_turn = shuffle[torch.empty_like(turn).scatter_(0, order, turn).argsort(stable=True)]
+    return in_turn[: round(fraction * len(labels))].sort().values
+
+
 class Images(ABC):
     """Batches of float32 pictures (B, C, S, S), normalised, and int64 labels (B,), on the training device.
 
@@ -103,6 +124,21 @@ class Images(ABC):
             raise SpecError(
                 f"batch_size is {run.batch_size}; {run.dataset} has {self.sizes['train']} training pictures"
             )
+        self.used = self._used()
+
+    def _used(self) -> torch.Tensor:
+        """The indices trained on, in the order of the training part: all of it, or a share of each class."""
+        train = self.parts["train"]
+        if self.run.train_fraction == 1:
+            return train
+        labels = self.labels[train]
+        used = stratified(labels, self.run.train_fraction, self.run.seed)
+        if lost := sorted(set(labels.tolist()) - set(labels[used].tolist())):
+            raise SpecError(
+                f"train_fraction {self.run.train_fraction:g} of {len(train)} pictures leaves {len(used)} and none of "
+                f"class {self.classes[lost[0]]}; wanted is a larger share"
+            )
+        return train[used]
 
     def replaced(self, index: int, reason: str) -> None:
         """Name a picture that could not be decoded, and count it; raises as `meet` does."""
@@ -151,17 +187,23 @@ class Images(ABC):
     def samples(self, epoch: int) -> torch.Tensor:
         """Index and repeat (n, 2) of every training picture in this epoch's order, whole batches only.
 
+        The order of training is one endless row of passes, each a permutation of the pictures used; an epoch is as long
+        a piece of it as the whole training part. So where all of it is used, an epoch is a pass.
+
         With `repeats` an epoch has as many steps as without: each picture it draws comes that many times, in one batch
         where it can, but in different groups of it, so that copies are not mixed with each other (DeiT's sampler deals
         them to different devices).
         """
-        run = self.run
-        shuffle = torch.randperm(self.sizes["train"], generator=generator(run.seed, "order", epoch))
+        run, count = self.run, len(self.used)
         positions = torch.arange(self.steps * run.batch_size)
         if run.repeats > 1 and run.batch_size % GROUP == 0:
             positions = positions.view(self.steps, GROUP, -1).transpose(1, 2).flatten()
-        which = self.parts["train"][shuffle[positions // run.repeats]]
-        return torch.stack([which, positions % run.repeats], dim=1)
+        first, at = divmod(epoch * self.sizes["train"], count)
+        places = at + positions // run.repeats
+        passes = range(first, first + int(places.max()) // count + 1)
+        row = torch.cat([torch.randperm(count, generator=generator(run.seed, "order", number)) for number in passes])
+        repeat = places // count * run.repeats + positions % run.repeats
+        return torch.stack([self.used[row[places]], repeat], dim=1)
 
     def order(self, epoch: int) -> torch.Tensor:
         """The indices alone."""

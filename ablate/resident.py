@@ -46,7 +46,8 @@ class Resident(Images):
         self.device = device
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
-        purposes = [("offset", epoch, repeat) if repeat else ("offset", epoch) for repeat in range(self.run.repeats)]
+        copies = int(self.samples(epoch)[:, 1].max()) + 1
+        purposes = [("offset", epoch, repeat) if repeat else ("offset", epoch) for repeat in range(copies)]
         offsets = torch.stack([self._offsets(self.run.seed, *purpose) for purpose in purposes])
         for piece in self.pieces(epoch, start, share):
             index, repeat = piece.unbind(dim=1)

@@ -58,6 +58,7 @@ ADDED_LATER: Mapping[str, Any] = {
     "mix_switch": 0.5,
     "repeats": 1,
     "ema": 0.0,
+    "train_fraction": 1.0,
 }
 
 # Modules whose behaviour every run depends on; a number above 1 enters every key.
@@ -102,6 +103,7 @@ class Run:
     dataset: str = _field("digits_shifted", "name of the data set", dataset_name)
     image_size: int = _field(16, "side of the square input, pixels", positive)
     holdout: float = _field(0.0, "fraction of the training part held out for choosing", fraction)
+    train_fraction: float = _field(1.0, "share of each class trained on, after holdout; epochs keep their steps", share)
     loader: str = _field(
         "auto", "decoded once and kept (resident), or when needed (workers)", one_of("auto", "resident", "workers")
     )
@@ -267,9 +269,7 @@ def _check_widths(run: Run) -> None:
     if run.dim % run.heads:
         raise SpecError(f"heads {run.heads} does not divide dim {run.dim}")
     if run.mlp_ratio * run.dim < 1:
-        raise SpecError(
-            f"mlp_ratio {run.mlp_ratio:g} of dim {run.dim} leaves no hidden layer; wanted is 1 or more wide"
-        )
+        raise SpecError(f"mlp_ratio {run.mlp_ratio:g} of dim {run.dim} leaves no hidden layer, wanted is 1 or wider")
     if run.token_hidden == 0 and round(run.token_ratio * run.tokens) < 1:
         raise SpecError(f"token_ratio {run.token_ratio:g} of {run.tokens} tokens leaves no hidden layer over them")
     if round(run.gating_ratio * run.dim) < 1:

@@ -120,7 +120,7 @@ def test_the_device_is_as_asked() -> None:
 SHARED: dict[str, tuple[Run, Resources]] = {
     "plain": (TINY, Resources()),
     "all of a recipe": (
-        TINY.but(mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3, clip_grad=0.5, ema=0.9, epochs=3),
+        TINY.but(mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3, train_fraction=0.3, clip_grad=0.5, ema=0.9, epochs=3),
         Resources(micro_batch=64, checkpoint_minutes=0),
     ),
     "bf16": (TINY.but(precision="bf16"), Resources()),

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ablate.distributed import World
-from ablate.images import Images, generator
+from ablate.images import Images, Share, generator, stratified
 from ablate.loading import open_images
 from ablate.registry import SpecError
 from ablate.resources import Resources
@@ -91,6 +91,115 @@ def test_the_order_is_not_of_the_model_nor_of_the_batch_size(opened: Any) -> Non
     small = opened(batch_size=3)[0].order(3)
     shared = min(len(small), len(images.order(3)))
     assert torch.equal(small[:shared], images.order(3)[:shared])
+
+
+FRACTIONS = (0.1, 0.25, 0.5, 1.0)
+
+
+def stratified_labels() -> torch.Tensor:
+    """Classes of very different sizes, mixed."""
+    labels = torch.arange(5).repeat_interleave(torch.tensor([400, 7, 120, 33, 60]))
+    return labels[torch.randperm(len(labels), generator=generator("labels"))]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_share_is_of_every_class_and_holds_all_smaller_shares(seed: int) -> None:
+    labels = stratified_labels()
+    sizes = torch.bincount(labels)
+    smaller: set[int] = set()
+    for percent in range(1, 101):
+        chosen = stratified(labels, percent / 100, seed)
+        assert len(chosen) == round(len(labels) * percent / 100)
+        assert chosen.tolist() == sorted(set(chosen.tolist()))
+        assert (torch.bincount(labels[chosen], minlength=5) - sizes * percent / 100).abs().max() <= 1
+        assert smaller <= set(chosen.tolist())
+        smaller = set(chosen.tolist())
+
+
+def test_a_share_is_drawn_from_the_seed() -> None:
+    labels = stratified_labels()
+    assert torch.equal(stratified(labels, 0.5, 3), stratified(labels, 0.5, 3))
+    both = set(stratified(labels, 0.5, 3).tolist()) & set(stratified(labels, 0.5, 4).tolist())
+    assert 0.4 < len(both) / (0.5 * len(labels)) < 0.6, "two seeds share as many as chance gives"
+
+
+@pytest.mark.parametrize("fraction", [0.5, 1.0])
+def test_a_share_is_the_same_for_every_model_and_recipe(opened: Any, fraction: float) -> None:
+    images, facts = opened(train_fraction=fraction)
+    assert facts["n_train"] == len(images.parts["train"])
+    assert set(images.used.tolist()) <= set(images.parts["train"].tolist())
+    other, _ = opened(train_fraction=fraction, mixer="none", batch_size=3, repeats=2, epochs=1, lr=1e-4)
+    assert torch.equal(images.used, other.used)
+    assert torch.equal(images.samples(1), opened(train_fraction=fraction, mixer="none")[0].samples(1))
+
+
+def digits(**changes: Any) -> Images:
+    return open_images(TINY.but(**{"batch_size": 64, "holdout": 0.2} | changes), Resources(), CPU)[0]
+
+
+def test_the_whole_part_is_trained_on_as_ever() -> None:
+    """Written out as it was before there was a share, so that no old record is contradicted."""
+    images = digits(repeats=2)
+    shuffle = torch.randperm(1149, generator=generator(0, "order", 5))
+    positions = torch.arange(17 * 64).view(17, 64, 1).transpose(1, 2).flatten()
+    expected = torch.stack([images.parts["train"][shuffle[positions // 2]], positions % 2], dim=1)
+    assert torch.equal(images.samples(5), expected)
+    assert torch.equal(images.used, images.parts["train"])
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+def test_each_pass_shows_every_used_picture_once(fraction: float) -> None:
+    """Epochs of 1,149 pictures are pieces of one row of passes; with a batch of 1 none is left out."""
+    images = digits(train_fraction=fraction, batch_size=1, epochs=6)
+    row = torch.cat([images.order(epoch) for epoch in range(6)])
+    passes = torch.split(row, len(images.used))
+    for one in passes[:-1]:
+        assert sorted(one.tolist()) == sorted(images.used.tolist())
+    assert len({tuple(one.tolist()) for one in passes}) == len(passes), "each in an order of its own"
+
+
+@pytest.mark.parametrize("fraction", FRACTIONS)
+@pytest.mark.parametrize("repeats", [1, 3])
+def test_shares_of_all_sizes_have_equal_steps_and_no_copy_twice(fraction: float, repeats: int) -> None:
+    images = digits(train_fraction=fraction, repeats=repeats, dataset="digits")
+    assert images.steps == digits().steps
+    for epoch in (0, 3):
+        samples = images.samples(epoch)
+        assert len(samples) == images.steps * 64
+        assert len(samples.unique(dim=0)) == len(samples), "equal index and repeat would be augmented alike"
+        assert len(list(images.training(epoch))) == images.steps
+
+
+def test_a_picture_that_comes_again_lies_elsewhere() -> None:
+    images = digits(train_fraction=0.05, image_size=32)
+    pictures = torch.cat([pictures for pictures, _ in images.training(0)])
+    index = int(images.used[0])
+    again = pictures[images.order(0) == index]
+    assert len(again) > 15
+    assert len({picture.numpy().tobytes() for picture in again}) > 0.8 * len(again)
+
+
+def test_a_share_of_the_whole_order_is_what_a_process_reads_and_where_it_goes_on() -> None:
+    images = digits(train_fraction=0.1, repeats=2)
+    whole = [pictures for pictures, _ in images.training(2)]
+    for pictures, (later, _) in zip(whole[5:], images.training(2, start=5), strict=True):
+        assert torch.equal(pictures, later)
+    for rank in (0, 1):
+        for pictures, (mine, _) in zip(whole, images.training(2, share=Share(rank, 2)), strict=True):
+            assert torch.equal(pictures[32 * rank : 32 * rank + 32], mine)
+
+
+def test_a_share_without_a_class_is_refused(folder: Path) -> None:
+    with pytest.raises(
+        SpecError, match=r"train_fraction 0.005 of 1149 pictures leaves 6; dataset digits_shifted wants"
+    ):
+        digits(train_fraction=0.005)
+    with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 pictures leaves 0; dataset"):
+        digits(train_fraction=0.0001)
+    uneven = picture_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
+    run = TINY.but(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
+    with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 pictures leaves 8 and none of class eel; wanted is"):
+        open_images(run, Resources(data={"mine": str(uneven)}), CPU)
 
 
 def test_training_gives_the_labels_of_its_order(opened: Any) -> None:

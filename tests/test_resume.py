@@ -36,7 +36,7 @@ KINDS: dict[str, tuple[Run, Resources]] = {
     "clipped, averaged": (SHORT.but(clip_grad=0.5, ema=0.9), ALWAYS),
     "mixed, smoothed": (SHORT.but(mixup=0.8, cutmix=1.0, smoothing=0.1), ALWAYS),
     "repeated, in pieces": (
-        SHORT.but(repeats=3, mixup=0.8, drop=0.1),
+        SHORT.but(repeats=3, mixup=0.8, drop=0.1, train_fraction=0.3),
         Resources(checkpoint_minutes=0, micro_batch=128),
     ),
     "bf16": (SHORT.but(precision="bf16"), ALWAYS),

@@ -30,6 +30,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "padded crop": {"crop_padding": 3},
     "erasing": {"random_erasing": 0.5},
     "repeats": {"crop_min_area": 0.1, "repeats": 2},
+    "a quarter": {"crop_min_area": 0.1, "repeats": 2, "train_fraction": 0.25},
 }
 
 

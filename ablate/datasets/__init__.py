@@ -160,11 +160,19 @@ def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarra
     return np.sort(train), np.sort(held)
 
 
-def check_batch(run: Run, pictures: int) -> None:
-    """Refuse a batch larger than what is left of the training part's pictures when some are held out."""
+def check_batch(run: Run, pictures: int, classes: int) -> None:
+    """Refuse a batch larger than what is left of the training part's pictures when some are held out.
+
+    And a share of them with fewer pictures than classes.
+    """
     left = pictures - math.ceil(pictures * run.holdout)
     if run.batch_size > left:
         raise SpecError(f"batch_size is {run.batch_size}; dataset {run.dataset} has {left} pictures to train on")
+    if (used := round(run.train_fraction * left)) < classes and run.train_fraction < 1:
+        raise SpecError(
+            f"train_fraction {run.train_fraction:g} of {left} pictures leaves {used}; dataset {run.dataset} wants "
+            f"one of each of its {classes} classes"
+        )
 
 
 _PLAIN = {

@@ -81,7 +81,7 @@ class Directory:
                 f"auto_augment is {run.auto_augment!r}, which works on single pictures; wanted is loader='workers'"
             )
         train = self.facts(location).train
-        check_batch(run, sum(train))
+        check_batch(run, sum(train), len(train))
         hold_out(np.repeat(np.arange(len(train)), train), run.holdout)
 
     def load(self, run: Run, location: Path | None) -> Encoded:

@@ -38,7 +38,7 @@ def check(run: Run, location: Path | None = None, *, smallest: int = SIDE) -> No
     if run.image_size < smallest:
         raise SpecError(f"image_size is {run.image_size}; dataset {run.dataset} wants {smallest} or more")
     check_plain(run)
-    check_batch(run, PICTURES - TEST)
+    check_batch(run, PICTURES - TEST, CLASSES)
 
 
 def load(run: Run, location: Path | None = None, *, shifted: bool = False) -> Arrays:
