@@ -18,6 +18,10 @@ from ablate.modes import Mode, Protocol
 from ablate.registry import SpecError
 from ablate.speed import Measurement
 
+# Rounds of a session, as a multiple of those wanted: a device that is throttled all the time must not hold it for ever.
+MOST_ROUNDS = 2
+LAST_TRIES = 3  # windows of the control at the end, until one is not throttled
+
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
@@ -72,7 +76,8 @@ class Group:
         old = speed.read(path) if path.exists() else None
         if old and self._goes_on(old, new.provenance["versions"]):
             new.windows, new.thrown, new.sessions = old.windows, old.thrown, old.sessions
-            new.protocol, new.latency_ms, new.peak_memory_mib = old.protocol, old.latency_ms, old.peak_memory_mib
+            new.protocol, new.latency_ms = old.protocol, old.latency_ms
+            new.peak_memory_mib, new.memory_status = old.peak_memory_mib, old.memory_status
         new.sessions = [*new.sessions, self.session]
         return new
 
@@ -86,27 +91,50 @@ class Group:
         """Everything, written as soon as it is known."""
         self._prepare()
         self._each("warm-up", self._warm_up)
-        needed = max((self._lacking(member) for member in self.members), default=0)
-        for _ in range(needed):
-            self.rounds += 1
-            self._each(f"round {self.rounds} of {needed}", self._window)
-        if needed and self.control in self.members:
-            self.setting.report("the control again", self.control.label)
-            self._guarded(self.control, lambda: self._window(self.control, last=True))
-            self._note_drift()
-            self._each("writing", self._write)  # a session cut short from here on is not measured again
+        if needed := self._most_lacking():
+            self._take_turns(needed)
+            self._close_turns()
         self._each("peak memory", self._memory)
         self.session["load"].append(os.getloadavg()[0])
         self.session["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
         for member in self.members:
-            self.found[member].complete = True
+            self.found[member].complete = not self._lacking(member)
         self._each("writing", self._write)
+        self._tell_lacking()
+
+    def _take_turns(self, needed: int) -> None:
+        """Rounds until every member has its good windows; a bounded number, as a window may be thrown out each time."""
+        while self._most_lacking() and self.rounds < MOST_ROUNDS * needed:
+            self.rounds += 1
+            more = "" if self.rounds <= needed else ", more for windows thrown out"
+            self._each(f"round {self.rounds} of {needed}{more}", self._window)
+
+    def _close_turns(self) -> None:
+        """The control once more, which tells how far the machine has moved; again where that window is thrown out."""
+        for _ in range(LAST_TRIES):
+            if self.control in self.members and self._last_window() is None:
+                self.setting.report("the control again", self.control.label)
+                self._guarded(self.control, lambda: self._window(self.control, last=True))
+        self._note_drift()
+        self._each("writing", self._write)  # a session cut short from here on is not measured again
 
     def _lacking(self, subject: Subject) -> int:
-        """Windows a subject still needs; the control stands beside the others in each of their rounds."""
+        """Good windows a subject still needs; the control's last ones of each session are beyond their number."""
         found = self.found[subject]
         rounds: int = found.protocol["rounds"]
-        return max(0, rounds - len(found.windows) - found.thrown)
+        return max(0, rounds - sum(not window["last"] for window in found.windows))
+
+    def _most_lacking(self) -> int:
+        return max((self._lacking(member) for member in self.members), default=0)
+
+    def _tell_lacking(self) -> None:
+        """Say of whom too many windows were thrown out; the next session goes on with them."""
+        for member in self.members:
+            if lacking := self._lacking(member):
+                thrown, rounds = self.found[member].thrown, self.found[member].protocol["rounds"]
+                reasons = ", ".join(dict.fromkeys(why for window in thrown for why in window["why"]))
+                counted = f"{rounds - lacking} of {rounds} windows, {len(thrown)} were thrown out ({reasons})"
+                self.crew.lost(member, f"batch {self.batch} has {counted}; the same command goes on")
 
     def _each(self, phase: str, work: Callable[[Subject], None]) -> None:
         for member in list(self.members):
@@ -163,29 +191,50 @@ class Group:
         calls = protocol.calls if self.batch == 1 else 0
         order = {"seconds": protocol.window_s, "step_s": self.step_s[subject], "calls": calls}
         answer = self.crew.ask(subject, "window", **order)
-        window = {"session": self.session["id"], "round": self.rounds, "last": last, **answer["window"]}
-        if (window["clocks"] or {}).get("throttled"):
-            found.thrown += 1
+        place = {"session": self.session["id"], "round": self.rounds, "last": last}
+        window = place | answer["window"]
+        if why := (window["clocks"] or {}).get("throttled"):
+            found.thrown.append({**place, "rate": window["rate"], "why": why})
         else:
             found.windows.append(window)
             found.latency_ms += [round(value, 4) for value in answer["latency_ms"]]
         self._write(subject)
 
-    def _note_drift(self) -> None:
-        """How far the control has moved between its first and last window of this session."""
+    def _of_session(self, *, last: bool) -> list[float]:
+        """Rates of the control in this session, those of its rounds or those after them; none that was thrown out."""
         mine = [w for w in self.found[self.control].windows if w["session"] == self.session["id"]]
-        if len(mine) > 1:
-            self.session["drift"] = mine[-1]["rate"] / mine[0]["rate"] - 1
+        return [window["rate"] for window in mine if window["last"] == last]
+
+    def _last_window(self) -> float | None:
+        return next(iter(self._of_session(last=True)), None)
+
+    def _note_drift(self) -> None:
+        """How far the control has moved from its first window of this session to its last; unknown without either."""
+        first, last = self._of_session(last=False), self._last_window()
+        if first and last is not None:
+            self.session["drift"] = last / first[0] - 1
 
     def _memory(self, subject: Subject) -> None:
+        """Peak memory; where just that finds too little memory, the windows stand."""
         found = self.found[subject]
-        if found.peak_memory_mib is None:
+        if found.peak_memory_mib is not None or found.memory_status == speed.OUT_OF_MEMORY:
+            return
+        try:
             found.peak_memory_mib = self.crew.ask(subject, "peak_memory")
+        except WorkerError as error:
+            if not error.out_of_memory:
+                raise
+            found.memory_status = speed.OUT_OF_MEMORY
 
     def _write(self, subject: Subject) -> None:
         speed.write(self.setting.folder, self.found[subject])
 
-    def rates(self) -> dict[str, float | None]:
-        """The median rate of each member so far, images/s; None out of memory."""
-        found = {member.label: self.found[member] for member in self.found}
-        return {label: median(one.rates) if one.rates else None for label, one in found.items()}
+    def rates(self) -> dict[str, float | str]:
+        """The median rate of each member so far, images/s; in words, why there is none."""
+        return {member.label: _rate(one) for member, one in self.found.items()}
+
+
+def _rate(found: Measurement) -> float | str:
+    if found.rates:
+        return median(found.rates)
+    return speed.OUT_OF_MEMORY if found.status == speed.OUT_OF_MEMORY else "not measured"

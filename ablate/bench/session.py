@@ -63,8 +63,9 @@ class Told:
     batch: int
     phase: str = ""
     label: str = ""
-    rates: dict[str, float | None] = field(default_factory=dict)
+    rates: dict[str, float | str] = field(default_factory=dict)
     drift: float | None = None
+    drift_known: bool = True
     finished: bool = False
 
 
@@ -163,6 +164,7 @@ class Session:
         group = Group(crew, members, mode, batch, setting)
         group.measure()
         told.rates, told.drift = group.rates(), group.session["drift"]
+        told.drift_known = told.drift is not None or not group.rounds
 
     def _find_peaks(self, crew: Crew, members: list[Subject], mode: Mode) -> bool:
         """The device's peak for a mode, once a session: that of its dtype, or of fp32 where that is higher."""

@@ -53,6 +53,12 @@ class Watch:
 
 
 def _rates(told: Told) -> str:
-    each = [f"{label} {'out of memory' if rate is None else f'{rate:,.0f}'}" for label, rate in told.rates.items()]
+    each = [f"{label} {rate if isinstance(rate, str) else f'{rate:,.0f}'}" for label, rate in told.rates.items()]
+    return f"{', '.join(each)} images/s{_drift(told)}"
+
+
+def _drift(told: Told) -> str:
+    if not told.drift_known:
+        return "; whether the control drifted is unknown"
     drifted = told.drift is not None and abs(told.drift) > DRIFT
-    return ", ".join(each) + " images/s" + (f"; the control drifted by {told.drift:+.1%}" if drifted else "")
+    return f"; the control drifted by {told.drift:+.1%}" if drifted else ""

@@ -20,9 +20,9 @@ from ablate.study import Study, load
 
 COLUMNS = """
     variant device mode batch images_per_s images_per_s_low images_per_s_high windows thrown memory_mib
-    latency_p50_ms latency_p90_ms latency_p99_ms mfu first_step_s drift drifted settled status complete headline_batch
-    measured_at protocol dtype execution layout work architecture timm_model macs params image_size channels classes
-    tokens threads torch timm
+    memory_status latency_p50_ms latency_p90_ms latency_p99_ms mfu first_step_s drift drift_known drifted settled
+    status complete headline_batch measured_at protocol dtype execution layout work architecture timm_model macs
+    params image_size channels classes tokens threads torch timm
 """.split()  # noqa: SIM905
 
 
@@ -84,10 +84,11 @@ def frame(
 
     Returns:
         `variant`, `device`, `mode` (in words), `batch`, `images_per_s` (median of the windows; NaN where memory ran
-        out) with its quartiles `_low` and `_high`, `windows` and `thrown`, `memory_mib`, `latency_p50_ms` and so on,
-        `mfu`, `drift` of the control (the largest of its sessions) and whether it is `drifted`, `settled`, `status`,
-        `complete`, `measured_at` (when its last session began, UTC), `protocol`, the mode's four words, `macs`,
-        `params`, `tokens`, versions, and the fields that shape the model.
+        out) with its quartiles `_low` and `_high`, `windows` and `thrown`, `memory_mib` and `memory_status`,
+        `latency_p50_ms` and so on, `mfu`, `drift` of the control (the largest of its sessions), whether it is `drifted`
+        and `drift_known` of every session, `settled`, `status`, `complete`, `measured_at` (when its last session
+        began, UTC), `protocol`, the mode's four words, `macs`, `params`, `tokens`, versions, and the fields that shape
+        the model.
     """
     results = (root if isinstance(root, Root) else Root.at(root)).results
     study = load(study) if isinstance(study, str) else study
@@ -109,8 +110,8 @@ def _row(one: Measured) -> dict[str, Any]:
     found = one.found
     summary, subject, versions = found.summary(), found.subject, found.provenance["versions"]
     nan = float("nan")
-    drifts = [session["drift"] for session in found.sessions if session["drift"] is not None]
-    drift = max(drifts, key=abs, default=nan)
+    drifts = _drifts(found)
+    drift = max((drift for drift in drifts if drift is not None), key=abs, default=nan)
     latency = summary["latency"] or {}
     return {
         "variant": one.variant,
@@ -121,12 +122,14 @@ def _row(one: Measured) -> dict[str, Any]:
         "images_per_s_low": _number(summary["q1"]),
         "images_per_s_high": _number(summary["q3"]),
         "windows": summary["n"],
-        "thrown": found.thrown,
+        "thrown": len(found.thrown),
         "memory_mib": _number(found.peak_memory_mib),
+        "memory_status": found.memory_status,
         **{f"latency_{name}_ms": _number(latency.get(name)) for name in ("p50", "p90", "p99")},
         "mfu": _number(summary["mfu"]),
         "first_step_s": _number(found.first_step_s),
         "drift": drift,
+        "drift_known": None not in drifts,
         "drifted": abs(drift) > DRIFT,
         "settled": bool(found.warmup and found.warmup["settled"]),
         "status": found.status,
@@ -144,6 +147,12 @@ def _row(one: Measured) -> dict[str, Any]:
         "timm": versions["timm"],
         **(subject["run"] or {}),
     }
+
+
+def _drifts(found: Measurement) -> list[float | None]:
+    """The control's drift in every session that has a window here; None where it is unknown."""
+    counted = {window["session"] for window in found.windows}
+    return [session["drift"] for session in found.sessions if session["id"] in counted]
 
 
 def _number(value: float | None) -> float:

@@ -38,12 +38,16 @@ class Measurement:
         status: "measured", or "out of memory" at this batch size.
         protocol: settings of `ablate.modes.Protocol`.
         windows: of all rounds, each with its `session`, `round` and `rate` (images/s); see `Bench.window`.
-        thrown: windows left out because the device was throttled.
-        sessions: `id` (begins with the UTC time), `control` (a subject's key), `drift` of the control, `load` (average
-            of one minute) of the machine at start and end, `members` measured together, when it `finished`.
+        thrown: windows that do not count, each with its `session`, `round`, `rate` and `why`: how the device was
+            throttled.
+        sessions: `id` (begins with the UTC time), `control` (a subject's key), `drift` of the control (None where it is
+            unknown: its last window is missing), `load` (average of one minute) of the machine at start and end,
+            `members` measured together, when it `finished`.
+        memory_status: "measured", or "out of memory" where just the steps for the peak memory found too little.
         peak: the device's measured peak, MACs per second, of a product of matrices.
         latency_ms: of single steps, for a batch of 1.
-        complete: whether nothing is left to measure.
+        complete: whether nothing is left to measure: it has as many windows as its protocol's rounds, beside the
+            thrown ones and the control's last.
         method: the way of measuring, see `ablate.modes.METHOD`.
     """
 
@@ -55,12 +59,13 @@ class Measurement:
     provenance: dict[str, Any]
     status: str = MEASURED
     windows: list[dict[str, Any]] = field(default_factory=list)
-    thrown: int = 0
+    thrown: list[dict[str, Any]] = field(default_factory=list)
     sessions: list[dict[str, Any]] = field(default_factory=list)
     first_step_s: float | None = None
     warmup: dict[str, Any] | None = None
     latency_ms: list[float] = field(default_factory=list)
     peak_memory_mib: float | None = None
+    memory_status: str = MEASURED
     peak: dict[str, Any] | None = None
     complete: bool = False
     method: int = METHOD

@@ -20,6 +20,7 @@ PROVENANCE: dict[str, Any] = {
     "resources": {"threads": 1, "device": "cpu"},
 }
 PEAK = {"macs_per_s": 1e15, "side": 8, "dtype": "fp32"}
+HOT = "thermal slowdown by hardware"
 RATES = {"attention": 100.0, "patch_ff": 200.0, "none": 300.0}
 
 Trouble = Callable[[str, str, Mapping[str, Any]], None]
@@ -41,16 +42,17 @@ class Fleet:
     Args:
         trouble: called with (label, what, order) before each answer; may raise.
         rates: images/s by label, or a sequence of them, one a window.
-        clocks: what the device says in every window.
+        throttled: by label, whether the device is throttled in each window, over and over; elsewhere it never is.
     """
 
     def __init__(
         self,
         trouble: Trouble = lambda *_: None,
         rates: Mapping[str, float | Sequence[float]] = RATES,
-        clocks: dict[str, Any] | None = None,
+        throttled: Mapping[str, Sequence[bool]] = {},
     ) -> None:
-        self.trouble, self.clocks = trouble, clocks
+        self.trouble = trouble
+        self.throttled = {label: itertools.cycle(each) for label, each in throttled.items()}
         self.rates = {label: itertools.cycle([r] if isinstance(r, float) else r) for label, r in rates.items()}
         self.told: list[tuple[str, str]] = []
         self.started: Counter[str] = Counter()
@@ -102,7 +104,9 @@ class Fake:
     def window(self, order: Mapping[str, Any]) -> dict[str, Any]:
         rate = next(self.fleet.rates[self.subject.label])
         seen = {"steps": 3, "seconds": order["seconds"], "wall_s": order["seconds"], "agree": True}
-        return {"window": {"rate": rate, **seen, "clocks": self.fleet.clocks}, "latency_ms": [1.0] * order["calls"]}
+        hot = next(self.fleet.throttled.get(self.subject.label, iter(())), False)
+        clocks = {"throttled": [HOT] if hot else []}
+        return {"window": {"rate": rate, **seen, "clocks": clocks}, "latency_ms": [1.0] * order["calls"]}
 
     def peak_memory(self, order: Mapping[str, Any]) -> float:
         return 64.0

@@ -10,35 +10,14 @@ from typing import Any
 
 import pytest
 
-from ablate import speed
 from ablate.bench import crew
 from ablate.bench.process import WorkerError
-from ablate.bench.session import Plan, Session, Told
-from ablate.bench.subjects import Subject
+from ablate.bench.session import Session
 from ablate.modes import BATCHES, FULL, QUICK, matrix
 from ablate.paths import Root
 from ablate.registry import SpecError
-from ablate.speed import Measurement
-from tests.bench.fake import Fleet, dead, full
-from tests.tiny import TINY
-
-NAMES = ("attention", "patch_ff", "none")
-SUBJECTS = [Subject(name, TINY.but(mixer=name), "", 1, 10) for name in NAMES]
-PLAN = Plan(subjects=SUBJECTS, modes=matrix("fp32-eager-inference"), batches=(64,), protocol=QUICK)
-
-
-def run(root: Root, fleet: Fleet, plan: Plan = PLAN) -> tuple[Session, list[Told]]:
-    told: list[Told] = []
-    session = Session(root, plan, lambda news: told.append(replace(news)), fleet.start)
-    session.run()
-    assert fleet.alive == 0, "no worker is left behind"
-    return session, told
-
-
-def found(root: Root) -> dict[str, Measurement]:
-    """Measurements by label, mode and batch."""
-    each = (one for _, one in speed.read_all(root.results))
-    return {f"{one.subject['label']} {one.mode['work']} {one.batch}": one for one in each}
+from tests.bench.fake import Fleet, dead
+from tests.bench.small import NAMES, PLAN, SUBJECTS, found, run, trouble_of
 
 
 def test_models_take_turns_and_the_control_is_first_and_last(root: Root) -> None:
@@ -64,17 +43,6 @@ def test_every_mode_and_batch_has_its_record(root: Root) -> None:
     }
     assert len(found(root)["none inference 1"].latency_ms) == QUICK.calls * QUICK.rounds
     assert found(root)["none inference 64"].latency_ms == []
-
-
-def test_the_drift_of_the_control_is_in_every_record(root: Root) -> None:
-    rates = {"attention": (100.0, 100.0, 100.0, 94.0), "patch_ff": 200.0, "none": 300.0}
-    _, told = run(root, Fleet(rates=rates))
-    for one in found(root).values():
-        assert one.sessions[0]["drift"] == pytest.approx(-0.06)
-        assert len(one.sessions[0]["load"]) == 2
-        assert one.sessions[0]["finished"]
-    assert told[-1].drift == pytest.approx(-0.06)
-    assert speed.frame(root)["drifted"].all()
 
 
 def test_what_is_there_is_not_measured_again(root: Root) -> None:
@@ -145,65 +113,11 @@ def test_interrupted_it_keeps_partial_rounds_and_goes_on(root: Root) -> None:
     assert all(len(one.sessions) == 2 for one in found(root).values())
 
 
-def test_interrupted_after_the_last_window_the_drift_is_kept(root: Root) -> None:
-    def trouble(label: str, do: str, order: Mapping[str, Any]) -> None:
-        if do == "peak_memory":
-            raise KeyboardInterrupt
-
-    rates = {"attention": (100.0, 100.0, 100.0, 94.0), "patch_ff": 200.0, "none": 300.0}
-    with pytest.raises(KeyboardInterrupt):
-        Session(root, PLAN, lambda _: None, Fleet(trouble, rates).start).run()
-    run(root, Fleet())
-    for one in found(root).values():
-        assert one.sessions[0]["drift"] == pytest.approx(-0.06)
-        assert one.complete
-
-
 def test_a_model_added_later_is_measured_beside_the_control(root: Root) -> None:
     run(root, Fleet(), replace(PLAN, subjects=SUBJECTS[:2]))
     fleet = Fleet()
     run(root, fleet)
     assert set(fleet.windows()) == {"attention", "none"}
-    assert len(found(root)["none inference 64"].windows) == QUICK.rounds
-
-
-def trouble_of(label: str, do: str, what: Any, batch: int | None = None, times: int = 1000) -> Any:
-    """Trouble of one model at one order, at one batch size."""
-    now: dict[str, Any] = {"left": times}
-
-    def trouble(who: str, order: str, given: Mapping[str, Any]) -> None:
-        if order == "prepare" and who == label:
-            now["batch"] = given["batch"]
-        if (who, order) == (label, do) and batch in (None, now.get("batch")) and now["left"]:
-            now["left"] -= 1
-            what()
-
-    return trouble
-
-
-@pytest.mark.parametrize("do", ["prepare", "warm_up", "window", "peak_memory"])
-def test_out_of_memory_is_recorded_at_its_rung_and_the_ladder_goes_on(root: Root, do: str) -> None:
-    plan = replace(PLAN, batches=(64, 512, 16))
-    session, told = run(root, Fleet(trouble_of("patch_ff", do, full, batch=512)), plan)
-    assert session.failures == []
-    rung = found(root)["patch_ff inference 512"]
-    assert (rung.status, rung.complete, rung.windows) == ("out of memory", True, [])
-    assert found(root)["patch_ff inference 16"].status == "measured"
-    assert found(root)["none inference 512"].status == "measured"
-    assert next(news for news in told if news.finished and news.batch == 512).rates["patch_ff"] is None
-    fleet = Fleet()
-    run(root, fleet, plan)
-    assert fleet.windows() == [], "it is an answer, not asked again"
-
-
-def test_who_found_too_little_memory_beside_the_others_tries_alone(root: Root) -> None:
-    run(root, Fleet(trouble_of("patch_ff", "prepare", full, times=1)))
-    assert found(root)["patch_ff inference 64"].status == "measured"
-
-
-def test_the_control_out_of_memory_leaves_the_others_measured(root: Root) -> None:
-    run(root, Fleet(trouble_of("attention", "prepare", full)))
-    assert found(root)["attention inference 64"].status == "out of memory"
     assert len(found(root)["none inference 64"].windows) == QUICK.rounds
 
 
@@ -243,12 +157,6 @@ def test_where_no_model_can_be_built_it_is_said_why(root: Root) -> None:
 
     with pytest.raises(SpecError, match=r"no model could be built: attention, .*: unknown mixer"):
         run(root, Fleet(trouble))
-
-
-def test_a_throttled_window_is_thrown_out_and_counted(root: Root) -> None:
-    run(root, Fleet(clocks={"throttled": ["thermal slowdown by hardware"]}))
-    one = found(root)["none inference 64"]
-    assert (one.thrown, one.windows, one.complete) == (QUICK.rounds, [], True)
 
 
 BUDGETED = replace(PLAN, modes=matrix("fp32-eager"), batches=(64, 16), budget_s=1000.0)

@@ -13,10 +13,11 @@ from ablate.bench.watch import Watch
 MODE = "bf16-compile-nchw-training"
 NEWS = [
     Told(0, 2, MODE, 64, "round 1 of 5", "attention"),
-    Told(1, 2, MODE, 64, rates={"attention": 1234.5, "patch_ff": None}, drift=-0.05, finished=True),
+    Told(1, 2, MODE, 64, rates={"attention": 1234.5, "patch_ff": "out of memory"}, drift=-0.05, finished=True),
     Told(1, 2, MODE, 16, "warm-up", "patch_ff"),
     Told(2, 2, MODE, 16, rates={"attention": 99.0}, drift=0.01, finished=True),
 ]
+UNKNOWN = Told(1, 1, MODE, 16, rates={"attention": 99.0}, drift_known=False, finished=True)
 
 
 class Terminal(io.StringIO):
@@ -55,3 +56,10 @@ def test_what_was_there_already_gives_no_line(monkeypatch: pytest.MonkeyPatch) -
     with Watch(stream) as watch:
         watch(Told(1, 1, MODE, 64, finished=True))
     assert stream.getvalue() == ""
+
+
+def test_an_unknown_drift_is_said() -> None:
+    stream = io.StringIO()
+    with Watch(stream) as watch:
+        watch(UNKNOWN)
+    assert stream.getvalue().endswith("attention 99 images/s; whether the control drifted is unknown\n")
