@@ -10,6 +10,7 @@ import pandas as pd
 
 from ablate.imagewise import compare, outcomes
 from ablate.records import Record
+from ablate.seeds import derive
 from ablate.stats import Difference, detectable, holm, paired, seeds_needed, welch
 
 POINTS = 1.0  # the difference that `needed` is for
@@ -86,20 +87,20 @@ def over_pictures(found: Sequence[tuple[str, Record]], control: str) -> pd.DataF
         `difference` in points with its 95 % paired bootstrap interval; `p` of McNemar's exact test; `why` there is
         nothing to compare, "" where there is.
     """
-    generator = np.random.default_rng(0)  # its own, so that the same records give the same table
     controls = {record.run["seed"]: record for label, record in found if label == control}
     pairs = [(label, record, controls.get(record.run["seed"])) for label, record in found if label != control]
-    rows = [_pictures(label, mine, other, generator) for label, mine, other in pairs if other is not None]
+    rows = [_pictures(label, mine, other) for label, mine, other in pairs if other is not None]
     return pd.DataFrame(rows, columns=list(PICTURES))
 
 
-def _pictures(label: str, mine: Record, control: Record, generator: np.random.Generator) -> dict[str, Any]:
+def _pictures(label: str, mine: Record, control: Record) -> dict[str, Any]:
     head = {"variant": label, "seed": mine.run["seed"]}
     one, other = outcomes(mine.metrics), outcomes(control.metrics)
     if mine.dataset["fingerprint"] != control.dataset["fingerprint"]:
         return {**head, **dict.fromkeys(_OF_A_PAIR), "why": "of different data"}
     if one is None or other is None or len(one) != len(other):
         return {**head, **dict.fromkeys(_OF_A_PAIR), "why": "not recorded"}
-    pair = compare(one, other, generator)
+    # A generator of the pair's own: what else is in the table does not move its interval.
+    pair = compare(one, other, np.random.default_rng(derive("bootstrap", mine.key, control.key)))
     values = (pair.n, pair.only_one, pair.only_other, pair.difference, pair.low, pair.high, pair.p)
     return {**head, **dict(zip(_OF_A_PAIR, values, strict=True)), "why": ""}

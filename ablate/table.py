@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ def frame(
 ) -> pd.DataFrame:
     """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance; speed where asked for.
 
+    With a study, `variant` and the fields in words that the study varies (`mixer`, `stem`, `opt`) are ordered
+    categories in its order; fields that are numbers or truth values stay what they are, since they have an order.
+
     Args:
         study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
         scale: of the study; None is its first one.
@@ -46,13 +49,15 @@ def frame(
         device: the one it was measured on; None where there is only one.
 
     Raises:
-        SpecError: for a mode without a study, or one measured on several devices of which none is chosen.
+        SpecError: for what is a study's without one; for a device without a mode, a mode or device that was not
+            measured, or one measured on several devices of which none is chosen.
     """
-    found = flat.columns(Root.at(root).results)
     if study is None:
-        if mode is not None:
-            raise SpecError(f"mode is {mode!r} without a study; wanted is a study, whose variants have a speed")
-        return pd.DataFrame(found)
+        _refuse(scale=scale, seeds=seeds, mode=mode, device=device)
+        return pd.DataFrame(flat.columns(Root.at(root).results))
+    if device is not None and mode is None:
+        raise SpecError(f"device is {device!r} without a mode; wanted is a mode that was measured on it")
+    found = flat.columns(Root.at(root).results)
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
     if seeds is not None:
@@ -63,6 +68,13 @@ def frame(
     chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
     runs = _by_variant({"variant": [label for _, label in at], **chosen}, labels)
     return runs if mode is None else speed.join(runs, speed.frame(root, study, scale), mode, device)
+
+
+def _refuse(**given: Any) -> None:
+    """Refuse what only a study has."""
+    for name, value in given.items():
+        if value is not None:
+            raise SpecError(f"{name} is {value!r} without a study; wanted is a study, or no {name}")
 
 
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
@@ -116,16 +128,23 @@ def _labels(study: Study, scale: str) -> dict[tuple[Any, ...], Variant]:
 
 
 def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -> pd.DataFrame:
-    """Columns as a frame whose `variant` keeps the study's order; without rows it still has the columns one looks for.
+    """Columns as a frame whose categories keep the study's order; without rows it has the columns one looks for.
 
     Numbers stay numbers where some, or all, are missing.
     """
     empty = {name: [None] * len(found["variant"]) for name in ("key", "seed", *SUMMARISED, *CONSTANT)}
     table = pd.DataFrame({**empty, **found})[[*dict.fromkeys([*found, *empty])]]
-    table = table.astype(dict.fromkeys(SUMMARISED, float))
-    categories = [variant.label for variant in labels.values()]
-    table["variant"] = pd.Categorical(table["variant"], categories=categories, ordered=True)
-    return table
+    orders = {name: order for name, order in _orders(labels.values()).items() if name in table}
+    kinds = {name: pd.CategoricalDtype(order, ordered=True) for name, order in orders.items()}
+    return table.astype(dict.fromkeys(SUMMARISED, float) | kinds)
+
+
+def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:
+    """The labels, and the values of every field in words that varies, in the order the variants bring them."""
+    runs = [variant.run.fields() for variant in variants]
+    values = {name: [*dict.fromkeys(run[name] for run in runs)] for name in SHARED}
+    varied = {name: found for name, found in values.items() if len(found) > 1 and isinstance(found[0], str)}
+    return {"variant": [variant.label for variant in variants]} | varied
 
 
 def _of_curve(record: Record, labels: Mapping[Any, Variant]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ hold for all variants of a study together are Holm's, see `ablate.contrasts`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,14 +16,16 @@ import numpy as np
 import pandas as pd
 
 from ablate import speed, speed_claims
-from ablate.claim import Claim, Comparison
+from ablate.claim import Claim, Comparison, Quantity
+from ablate.complexity import complexity, inputs
 from ablate.speed_claims import Place
 from ablate.stats import MANY_SEEDS, Interval, detectable, seeds_needed, t_interval
-from ablate.study import Study
+from ablate.study import Study, Variant
 from ablate.table import CONSTANT
 
 Decision = Literal["supported", "contradicted", "undecided"]
 POINTS = ("top1", "top5")
+MINUS = "\N{MINUS SIGN}"
 APART = ("throughput", "exponent")  # measured apart from the runs, by `ablate bench`
 
 
@@ -44,13 +46,13 @@ class Verdict:
 
 
 def judge(study: Study, scale: str, runs: pd.DataFrame, results: Path | None = None) -> list[Verdict]:
-    """Every claim of a study, judged on its frame, paired by seed; a claim about speed on the measurements of speed.
+    """Every claim of a study at a scale, judged on its frame, paired by seed; on the measurements, where it is of speed.
 
     Args:
         runs: from `ablate.frame` with the study.
         results: the folder that holds `speed/`; None where there is none.
     """
-    return [_judge_one(study, scale, claim, runs, results) for claim in study.claims]
+    return [_judge_one(study, scale, claim, runs, results) for claim in study.claims_at(scale)]
 
 
 def _judge_one(study: Study, scale: str, claim: Claim, runs: pd.DataFrame, results: Path | None) -> Verdict:
@@ -65,17 +67,32 @@ def _judge_one(study: Study, scale: str, claim: Claim, runs: pd.DataFrame, resul
 def _values(study: Study, scale: str, claim: Claim, runs: pd.DataFrame) -> tuple[list[float], float]:
     """The claim's expression minus its threshold, for each seed that all its variants have; and the size of its terms.
 
-    What does not depend on the seed (parameters, MACs) gives a single exact value.
+    What does not depend on the seed (parameters, MACs) gives a single exact value, which needs no run at all.
     """
+    terms = [(f, quantity, study.variant(quantity, scale)) for f, quantity in claim.holds.expression.terms]
+    sizes = _sizes(terms, runs)
     total: pd.Series | float = claim.holds.expression.constant
     size = abs(claim.holds.expression.constant)
-    exact = _exact(claim)
-    for factor, quantity in claim.holds.expression.terms:
-        label = study.variant(quantity, scale).label
-        of_variant = runs[runs["variant"] == label].set_index("seed")[quantity.column].dropna()
-        total = total + factor * (of_variant.iloc[:1].reset_index(drop=True) if exact else of_variant)
-        size = max(size, abs(factor) * float(of_variant.abs().max() if len(of_variant) else 0))
-    return (total.dropna().tolist() if isinstance(total, pd.Series) else []), size
+    for factor, quantity, variant in terms:
+        if quantity.column in CONSTANT:
+            value: pd.Series | float = sizes[variant.label][quantity.column]
+        else:
+            value = runs[runs["variant"] == variant.label].set_index("seed")[quantity.column].dropna()
+        total = total + factor * value
+        size = max(size, abs(factor) * float(np.max(np.abs(np.asarray(value)), initial=0)))
+    return (total.dropna().tolist() if isinstance(total, pd.Series) else [total]), size
+
+
+def _sizes(terms: Iterable[tuple[float, Quantity, Variant]], runs: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """What does not depend on the seed, by variant: as recorded where all have a run, else from the formulas.
+
+    They must not be mixed: where a directory of images lies elsewhere, formulas are for 1,000 classes.
+    """
+    variants = {variant.label: variant.run for _, quantity, variant in terms if quantity.column in CONSTANT}
+    recorded = runs[[*CONSTANT]].groupby(runs["variant"].astype(str)).first()
+    if recorded.reindex(list(variants)).notna().all(axis=None):
+        return {label: recorded.loc[label].to_dict() for label in variants}
+    return {label: complexity(run, *inputs(run.dataset)) for label, run in variants.items()}
 
 
 def _exact(claim: Claim) -> bool:
@@ -120,7 +137,7 @@ def _would_decide(interval: Interval, values: Sequence[float], unit: str) -> str
 def _shown(claim: Claim, interval: Interval) -> str:
     """The expression's value, without its threshold, with half of its interval."""
     mean, half = interval.mean - claim.holds.expression.constant, interval.half
-    return f"{mean:.2f}" + ("" if half is None else f" ± {_rounded(half)}")
+    return f"{mean:.2f}".replace("-", MINUS) + ("" if half is None else f" ± {_rounded(half)}")
 
 
 def _rounded(half: float) -> str:

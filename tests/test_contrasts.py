@@ -112,6 +112,13 @@ def test_the_same_records_give_the_same_table() -> None:
     pd.testing.assert_frame_equal(over_pictures(found, "attention"), over_pictures(found, "attention"))
 
 
+def test_another_variant_moves_no_interval() -> None:
+    control, mine = outcome(0, 1, 2, 5, mixer="attention"), outcome(0, 3, 5, 6, mixer="none")
+    alone = over_pictures([control, mine], "attention")
+    beside = over_pictures([control, outcome(0, 4, 7, mixer="pool"), mine], "attention")
+    pd.testing.assert_frame_equal(alone, beside[beside["variant"] == "none"].reset_index(drop=True))
+
+
 def test_what_cannot_be_compared_says_why() -> None:
     control = outcome(0, mixer="attention")
     other_data = outcome(0, mixer="none", fingerprint="0" * 16)

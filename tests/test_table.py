@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from ablate import flat, records, spec, table
 from ablate.paths import Root
 from ablate.records import Record
+from ablate.registry import SpecError
 from ablate.spec import Run
 from ablate.study import Scale, Study
 from ablate.table import CONSTANT, SUMMARISED, curves, frame, study_frame, study_records, summarise
@@ -62,6 +64,30 @@ def test_a_frame_of_a_study_is_in_its_order(written: Root) -> None:
     assert list(found["variant"].cat.categories) == ["patch_ff", "attention", "none"]
     assert list(frame(STUDY, "wide", root=written.path)["variant"]) == ["none"]
     assert list(found["mixer"]) == list(found["variant"])
+
+
+def test_axes_in_words_are_categories_in_the_study_s_order(written: Root, tmp_path: Path) -> None:
+    """Numbers stay numbers: a plot over patch sizes needs them, and they have an order of their own."""
+    crossed = dataclasses.replace(STUDY, axes={**STUDY.axes, "depth": [2, 1], "norm_before_pool": [True, False]})
+    for study in (STUDY, crossed):
+        found = frame(study, root=written.path)
+        assert list(found["mixer"].cat.categories) == ["patch_ff", "attention", "none"]
+        assert found["mixer"].cat.ordered
+    assert pd.api.types.is_numeric_dtype(found["depth"])
+    assert not isinstance(found["channel"].dtype, pd.CategoricalDtype), "what the study holds fixed has no order"
+    table.write(found, tmp_path / "runs.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "runs.parquet"), found)
+
+
+@pytest.mark.parametrize("given", [{"scale": "small"}, {"seeds": 2}, {"mode": "a mode"}, {"device": "a GPU"}], ids=str)
+def test_what_only_a_study_has_is_refused_without_one(written: Root, given: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=f"{next(iter(given))} is .* without a study"):
+        frame(root=written.path, **given)
+
+
+def test_a_device_is_of_a_mode(written: Root) -> None:
+    with pytest.raises(SpecError, match="device is 'a GPU' without a mode"):
+        frame(STUDY, root=written.path, device="a GPU")
 
 
 def test_the_root_may_come_from_the_environment(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:

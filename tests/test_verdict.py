@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ablate.claim import Claim, Comparison, loss, params, top1
+from ablate.claim import Claim, Comparison, loss, macs, params, top1
+from ablate.complexity import complexity
 from ablate.study import Scale, Study
 from ablate.table import study_frame
 from ablate.verdict import Verdict, judge
@@ -69,7 +70,7 @@ def test_the_reason_gives_estimate_interval_and_what_would_decide() -> None:
     """Differences of 0.1 around 0.2 above the threshold: sd 0.1, so 3 seeds show 3.264 · 0.1, and 5 show 0.2."""
     found = verdict(GAP > -2.2, CLOSE)
     assert found.reason == (
-        "-2.00 ± 0.25 (95 % interval, paired by seed, n = 3); it is 0.20 points from the threshold; the smallest "
+        "\N{MINUS SIGN}2.00 ± 0.25 (95 % interval, paired by seed, n = 3); it is 0.20 points from the threshold; the smallest "
         "distance 3 seeds could have shown is 0.33 points; about 5 seeds would decide, if it is as it looks"
     )
     assert "would decide" not in verdict(GAP > -5, CLOSE).reason
@@ -140,9 +141,26 @@ def test_what_does_not_depend_on_the_seed_is_exact(holds: Comparison, decision: 
     assert found.reason == "exact, no seeds involved"
 
 
-def test_exact_values_need_no_shared_seed_but_some_run() -> None:
+def test_exact_values_need_no_shared_seed() -> None:
     assert verdict(FEWER, CLOSE, skip=3).decision == "supported"
-    assert verdict(FEWER, []).reason.startswith("not measured")
+
+
+def test_without_a_run_the_formulas_decide() -> None:
+    """A study of costs alone is judged before anything is trained; formulas and records are never mixed."""
+    formula = {mixer: complexity(TINY.but(mixer=mixer), 1, 10)["params"] for mixer in PARAMS}
+    gap = formula["patch_ff"] - formula["attention"]
+    exactly = params(mixer="patch_ff") - params(mixer="attention")
+    for top1_of in ([], ATTENTION):
+        assert verdict(exactly > gap - 1, [], top1_of).decision == "supported"
+        assert verdict(exactly < gap - 1, [], top1_of).decision == "contradicted"
+    found = verdict(macs() > 0, [], [])
+    assert (found.decision, found.reason) == ("supported", "exact, no seeds involved")
+    assert found.interval is not None
+    assert found.interval.mean == complexity(TINY.but(mixer="attention"), 1, 10)["macs"]
+
+
+def test_what_is_measured_still_needs_runs_where_sizes_do_not() -> None:
+    assert verdict(top1() + 0 * params() > 0, [], []).reason.startswith("not measured")
 
 
 def test_exact_and_measured_may_be_mixed() -> None:
