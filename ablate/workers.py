@@ -135,7 +135,7 @@ def global_streams(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also formats a traceback a kind of GPU
         try:
             yield
         finally:
