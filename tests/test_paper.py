@@ -68,6 +68,17 @@ def test_every_format(root: Root, style: str) -> None:
         assert "after fine-tuning at 384 px" in " ".join(text.split())
 
 
+def test_a_size_that_is_not_the_released_code_s_is_explained(root: Root) -> None:
+    """Ours has positions for 7×7 patches, the released code a 14×14 map of them, which counts otherwise."""
+    shown = sheet(made(root))
+    params = dict(zip(PRINTED, (line[4] for line in shown.cells()), strict=True))
+    assert params["Large P=32", "FF only", "71.4§"] == "206.2 M‖"
+    assert sum("‖" in cell for cell in params.values()) == 1
+    (note,) = [note for note in shown.notes if note.startswith("‖")]
+    assert f"{row_of(made(root), 'FF only', 'Large P=32')['params']:,}" in note
+    assert "206,363,576" in note
+
+
 def test_nothing_measured_is_said(root: Root) -> None:
     cells = sheet(made(root)).cells()
     assert all(line[6] == "not measured" and line[9:] == ["not measured"] * 2 for line in cells)

@@ -81,44 +81,62 @@ def _table(
     name: str, scale: str | None, seeds: int | None, root: Root, kind: str, where: tuple[str | None, str | None]
 ) -> Sheet:
     """The table asked for; without a scale of its own to look at, the study `paper` is the paper's table."""
-    from ablate import speed
-    from ablate.contrasts import over_pictures, over_seeds
-    from ablate.formats import comparison, contrasts
     from ablate.paper import NAME, SCALE
     from ablate.study import load
-    from ablate.table import frame, study_records
 
     if name == NAME and scale in (None, SCALE) and not kind:
         return _paper(root, *where)
     study = load(name)
     scale = study.scale(scale)
+    if kind:
+        return (_over_seeds if kind == "stats" else _over_pictures)(study, scale, seeds, root)
+    return _comparison(study, scale, seeds, root, *where)
+
+
+def _comparison(study: Study, scale: str, seeds: int | None, root: Root, mode: str | None, device: str | None) -> Sheet:
+    """The variants, with speeds of a mode and device where one is asked for."""
+    from ablate import speed
+    from ablate.formats import comparison
+    from ablate.registry import SpecError
+
+    if device is not None and mode is None:
+        raise SpecError(f"--device is {device!r} without --mode; wanted is a mode that was measured on it")
+    rows = summary(study, scale, seeds, root)
+    return comparison(rows if mode is None else speed.join(rows, speed.frame(root, study, scale), mode, device))
+
+
+def _over_seeds(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
+    """Differences to the control, over seeds."""
+    from ablate.contrasts import over_seeds
+    from ablate.formats import contrasts
+    from ablate.table import frame
+
+    runs = frame(study, scale, seeds=seeds, root=root.path)
+    return contrasts.over_seeds(over_seeds(runs), str(runs["variant"].cat.categories[0]))
+
+
+def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
+    """Differences to the control, picture by picture."""
+    from ablate.contrasts import over_pictures
+    from ablate.formats import contrasts
+    from ablate.table import study_records
+
     label_of = {variant.run: variant.label for variant in study.variants(scale)}
     control = next(iter(label_of.values()))
-    if kind == "stats":
-        return contrasts.over_seeds(over_seeds(frame(study, scale, seeds=seeds, root=root.path)), control)
-    if kind == "images":
-        found = study_records(study, scale, root.results, seeds)
-        return contrasts.over_pictures(
-            over_pictures([(label_of[record.as_run().but(seed=0)], record) for record in found], control), control
-        )
-    rows, (mode, device) = summary(study, scale, seeds, root), where
-    return comparison(rows if mode is None else speed.join(rows, speed.frame(root, study, scale), mode, device))
+    found = study_records(study, scale, root.results, seeds)
+    labelled = [(label_of[record.as_run().but(seed=0)], record) for record in found]
+    return contrasts.over_pictures(over_pictures(labelled, control), control)
 
 
 def _paper(root: Root, mode: str | None, device: str | None) -> Sheet:
     """The paper's table, with the runs of the study `paper` where there is one, and speeds of a mode and device."""
     from ablate import paper, speed
     from ablate.formats.paper import sheet
-    from ablate.modes import Mode as OneMode
     from ablate.study import load, named
     from ablate.table import frame
 
     study = load(paper.NAME) if paper.NAME in named() else None
-    speeds = speed.frame(root)
-    if mode is not None:
-        speeds = speeds[speeds["mode"] == (OneMode.of(mode).words if mode.count("-") == 3 else mode)]
-    if device is not None:
-        speeds = speeds[speeds["device"] == device]
+    speeds = speed.chosen(speed.frame(root), mode, device)
     return sheet(paper.table(frame(root=root.path), speeds, study))
 
 

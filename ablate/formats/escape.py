@@ -31,6 +31,7 @@ _LATEX = {
     "‡": r"\textdaggerdbl{}",
     "§": r"\S{}",
     "¶": r"\P{}",
+    "‖": r"$\|$",
 }
 # An underscore inside a word is no emphasis in Markdown, so names such as patch_ff stay readable in the source.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>#|$&~]|(?<![^\W_])_|_(?![^\W_])")

@@ -11,7 +11,8 @@ from ablate.formats import units
 from ablate.formats.columns import seeds
 from ablate.formats.sheet import Column, Row, Sheet, interval, rows_of
 
-MARKS = "†‡§¶"
+MARKS = "†‡§¶‖"
+NOTES = ("note", "counted")  # the columns with what a cell needs said
 NOT_MEASURED = "not measured"
 SWAP = (
     "Params and MACs are counted by formula from the models here, also where the paper prints none. The swap of "
@@ -26,19 +27,19 @@ MEASURED = (
 def sheet(table: pd.DataFrame) -> Sheet:
     """The table of `ablate.paper.table`."""
     marks = _marks(table)
-    rows = [row | {"mark": marks.get(str(row["note"]), "")} for row in rows_of(table)]
+    rows = [row | {f"{name}_mark": marks.get(str(row[name]), "") for name in NOTES} for row in rows_of(table)]
     notes = [f"{mark} {note[0].upper()}{note[1:]}." for note, mark in marks.items()]
     return Sheet(_COLUMNS, rows, _full(table), [*notes, SWAP, MEASURED, *_where(table)], group="group", heading=1)
 
 
 def _marks(table: pd.DataFrame) -> Mapping[str, str]:
     """A mark for each note there is, in the order they come."""
-    notes = list(dict.fromkeys(note for note in table["note"] if note))
+    notes = list(dict.fromkeys(note for name in NOTES for note in table[name] if note))
     return dict(zip(notes, [*MARKS, *(mark * 2 for mark in MARKS)][: len(notes)], strict=True))
 
 
 def _published(row: Row) -> str:
-    return units.MISSING if units.missing(row["published"]) else f"{row['published']:.1f}{row['mark']}"
+    return units.MISSING if units.missing(row["published"]) else f"{row['published']:.1f}{row['note_mark']}"
 
 
 def _status(row: Row) -> str:
@@ -50,7 +51,7 @@ def _measured(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    return units.MISSING if units.missing(row["difference"]) else units.signed(row["difference"], 1) + row["mark"]
+    return units.MISSING if units.missing(row["difference"]) else units.signed(row["difference"], 1) + row["note_mark"]
 
 
 _COLUMNS = (
@@ -58,7 +59,7 @@ _COLUMNS = (
     Column("Model", ("model",), lambda row: str(row["model"]), words=True),
     Column("Published top-1 (%)", ("published",), _published),
     Column("Status", ("status",), _status, words=True, spare=True),
-    Column("Params", ("params",), lambda row: units.count(row["params"])),
+    Column("Params", ("params",), lambda row: units.count(row["params"]) + row["counted_mark"]),
     Column("GMACs", ("macs",), lambda row: f"{row['macs'] / 1e9:.2f}", spare=True),
     Column("Measured top-1 (%)", interval("top1"), _measured),
     Column("Seeds", ("n", "wanted"), lambda row: seeds(row["n"], row["wanted"]), spare=True),

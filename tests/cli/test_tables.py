@@ -99,6 +99,25 @@ def test_the_paper_s_table_takes_the_speed_there_is(with_speed: str) -> None:
     assert {row["images_per_s"] for row in orjson.loads(other)} == {None}
 
 
+ASKED = (("table", "quickstart"), ("table", "paper"), ("export", "none.csv", "--study", "quickstart"))
+
+
+@pytest.mark.parametrize("command", ASKED, ids=" ".join)
+def test_a_misspelt_mode_or_device_is_told(with_speed: str, command: tuple[str, ...]) -> None:
+    shown = invoke(*command, "--mode", "fp32-eagre-nchw-inference", "--root", with_speed, code=2).output
+    assert MODE in "".join(shown.split())
+    shown = invoke(*command, "--mode", MODE, "--device", "A GPU", "--root", with_speed, code=2).output
+    assert "known are A CPU, 1 thread, torch 2.0" in " ".join(shown.split())
+
+
+def test_a_device_is_of_a_mode_but_in_the_paper_s_table_which_picks_one(with_speed: str) -> None:
+    device = ("--device", "A CPU, 1 thread, torch 2.0", "--root", with_speed)
+    for command in (ASKED[0], ASKED[2]):
+        assert "wanted is a mode" in " ".join(invoke(*command, *device, code=2).output.split())
+    rows = orjson.loads(invoke("table", "paper", "--json", *device).stdout)
+    assert rows[2]["images_per_s"] == 303.0
+
+
 def test_speeds_are_exported(with_speed: str, tmp_path: Path) -> None:
     words = ("--study", "quickstart", "--mode", MODE, "--root", with_speed)
     invoke("export", str(tmp_path / "runs.parquet"), *words)
