@@ -58,7 +58,7 @@ class Bench:
         self.scaler = torch.amp.GradScaler(device.type, enabled=mode.dtype == "fp16")
         if self.training:
             self.optimizer = create_optimizer_v2(self.model, opt="adamw", lr=0.0, weight_decay=0.05, fused=True)
-        self.clocks = Clocks(_uuid(device))
+        self.clocks = Clocks(uuid(device))
         self.batch = 0
 
     def prepare(self, batch: int) -> float:
@@ -228,7 +228,8 @@ def peak_macs(dtype: str, device: torch.device, seconds: float = 0.25) -> dict[s
     return {"macs_per_s": side**3 * times / best, "side": side, "dtype": dtype}
 
 
-def _uuid(device: torch.device) -> str | None:
+def uuid(device: torch.device) -> str | None:
+    """What tells a GPU from all others; None for another device."""
     return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from ablate import speed
 from ablate.bench.crew import Crew, TimeUpError
 from ablate.bench.group import Group, Setting
+from ablate.bench.lock import alone
 from ablate.bench.process import Process, Start, Worker, WorkerError
 from ablate.bench.subjects import Subject
 from ablate.modes import BATCHES, Mode, Protocol
@@ -101,27 +103,36 @@ class Session:
 
     def run(self) -> None:
         """Measure what is missing; `failures` and `time_is_up` say what of it could not be."""
-        try:
-            self._find_device(self.plan.modes[0])
-            groups = self.plan.groups()
-            for at, (mode, batch) in enumerate(groups):
-                told = Told(at, len(groups), str(mode), batch)
-                if members := self._members(mode, batch):
-                    self.report(told)
-                    self._measure(members, mode, batch, told)
-                told.finished, told.done = True, at + 1
-                self.report(told)
-        except TimeUpError:
-            self.time_is_up = True
-        finally:
-            self._end_crew()
+        with ExitStack() as held:
+            try:
+                self._find_device(self.plan.modes[0], held)
+                self._measure_all()
+            except TimeUpError:
+                self.time_is_up = True
+            finally:
+                self._end_crew()
 
-    def _find_device(self, mode: Mode) -> None:
-        """Have the first worker that can build its model say where it is; that settles folder and batch sizes."""
+    def _measure_all(self) -> None:
+        groups = self.plan.groups()
+        for at, (mode, batch) in enumerate(groups):
+            told = Told(at, len(groups), str(mode), batch)
+            if members := self._members(mode, batch):
+                self.report(told)
+                self._measure(members, mode, batch, told)
+            told.finished, told.done = True, at + 1
+            self.report(told)
+
+    def _find_device(self, mode: Mode, held: ExitStack) -> None:
+        """Have the first worker that can build its model say where it is; that settles folder and batch sizes.
+
+        From then on the device is held.
+        """
         crew = self._crew(mode)
         for subject in self.plan.subjects:
             if crew.muster([subject]):
                 self.provenance = crew.facts[subject.key]["provenance"]
+                device = crew.facts[subject.key]["device_id"]
+                held.enter_context(alone(self.root.runs / speed.FOLDER, device, self.provenance["device"]))
                 self.folder = self.root.results / speed.FOLDER / speed.device_folder(self.provenance)
                 usual = BATCHES.get(self.provenance["device_type"], BATCHES["cpu"])
                 self.plan = replace(self.plan, batches=self.plan.batches or usual)

@@ -93,6 +93,7 @@ class Measuring:
 
     def _facts(self, shape: tuple[int, ...], classes: int, costs: Mapping[str, int], threads: int) -> dict[str, Any]:
         """Of the model, and of the machine."""
+        from ablate.measuring import uuid
         from ablate.provenance import where_and_what
         from ablate.resources import Resources
 
@@ -105,6 +106,7 @@ class Measuring:
         return {
             "subject": self.subject.facts() | about,
             "provenance": where | {"device_type": self.device.type} | ({"files": own} if own else {}),
+            "device_id": uuid(self.device) or self.device.type,
         }
 
     def peak(self, dtype: str) -> dict[str, Any]:

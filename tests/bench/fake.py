@@ -90,7 +90,7 @@ class Fake:
     def build(self, order: Mapping[str, Any]) -> dict[str, Any]:
         tokens = self.subject.run.tokens if self.subject.run else 16
         about = {"channels": 1, "classes": 10, "image_size": 12, "params": 10, "macs": 1000 * tokens, "tokens": tokens}
-        return {"subject": self.subject.facts() | about, "provenance": PROVENANCE}
+        return {"subject": self.subject.facts() | about, "provenance": PROVENANCE, "device_id": "cpu"}
 
     def peak(self, order: Mapping[str, Any]) -> dict[str, Any]:
         return PEAK
