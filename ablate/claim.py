@@ -12,6 +12,8 @@ from typing import Any
 
 from ablate.registry import SpecError
 
+UNTRAINED = ("throughput", "exponent", "params", "macs")  # the columns that need no training
+
 
 @dataclass(frozen=True)
 class Quantity:

@@ -25,7 +25,7 @@ from ablate.axes import (
     step_of,
     steps_of,
 )
-from ablate.claim import Claim, Quantity
+from ablate.claim import UNTRAINED, Claim, Quantity
 from ablate.match import Match, solve
 from ablate.registry import SpecError, unknown
 from ablate.spec import Run
@@ -98,6 +98,7 @@ class Study:
         cross: combine the axes instead of changing one at a time.
         match: "params" or "macs" gives every variant the control's parameters or MACs, see `ablate.match`.
         claims: what the study claims, judged from the records.
+        speed_only: measured by `ablate bench`, and nothing is trained: it has no runs.
         name: filled in by `load` from the file's name.
         source: filled in by `load`: what a command calls it, its name or its file.
     """
@@ -110,6 +111,7 @@ class Study:
     cross: bool = False
     match: str = "none"
     claims: Sequence[Claim] = ()
+    speed_only: bool = False
     name: str = "unnamed"
     source: str = ""
 
@@ -124,8 +126,17 @@ class Study:
         if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
             raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
         for claim in self.claims:
-            for scale in claim.scales or ():
-                self.scale(scale)
+            self._check_claim(claim)
+
+    def _check_claim(self, claim: Claim) -> None:
+        for scale in claim.scales or ():
+            self.scale(scale)
+        trained = [q.column for q in claim.quantities() if q.column not in UNTRAINED]
+        if self.speed_only and trained:
+            raise SpecError(
+                f"claim {claim.sentence!r} speaks of {trained[0]} and study {self.name} is speed_only; "
+                f"wanted is a claim about {', '.join(UNTRAINED)}"
+            )
 
     def scale(self, name: str | None) -> str:
         """The scale's name, the first one for None; a `SpecError` for one the study does not have."""
@@ -228,9 +239,10 @@ class Study:
         return Run.of({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
 
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
-        """How many seeds a variant gets: as asked, else as the scale says, else as the study says."""
+        """How many seeds a variant gets: as asked, else as the scale says, else as the study says; 0 if speed_only."""
         asked = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
-        return self.seeds if asked is None else _check_seeds(asked)
+        wanted = self.seeds if asked is None else _check_seeds(asked)
+        return 0 if self.speed_only else wanted
 
     def runs(self, scale: str | None = None, seeds: int | None = None) -> list[Run]:
         """All runs: seed by seed, every variant, so that an unfinished study has paired seeds."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ablate.claim import Claim, Quantity, top1
+from ablate.claim import Claim, Quantity, macs, params, throughput, top1
 from ablate.registry import SpecError
 from ablate.spec import Run
 from ablate.study import Scale, Study, load, named
@@ -196,6 +196,17 @@ def test_a_label_may_stand_for_other_fields_at_another_scale() -> None:
     of = study(axes={"size": SIZES}, scales={"small": Scale(SMALL), "wide": wide})
     big = top1(size="big").terms[0][1]
     assert [of.variant(big, scale).run.dim for scale in of.scales] == [64, 128]
+
+
+def test_a_study_of_speed_has_variants_and_no_runs() -> None:
+    of = study(speed_only=True, claims=[Claim("fast", throughput() > 0), Claim("small", params() < macs())])
+    assert len(of.variants()) == 4
+    assert of.runs() == of.runs("wide", seeds=2) == []
+    assert of.seed_count("wide") == 0
+    with pytest.raises(
+        SpecError, match=r"claim 'good' speaks of top1 and study mine is speed_only.*; wanted is a claim"
+    ):
+        study(speed_only=True, claims=[Claim("good", top1() - params() > 0)])
 
 
 def test_a_claim_may_be_made_at_some_scales(tmp_path: Path) -> None:
