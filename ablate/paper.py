@@ -54,8 +54,8 @@ class Entry:
 
 
 _POSITIONS = (
-    "counted with a position embedding for each of the 7×7 patches, 206,213,048 in all; the released code keeps a 14×14 "
-    "map of them and shrinks it, 206,363,576 in all"
+    "counted with a position embedding for each of the 7×7 patches, 206,213,048 in all; the released code keeps a "
+    "14×14 map of them and shrinks it, 206,363,576 in all"
 )
 _LARGE_32 = {**FAMILY["ablate_large"], "patch_size": 32}
 ENTRIES = (
@@ -81,9 +81,10 @@ def table(runs: pd.DataFrame, speed: pd.DataFrame, study: Study | None = None) -
         study: the study `paper`, if there is one.
 
     Returns:
-        `group`, `model`; `published` top-1 with its `status`, `note`, `source`, `image_size`, `epochs`; `params`,
-        with what there is to know of it in `counted`, `macs`; measured `top1` with `_low` and `_high`, `n`, `wanted`; `difference` measured - published; and
-        `images_per_s`, `memory_mib` with `device`, `mode`, `batch`. NaN or "" where there is nothing.
+        `group`, `model`; `published` top-1 with its `status`, `note`, `source`, `image_size`, `epochs`; `params`, with
+        what there is to know of it in `counted`, `macs`; measured `top1` with `_low` and `_high`, `n`, `wanted`;
+        `difference` measured - published; and `images_per_s`, `memory_mib` with `device`, `mode`, `batch`. NaN or ""
+        where there is nothing.
     """
     place = _place(speed)
     rows = [_row(entry, runs, study) | _speed(entry, place) for entry in ENTRIES]

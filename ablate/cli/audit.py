@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 Reports = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[REPORT]...", help="Names of reports, or their folders; all under reports/ by default."),
+    typer.Argument(
+        metavar="[REPORT]...", help="Names of reports, or their folders; by default all under reports/, and its index."
+    ),
 ]
 Source = Annotated[
     str | None, typer.Option("--study", help="The study's file, where it cannot be found by the name the report gives.")
@@ -27,18 +29,22 @@ Source = Annotated[
 def audit(reports: Reports = None, study: Source = None, as_json: Json = False, root: Folder = None) -> int:
     """Derive every number of reports again from the records, and say what is missing, mixed or edited.
 
+    Without a report named, the page over all studies is derived again too.
+
     The exit code is 1 when a number does not come out the same, or a record is damaged or was edited.
 
     Example: ablate audit
     Example: ablate audit quickstart-digits
     """
     from ablate.paths import Root
-    from ablate.report.recheck import recheck
+    from ablate.report.recheck import recheck, recheck_overview
     from ablate.study import load
 
     place = Root.at(root)
     of = load(study) if study else None
     found = [recheck(folder, place, of) for folder in _folders(reports, place)]
+    if not reports and (index := recheck_overview(place)):
+        found.append(index)
     if as_json:
         print_json([asdict(one) | {"holds": one.holds} for one in found])
     else:
@@ -62,10 +68,14 @@ def _folders(reports: list[str] | None, root: Root) -> list[Path]:
 
 def _in_words(found: Recheck) -> Iterator[str]:
     verdict = "holds" if found.holds else "DOES NOT HOLD"
-    figures = "figures compared" if found.figures else "figures not compared: drawn with other versions of packages"
-    yield f"{found.report}: {verdict} ({found.cells} cells derived again, {figures})"
+    yield f"{found.report}: {verdict} ({found.cells} {_COMPARED[found.figures]})"
     yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)
     yield from (f"    {finding.kind:12} {finding.sentence}" for finding in found.findings)
 
 
+_COMPARED = {
+    True: "cells derived again, figures compared",
+    False: "cells derived again, figures not compared: drawn with other versions of packages",
+    None: "texts derived again",
+}
 COMMANDS = {"audit": audit}

@@ -22,6 +22,7 @@ from ablate.report import files
 from ablate.report.content import Content
 from ablate.report.findings import Finding, findings
 from ablate.report.manifest import Manifest
+from ablate.report.overview import NAME, overview
 from ablate.report.pieces import changed, pieces
 from ablate.study import Study, load
 
@@ -37,15 +38,16 @@ class Recheck:
 
     Args:
         report: the name of its folder.
-        cells: cells of the page's tables that were derived again.
-        figures: whether figures could be compared: they were drawn with the versions installed here.
+        cells: cells of the page's tables that were derived again; of the page over all studies, its texts.
+        figures: whether figures could be compared: they were drawn with the versions installed here. None where the
+            page has none.
         differences: where the report does not say what the records give, a sentence each.
         findings: what is to know about the records themselves.
     """
 
     report: str
     cells: int
-    figures: bool
+    figures: bool | None
     differences: list[str]
     findings: list[Finding]
 
@@ -85,6 +87,27 @@ def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
     )
 
 
+def recheck_overview(root: Root) -> Recheck | None:
+    """Hold the page over all studies against the studies and records there are; None where none was written."""
+    path = root.reports / NAME
+    if not path.is_file():
+        return None
+    page = _page(root.reports)
+    try:
+        derived = overview(root)
+    except SpecError as error:  # records that cannot be read
+        sentences = _unreadable(root.results) or [str(error)]
+        damaged = [Finding("damaged", _bare_path(one, root), grave=True) for one in sentences]
+        return Recheck(report=NAME, cells=0, figures=None, differences=[], findings=damaged)
+    differences = [*_html(page, derived, figures=True)]
+    return Recheck(report=NAME, cells=len(pieces(page)[0]), figures=None, differences=differences, findings=[])
+
+
+def _bare_path(sentence: str, root: Root) -> str:
+    """A sentence with paths as they are under the root."""
+    return sentence.replace(f"{root.path}/", "")
+
+
 def _page(folder: Path) -> str:
     path = folder / files.PAGE
     try:
@@ -101,7 +124,7 @@ def _damaged(content: Content) -> Iterator[str]:
         _ = content.found
     except SpecError as error:
         sentences = _unreadable(content.root.results) or [str(error)]
-        yield from (sentence.replace(f"{content.root.path}/", "") for sentence in sentences)
+        yield from (_bare_path(sentence, content.root) for sentence in sentences)
 
 
 def _unreadable(results: Path) -> list[str]:

@@ -11,6 +11,8 @@ from typer.testing import CliRunner
 
 from ablate.cli import app
 from ablate.paths import Root
+from ablate.records import index
+from ablate.report.recheck import recheck_overview
 from tests.fixtures.fixture_study import __file__ as STUDY
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -60,6 +62,36 @@ def test_nothing_measured(studies: Path, root: Root) -> None:
 
 def test_the_same_records_give_the_same_page(studies: Path, fixture_root: Root) -> None:
     assert write_all(fixture_root) == write_all(fixture_root)
+
+
+def test_the_audit_holds_it_against_the_records(studies: Path, fixture_root: Root) -> None:
+    write_all(fixture_root)
+    audit = ["audit", "--root", str(fixture_root.path)]
+    done = CliRunner().invoke(app, audit)
+    assert done.exit_code == 0, done.output
+    assert "index.html: holds (" in done.output
+    path = fixture_root.reports / "index.html"
+    path.write_text(path.read_text().replace("8 of 9 runs", "9 of 9 runs"))
+    done = CliRunner().invoke(app, audit)
+    assert done.exit_code == 1
+    assert "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”" in done.output
+    assert "index.html" not in CliRunner().invoke(app, [*audit, "measured-digits"]).output
+
+
+def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root: Root) -> None:
+    write_all(fixture_root)
+    path = next(iter(index(fixture_root.results).values()))
+    path.write_bytes(path.read_bytes()[:100])
+    found = recheck_overview(fixture_root)
+    assert found is not None
+    assert not found.holds
+    assert [finding.sentence.split(":")[0] for finding in found.findings] == [
+        f"cannot read the record {path.relative_to(fixture_root.path)}"
+    ]
+
+
+def test_without_an_index_there_is_nothing_to_hold(root: Root) -> None:
+    assert recheck_overview(root) is None
 
 
 @pytest.mark.parametrize("words", [["report"], ["report", "measured", "--all"], ["report", "--all", "--seeds", "2"]])
