@@ -135,8 +135,8 @@ def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -
     empty = {name: [None] * len(found["variant"]) for name in ("key", "seed", *SUMMARISED, *CONSTANT)}
     table = pd.DataFrame({**empty, **found})[[*dict.fromkeys([*found, *empty])]]
     orders = {name: order for name, order in _orders(labels.values()).items() if name in table}
-    kinds = {name: pd.CategoricalDtype(order, ordered=True) for name, order in orders.items()}
-    return table.astype(dict.fromkeys(SUMMARISED, float) | kinds)
+    kinds: dict[str, Any] = {name: pd.CategoricalDtype(order, ordered=True) for name, order in orders.items()}
+    return table.astype(kinds | dict.fromkeys(SUMMARISED, float))
 
 
 def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:

@@ -83,7 +83,7 @@ def _values(study: Study, scale: str, claim: Claim, runs: pd.DataFrame) -> tuple
     return (total.dropna().tolist() if isinstance(total, pd.Series) else [total]), size
 
 
-def _sizes(terms: Iterable[tuple[float, Quantity, Variant]], runs: pd.DataFrame) -> dict[str, dict[str, float]]:
+def _sizes(terms: Iterable[tuple[float, Quantity, Variant]], runs: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
     """What does not depend on the seed, by variant: as recorded where all have a run, else from the formulas.
 
     They must not be mixed: where a directory of images lies elsewhere, formulas are for 1,000 classes.
