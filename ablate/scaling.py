@@ -26,7 +26,9 @@ OVER: Mapping[str, frozenset[str]] = {
     "dim": frozenset({"dim", "heads"}),
     "batch": frozenset(),
 }
-QUANTITIES = ("seconds", "memory_mib", "macs")
+# What is held still after all where the line would otherwise pass one size twice, or not tell what moves.
+APART: Mapping[str, str] = {"tokens": "patch_size", "dim": "heads"}
+INPUTS = ["channels", "classes"]
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,18 @@ class Curve:
     Args:
         names: the variants, in the order of size.
         shape: the fields that shape the model and do not move.
+        inputs: channels and classes.
         sizes: tokens, blocks, width or batch, rising.
         time: exponent of the seconds an image takes; over the batch, of those a step takes.
         memory: of the peak memory.
         macs: of the MACs, by formula.
         over: what grows.
+        head_width: features of a head, where the heads move with the width of the tokens.
     """
 
     names: Sequence[str]
     shape: Mapping[str, Any]
+    inputs: tuple[int, int]
     device: str
     mode: str
     batch: int | None
@@ -78,6 +83,13 @@ class Curve:
     memory: Slope | None
     macs: Slope
     over: str
+    head_width: int | None = None
+
+    @property
+    def heads(self) -> str:
+        """What stays of the heads over the width of the tokens: "4 heads", or "heads of width 16"."""
+        number = self.shape.get("heads")
+        return f"heads of width {self.head_width}" if number is None else f"{number} head{'' if number == 1 else 's'}"
 
     @property
     def label(self) -> str:
@@ -91,7 +103,9 @@ class Curve:
         half = "" if self.time.half is None else f" ± {self.time.half:.2f}"
         time, macs = (f"{self.over}^{one.exponent:.2f}" for one in (self.time, self.macs))
         batch = "" if self.batch is None else f", batch {self.batch}"
-        return f"{self.label}: time grows as {time}{half}, MACs as {macs} ({self.time.n} sizes; {self.mode}{batch})"
+        heads = f", {self.heads}" if self.over == "dim" else ""
+        place = f"{self.time.n} sizes{heads}; {self.mode}{batch}"
+        return f"{self.label}: time grows as {time}{half}, MACs as {macs} ({place})"
 
 
 def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
@@ -104,6 +118,11 @@ def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
 
 def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) -> list[Curve]:
     """Every line of two or more sizes in a frame of speed.
+
+    Over the width of the tokens, either the width of a head stays or the number of heads does: models that differ
+    otherwise are on lines of their own. Over the tokens, models of several patch sizes are on one line unless the
+    image sizes differ too, so that one number of tokens is there twice. Of several measurements of a model the newest
+    counts.
 
     Args:
         table: from `ablate.speed.frame`.
@@ -118,20 +137,37 @@ def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) 
     rows = table[table["images_per_s"].notna() & table["architecture"].notna()]
     if over != "batch":
         rows = rows[rows["batch"] == (rows["headline_batch"] if batch is None else batch)]
+    rows = rows.sort_values("measured_at", ascending=False, kind="stable")
+    rows = rows.drop_duplicates(["device", "mode", "batch", *INPUTS, *sorted(SHAPING)]).sort_index()
     still = sorted(SHAPING - OVER[over])
-    held = ["device", "mode", *still] if over == "batch" else ["device", "mode", "batch", *still]
+    held = ["device", "mode", *INPUTS, *still] if over == "batch" else ["device", "mode", "batch", *INPUTS, *still]
     return [
         found
         for _, group in rows.groupby(held, sort=False, dropna=False, observed=True)
-        for found in _curve(group, over, still)
+        for each, fields in _apart(group, over, still)
+        for found in _curve(each, over, fields)
     ]
+
+
+def _apart(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[tuple[pd.DataFrame, Sequence[str]]]:
+    """The lines in a group, each with the fields that stay along it; every size is on a line once."""
+    mixed = _head_widths(group).nunique() > 1 if over == "dim" else bool(group[over].duplicated().any())
+    if not (mixed and over in APART):
+        yield group, still
+        return
+    for _, each in group.groupby(APART[over], sort=False):
+        yield each, [*still, APART[over]]
+
+
+def _head_widths(group: pd.DataFrame) -> pd.Series:
+    return group["dim"] / group["heads"]
 
 
 def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Curve]:
     """The line through a group, a point a size; none where there is one size."""
-    each = group.drop_duplicates(over).sort_values(over)
-    if len(each) < 2:
+    if group[over].nunique() < 2:
         return
+    each = group.sort_values(over)
     sizes = [float(value) for value in each[over]]
     pictures = each["batch"] if over == "batch" else 1
     seconds = [float(value) for value in pictures / each["images_per_s"]]
@@ -140,6 +176,7 @@ def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Cur
     yield Curve(
         names=[str(name) for name in each["variant"]],
         shape={name: first[name] for name in still},
+        inputs=(int(first["channels"]), int(first["classes"])),
         device=str(first["device"]),
         mode=str(first["mode"]),
         batch=None if over == "batch" else int(first["batch"]),
@@ -149,4 +186,5 @@ def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Cur
         memory=slope(sizes, list(memory)) if memory.notna().all() else None,
         macs=slope(sizes, [float(value) for value in pictures * each["macs"]]),
         over=over,
+        head_width=int(_head_widths(each).iloc[0]) if over == "dim" and "heads" not in still else None,
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
+from ablate.complexity import inputs
 from ablate.modes import Mode
 from ablate.ranking import by_round
 from ablate.scaling import Curve, Slope, curves
@@ -24,13 +25,15 @@ Place = tuple[str, str, int | None]  # device, mode, batch
 def throughput(terms: Sequence[tuple[float, str]], constant: float, found: Iterable[Measured]) -> dict[Place, Interval]:
     """A linear expression of rates, round by round, on each device, in each mode, at the headline batch.
 
+    Of several measurements of a variant in one place it is the one measured last.
+
     Args:
         terms: factors, each with a variant's label.
         constant: added to it.
         found: measurements of a study, from `ablate.speed.of_study`.
     """
     places: dict[Place, dict[str, Measurement]] = {}
-    for one in found:
+    for one in sorted(found, key=lambda one: one.found.begun):
         if one.found.batch == one.found.headline_batch and one.found.windows:
             place = one.device, Mode(**one.found.mode).words, one.found.batch
             places.setdefault(place, {})[one.variant] = one.found
@@ -66,9 +69,13 @@ def exponents(terms: Sequence[tuple[float, Run, str]], constant: float, table: p
 
 
 def _lines(run: Run, found: Iterable[Curve]) -> dict[Place, Slope]:
-    """The slopes of one model, which differs along each line in its size alone."""
-    values = run.fields()
-    mine = [curve for curve in found if all(values[name] == value for name, value in curve.shape.items())]
+    """The slopes of one model, which differs along each line in its size alone: one line in each place."""
+    values, shown = run.fields(), inputs(run.dataset)
+    mine = [
+        curve
+        for curve in found
+        if curve.inputs == shown and all(values[name] == value for name, value in curve.shape.items())
+    ]
     return {(curve.device, curve.mode, curve.batch): curve.time for curve in mine}
 
 

@@ -13,6 +13,7 @@ from ablate.complexity import macs
 from ablate.registry import SpecError
 from ablate.scaling import curves, slope
 from ablate.spec import Run
+from ablate.speed import Measured
 from tests.bench.fake import measured
 from tests.tiny import TINY
 
@@ -136,3 +137,60 @@ def test_models_without_a_common_name_are_told_by_both() -> None:
     found = [measured(Subject(name, run(side), "", 1, 10), [1.0 / side]) for name, side in (("a", 2), ("b", 4))]
     (curve,) = curves(speed.tidy(found))
     assert curve.label == "a to b"
+
+
+def of_widths(*shapes: tuple[int, int], seconds: float = 1.0) -> list[Measured]:
+    """Models of some widths and heads, a step of which takes as many seconds as they are wide."""
+    return [
+        measured(Subject(f"dim={dim}, heads={heads}", TINY.but(dim=dim, heads=heads), "", 1, 10), [1 / dim / seconds])
+        for dim, heads in shapes
+    ]
+
+
+def test_over_the_width_heads_of_one_width_are_one_line() -> None:
+    (curve,) = curves(speed.tidy(of_widths((16, 1), (32, 2), (64, 4))), "dim")
+    assert (curve.sizes, curve.head_width, curve.heads) == ([16.0, 32.0, 64.0], 16, "heads of width 16")
+    assert "heads" not in curve.shape
+    assert "(3 sizes, heads of width 16; inference, float32, eager, batch 64)" in curve.sentence()
+
+
+def test_over_the_width_other_heads_are_other_lines() -> None:
+    found = of_widths((16, 2), (32, 2), (64, 2)) + of_widths((16, 4), (32, 4), (64, 8), seconds=2.0)
+    two, four = curves(speed.tidy(found), "dim")
+    assert (two.sizes, two.shape["heads"], two.heads) == ([16.0, 32.0, 64.0], 2, "2 heads")
+    assert (four.sizes, four.shape["heads"]) == ([16.0, 32.0], 4)
+    assert [two.seconds, four.seconds] == [[16.0, 32.0, 64.0], [32.0, 64.0]], "none is of the other line's model"
+    assert ", 2 heads; inference" in two.sentence()
+    (one,) = curves(speed.tidy(of_widths((16, 1), (32, 1))), "dim")
+    assert one.heads == "1 head"
+
+
+def test_one_number_of_tokens_by_two_patch_sizes_is_on_two_lines() -> None:
+    found = [
+        measured(Subject(f"{patch} {side}", TINY.but(patch_size=patch, image_size=patch * side), "", 1, 10), [1 / side])
+        for patch in (2, 4)
+        for side in (2, 4, 6)
+    ]
+    lines = curves(speed.tidy(found))
+    assert [line.shape["patch_size"] for line in lines] == [2, 4]
+    assert [line.sizes for line in lines] == [[4.0, 16.0, 36.0]] * 2
+    (one,) = curves(speed.tidy([found[0], found[4], found[2]]))
+    assert one.sizes == [4.0, 16.0, 36.0], "each number of tokens once: one line, whatever the patch"
+
+
+def test_of_two_measurements_of_a_model_the_newest_is_on_the_line() -> None:
+    sessions = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
+    first, second = of_widths((16, 1), (32, 1))
+    (again,) = of_widths((16, 1), seconds=8.0)
+    again.found.sessions = sessions
+    for order in ([first, again, second], [again, first, second]):
+        (curve,) = curves(speed.tidy(order), "dim")
+        assert curve.seconds == [128.0, 32.0]
+
+
+def test_data_of_other_channels_or_classes_have_lines_of_their_own() -> None:
+    colour = [measured(Subject(f"colour {side}", run(side), "", 3, 10), [1.0 / side]) for side in SIDES]
+    for one in colour:
+        one.found.subject["channels"] = 3
+    grey = [measured(Subject(f"grey {side}", run(side), "", 1, 10), [1.0 / side]) for side in SIDES]
+    assert [curve.inputs for curve in curves(speed.tidy(colour + grey))] == [(3, 10), (1, 10)]

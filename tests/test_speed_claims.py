@@ -96,6 +96,17 @@ def test_ratios_and_bare_rates(root: Root, holds: Comparison, decision: str) -> 
     assert verdict(root, study(holds)).decision == decision
 
 
+@pytest.mark.parametrize("folder", ["0-before-the-others", "z-after-the-others"])
+def test_of_two_measurements_of_a_variant_the_newest_is_judged(root: Root, folder: str) -> None:
+    """Whatever the order of their folders; paired with what was measured beside it."""
+    measure_ratios(root, 1.5)
+    sessions = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
+    for mixer, rates in (("attention", [200.0, 201.0, 202.0]), ("patch_ff", [100.0, 102.0, 101.0])):
+        subject = Subject(mixer, TINY.but(mixer=mixer), "", *inputs(TINY.dataset))
+        write(root.results / "speed" / folder, measurement(subject, rates, MODES[0], peak=None, sessions=sessions))
+    assert verdict(root, study(FASTER)).decision == "contradicted"
+
+
 def test_other_batch_sizes_and_single_rounds_decide_nothing(root: Root) -> None:
     measure(root, MODES[0], [100.0, 101.0], batch=1, mixer="attention")
     measure(root, MODES[0], [50.0, 51.0], batch=1, mixer="patch_ff")
