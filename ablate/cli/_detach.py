@@ -61,24 +61,43 @@ class Order:
 def leave(order: Order, name: str, command: Sequence[str], *, as_json: bool) -> int:
     """Start what goes on without this terminal, and say how to follow it.
 
-    Jobs are submitted here, so that Slurm's refusal is seen. A supervisor of their own is needed only where something
-    is to be done about failures; workers of this machine always have one.
-
     Args:
         name: the study, as it was given.
         command: the words of an `ablate run` that supervises.
+    """
+    scale = next(word for word in command if word.startswith("--scale="))
+    target = f"{name} {scale} --root={order.root.path}"
+    follow = [f"follow it: ablate status {target} --watch", f"end it: ablate cancel {target}"]
+    return _say(submit(order, command), follow, as_json=as_json)
+
+
+def leave_all(root: Root, command: Sequence[str], *, as_json: bool) -> int:
+    """Start a process that trains study after study without this terminal."""
+    root.make_writable()
+    told = _supervise(root, command)
+    follow = [f"follow it: ablate list --root={root.path}", f"end it: kill {told['pid']}"]
+    return _say(told, follow, as_json=as_json)
+
+
+def submit(order: Order, command: Sequence[str]) -> dict[str, Any]:
+    """Start what goes on without this terminal, and tell what that is.
+
+    Jobs are submitted here, so that Slurm's refusal is seen. A supervisor of their own is needed only where something
+    is to be done about failures; workers of this machine always have one.
     """
     told: dict[str, Any] = {}
     if order.on == SLURM:
         told = _submit(order)
     if order.on != SLURM or order.policy.retries or order.policy.fail_fast:
         told |= _supervise(order.root, command)
-    scale = next(word for word in command if word.startswith("--scale="))
-    target = f"{name} {scale} --root={order.root.path}"
+    return told
+
+
+def _say(told: Mapping[str, Any], follow: Sequence[str], *, as_json: bool) -> int:
     if as_json:
         print_json(told)
     else:
-        for line in [*_in_words(told), f"follow it: ablate status {target} --watch", f"end it: ablate cancel {target}"]:
+        for line in [*in_words(told), *follow]:
             typer.echo(line)
     return 0
 
@@ -94,7 +113,8 @@ def _submit(order: Order) -> dict[str, Any]:
     return {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": ledger.launch.logs}
 
 
-def _in_words(told: Mapping[str, Any]) -> list[str]:
+def in_words(told: Mapping[str, Any]) -> list[str]:
+    """What was started, in sentences."""
     lines = []
     if "jobs" in told:
         arrays, count = dict.fromkeys(job.partition("_")[0] for job in told["jobs"]), len(told["jobs"])
@@ -114,7 +134,7 @@ def _supervise(root: Root, command: Sequence[str]) -> dict[str, Any]:
     from ablate.launch import LaunchError
 
     log = root.runs / "launches" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    log.parent.mkdir(exist_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "ablate", "run", *command, "--no-detach"],

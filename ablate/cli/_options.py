@@ -30,6 +30,11 @@ def _scale_names(context: typer.Context, incomplete: str) -> list[str]:
 Name = Annotated[
     str, typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names)
 ]
+NameOrAll = Annotated[
+    str | None,
+    typer.Argument(metavar="[STUDY]", help="Name of a study, or path of its file.", autocompletion=_study_names),
+]
+All = Annotated[bool, typer.Option("--all", help="Every named study that has the scale, one after the other.")]
 ScaleName = Annotated[
     str | None,
     typer.Option("--scale", help="Size to run at; the study's first one by default.", autocompletion=_scale_names),
@@ -44,6 +49,15 @@ Data = Annotated[
     list[str] | None,
     typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies; may be given several times."),
 ]
+
+
+def one_or_all(command: str, name: str | None, every: bool) -> None:
+    """A study is given, or --all; a `SpecError` for both, and for neither."""
+    from ablate.registry import SpecError
+
+    if (name is None) is not every:
+        given = "both a study and --all" if every else "neither a study nor --all"
+        raise SpecError(f"{command} has {given}; wanted is one of them")
 
 
 def locations(data: list[str] | None) -> dict[str, str]:

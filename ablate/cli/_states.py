@@ -18,6 +18,12 @@ def names(study: Study, scale: str, runs: list[Run]) -> dict[str, str]:
     return {run.key: f"{labels[run.but(seed=0)]}, seed {run.seed}" for run in runs}
 
 
+def measured_only(study: Study, scale: str) -> str:
+    """Why a study has no runs, and what to do instead."""
+    at = "" if scale == study.scale(None) else f" --scale {scale}"
+    return f"it is measured, not trained: ablate bench {study.source}{at}"
+
+
 def as_data(status: RunStatus, name: str) -> dict[str, Any]:
     """One run's state, ready for JSON."""
     told = {field: getattr(status, field) for field in ("state", "worker", "job", "where", "log", "error")}

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablate.cli._detach import Order, leave
-from ablate.cli._options import Data, Folder, Json, Name, ScaleName, Seeds, data_lines, locations, print_json
-from ablate.cli._place import Jobs, On, Place, side_by_side
-from ablate.cli._resources import resources as chosen
-from ablate.cli._resources import with_resources, words
-from ablate.cli._states import as_data, conclusion, names
+from ablate.cli._detach import leave
+from ablate.cli._every import run_all
+from ablate.cli._options import (
+    All,
+    Data,
+    Folder,
+    Json,
+    NameOrAll,
+    ScaleName,
+    Seeds,
+    locations,
+    one_or_all,
+    print_json,
+)
+from ablate.cli._place import Jobs, On, Place
+from ablate.cli._resources import with_resources
+from ablate.cli._states import as_data, conclusion, measured_only, names
+from ablate.cli._wish import Wish
 
 if TYPE_CHECKING:
     from ablate.paths import Root
-    from ablate.spec import Run
     from ablate.status import RunStatus
     from ablate.study import Study
 
@@ -33,8 +42,9 @@ Retry = Annotated[bool, typer.Option("--retry", help="Try runs that failed in an
 
 @with_resources
 def run(
-    name: Name,
+    name: NameOrAll = None,
     scale: ScaleName = None,
+    every: All = False,
     seeds: Seeds = None,
     on: On = Place.local,
     jobs: Jobs = None,
@@ -52,42 +62,43 @@ def run(
 
     Example: ablate run quickstart
     Example: ablate run quickstart --on slurm --minutes 60 --device cpu
+    Example: ablate run --all --scale digits
     """
-    from ablate.audit import check_matches
-    from ablate.cli._options import check_given
-    from ablate.distributed import is_main
-    from ablate.launch import prepare
+    from ablate.distributed import alone, is_main
     from ablate.launch.policy import Policy
     from ablate.paths import Root
-    from ablate.status import Survey
+    from ablate.registry import SpecError
+
+    one_or_all("run", name, every)
+    wish = Wish(
+        root=Root.at(root),
+        on=on,
+        seeds=seeds,
+        jobs=jobs,
+        detach=detach,
+        retry=retry,
+        policy=Policy(retries, fail_fast),
+        data=locations(data),
+        given=given,
+        as_json=as_json,
+    )
+    if on is Place.inline and not alone() and every:
+        raise SpecError("--all with --on inline is in several processes; wanted is one process, or a study at a time")
+    if on is Place.inline and not is_main():
+        return _train_along(wish.root)
+    return run_all(wish, scale) if name is None else _run_one(wish, name, scale)
+
+
+def _run_one(wish: Wish, name: str, scale: str | None) -> int:
+    """Train a study and conclude; or have it go on without this terminal."""
     from ablate.study import load
 
-    study, place = load(name), Root.at(root)
-    if on is Place.inline and not is_main():
-        return _train_along(place)
+    study = load(name)
     scale = study.scale(scale)
-    wanted = study.runs(scale, seeds)
-    used = {run.dataset for run in wanted}
-    at = check_given(locations(data), used)
-    resources = chosen(given, at)
-    size = side_by_side(on, resources, jobs, len(wanted))
-    place.make_writable()
-    survey = Survey(place, wanted, resources.data)
-    check_matches(study, scale, at)
-    missing = prepare(place, survey, resources, retry=retry)
-    for line in data_lines(used, at) if missing and not as_json else ():
-        typer.echo(line)
-    order = Order(place, survey, resources, str(on), jobs, size, Policy(retries, fail_fast))
-    away = on is Place.slurm if detach is None else detach
-    if missing and away and on is not Place.inline:
-        more = given | {"scale": scale, "on": str(on), "root": place.path, "retries": retries, "data": data or []}
-        more |= {name: value for name, value in (("seeds", seeds), ("jobs", jobs)) if value}
-        command = [name, *words(more), *["--fail-fast"] * fail_fast]
-        return leave(order, name, command, as_json=as_json)
-    stream = sys.stderr if as_json else sys.stdout
-    busy = missing or on is Place.inline  # inline, other processes wait to be told that nothing is left
-    statuses = _train(order, missing, names(study, scale, wanted), stream) if busy else survey.look()
-    return _conclude(study, scale, seeds, place, statuses, as_json=as_json)
+    order, missing = wish.prepare(study, scale)
+    if missing and wish.away:
+        return leave(order, name, wish.command([name], scale), as_json=wish.as_json)
+    return _conclude(study, scale, wish, wish.train(study, scale, order, missing))
 
 
 def _train_along(root: Root) -> int:
@@ -98,44 +109,24 @@ def _train_along(root: Root) -> int:
     return 0
 
 
-def _train(order: Order, missing: list[Run], labels: dict[str, str], stream: TextIO) -> list[RunStatus]:
-    """Bring every run to its end, showing how it goes."""
-    from ablate.display import Display
-    from ablate.launch import inline, launch
-    from ablate.launches import Ledger
-
-    # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
-    with Display(labels, order.size, stream, live=order.on != Place.inline) as display:
-        if order.on == Place.inline:
-            return inline(order.root, order.survey, missing, display)
-        ledger = Ledger(order.root, order.on, [run.key for run in missing])
-        try:
-            return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
-        except KeyboardInterrupt:
-            goes = "the jobs go on" if order.on == Place.slurm else "stopped, with a checkpoint of each run"
-            display.console.print(f"{goes}; the same command goes on from there", soft_wrap=True)
-            raise
-
-
-def _conclude(
-    study: Study, scale: str, seeds: int | None, root: Root, statuses: list[RunStatus], *, as_json: bool
-) -> int:
+def _conclude(study: Study, scale: str, wish: Wish, statuses: list[RunStatus]) -> int:
     """Write the report and print the table and what failed; the exit code says whether anything did."""
     from ablate.report import render
 
     labels = names(study, scale, [status.run for status in statuses])
     bad = any(status.state != "done" for status in statuses)
-    page = render(study, scale, root, seeds)
-    if as_json:
+    page = render(study, scale, wish.root, wish.seeds)
+    if wish.as_json:
         runs = [as_data(status, labels[status.run.key]) for status in statuses]
         print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
         return int(bad)
     from ablate.cli.results import print_table, summary
 
-    typer.echo("")
-    print_table(summary(study, scale, seeds, root))
+    if study.speed_only:
+        typer.echo(f"{study.name} has no runs: {measured_only(study, scale)}")
+    else:
+        typer.echo("")
+        print_table(summary(study, scale, wish.seeds, wish.root))
     for line in conclusion(statuses, labels):
         typer.echo(line)
     typer.echo(f"report: {page}")

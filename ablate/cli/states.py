@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
-from ablate.cli._states import as_data, conclusion, names
+from ablate.cli._states import as_data, conclusion, measured_only, names
 
 if TYPE_CHECKING:
     from ablate.paths import Root
@@ -53,10 +53,12 @@ def status(
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
     survey, labels = Survey(Root.at(root), runs), names(study, scale, runs)
-    if watch and not as_json:
+    if watch and runs and not as_json:
         _watch(survey, labels)
     statuses = explained(survey.look())
-    if as_json:
+    if study.speed_only and not as_json:
+        typer.echo(f"{study.name} has no runs: {measured_only(study, scale)}")
+    elif as_json:
         print_json([as_data(status, labels[status.run.key]) for status in statuses])
     else:
         console, below = open_console(sys.stdout), [*_jobs(statuses), *conclusion(statuses, labels)]

@@ -9,27 +9,32 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate.cli._audit import print_audits
+from ablate.cli._disk import disk_in_words, disk_of
 from ablate.cli._estimate import estimate, print_estimate
+from ablate.cli._listing import print_studies, summaries
 from ablate.cli._options import (
+    All,
     Data,
     Folder,
     Json,
-    Name,
+    NameOrAll,
     ScaleName,
     Seeds,
     check_given,
     data_lines,
     locations,
+    one_or_all,
     print_columns,
     print_json,
 )
 from ablate.cli._place import Jobs, On, Place, side_by_side
+from ablate.cli._plan_all import plan_all
 from ablate.cli._resources import resources as chosen
 from ablate.cli._resources import with_resources
+from ablate.cli._states import measured_only
 
 if TYPE_CHECKING:
     from ablate.audit import Audit
-    from ablate.disk import Disk
     from ablate.paths import Root
     from ablate.spec import Run
     from ablate.study import Study, Variant
@@ -58,56 +63,24 @@ study = Study(
 
 
 def list_(as_json: Json = False, root: Folder = None) -> None:
-    """List the studies that can be named, with how many of their runs have a record.
+    """List the studies that can be named: their questions, scales, variants, and how many runs have a record.
 
     Example: ablate list
     """
     from ablate.paths import Root
-    from ablate.records import index
-    from ablate.study import named
 
-    present = set(index(Root.at(root).results))
-    found = [_summary(path, present) for path in named().values()]
+    found = summaries(Root.at(root))
     if as_json:
         print_json(found)
-        return
-    print_columns(
-        [("STUDY", "SCALE", "VARIANTS", "RUNS DONE", "QUESTION"), *(row for one in found for row in _rows(one))]
-    )
-
-
-def _summary(path: Path, present: set[str]) -> dict[str, Any]:
-    """A study at each of its scales; one whose file fails is listed with its error, and hides no other."""
-    from ablate.registry import SpecError
-    from ablate.study import load
-
-    try:
-        study = load(path)
-    except SpecError as error:
-        return {"name": path.stem, "question": "", "scales": [], "error": str(error)}
-    scales = [_scale(study, name, present) for name in study.scales]
-    return {"name": study.name, "question": study.question, "scales": scales, "error": ""}
-
-
-def _scale(study: Study, name: str, present: set[str]) -> dict[str, Any]:
-    runs = study.runs(name)
-    done = sum(run.key in present for run in runs)
-    return {"name": name, "variants": len(study.variants(name)), "runs": len(runs), "done": done}
-
-
-def _rows(study: dict[str, Any]) -> list[tuple[object, ...]]:
-    if study["error"]:
-        return [(study["name"], "-", "-", "-", study["error"].splitlines()[0])]
-    return [
-        (study["name"], scale["name"], scale["variants"], f"{scale['done']}/{scale['runs']}", study["question"])
-        for scale in study["scales"]
-    ]
+    else:
+        print_studies(found)
 
 
 @with_resources
 def plan(
-    name: Name,
+    name: NameOrAll = None,
     scale: ScaleName = None,
+    every: All = False,
     seeds: Seeds = None,
     on: On = Place.local,
     jobs: Jobs = None,
@@ -128,12 +101,21 @@ def plan(
     Example: ablate plan quickstart
     Example: ablate plan quickstart --audit
     Example: ablate plan quickstart --on slurm --probe
+    Example: ablate plan --all --scale digits
     """
     from ablate.audit import check_matches
     from ablate.paths import Root
+    from ablate.registry import SpecError
     from ablate.status import Survey, check_data
     from ablate.study import load
 
+    one_or_all("plan", name, every)
+    if name is None:
+        if audit:
+            raise SpecError("--audit is of a study's variants; wanted is a study with it, not --all")
+        place, at = Root.at(root), locations(data)
+        plan_all(place, scale, seeds=seeds, on=on, jobs=jobs, probe=probe, data=at, given=given, as_json=as_json)
+        return
     study = load(name)
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
@@ -152,7 +134,7 @@ def plan(
     resources = chosen(given, at)
     size = side_by_side(on, resources, jobs, len(missing))
     told = estimate(on, resources, missing, size, probing=probe)
-    disk = _disk(missing, at, size)
+    disk = disk_of(missing, at, size)
     if as_json:
         more = {"audit": [one.as_data() for one in audits]} if audit else {}
         content = {"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants}
@@ -165,29 +147,11 @@ def plan(
     rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
     print_audits(audits)
-    typer.echo(f"\n{len(missing)} of {len(statuses)} runs to train")
+    told_of = f"{len(missing)} of {len(statuses)} runs to train"
+    typer.echo(f"\n{measured_only(study, scale) if study.speed_only else told_of}")
     if missing:
         print_estimate(told, {variant.run: variant.label for variant in compared})
-        typer.echo(_disk_in_words(disk))
-
-
-def _disk(runs: list[Run], data: dict[str, str], side_by_side: int) -> Disk:
-    """The disk that runs to train will take."""
-    from ablate.audit import classes_of
-    from ablate.disk import needed
-
-    return needed(runs, side_by_side, {name: classes_of(name, data) for name in {run.dataset for run in runs}})
-
-
-def _disk_in_words(disk: Disk) -> str:
-    from ablate.formats.units import size
-
-    kept = f", {size(disk.pictures)} of decoded pictures" if disk.pictures else ""
-    runs = "1 run trains" if disk.side_by_side == 1 else f"{disk.side_by_side} runs train"
-    return (
-        f"disk: {size(disk.weights)} of weights at the end, "
-        f"{size(disk.checkpoints)} of checkpoints at most while {runs}{kept}"
-    )
+        typer.echo(disk_in_words(disk))
 
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:

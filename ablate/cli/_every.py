@@ -1,0 +1,157 @@
+"""Every named study, one after the other: `ablate run --all`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import typer
+
+from ablate.cli._detach import in_words, leave_all, submit
+from ablate.cli._options import check_given, print_columns, print_json
+from ablate.cli._place import Place
+from ablate.cli._states import conclusion, measured_only, names
+
+if TYPE_CHECKING:
+    from ablate.cli._wish import Wish
+    from ablate.study import Study
+
+
+@dataclass
+class Outcome:
+    """What became of a study.
+
+    Args:
+        done, failed, left: numbers of runs; `left` are neither.
+        skipped: why nothing was asked of it.
+        error: why it could not be trained.
+    """
+
+    study: str
+    scale: str = ""
+    done: int = 0
+    failed: int = 0
+    left: int = 0
+    seconds: float = 0.0
+    report: str = ""
+    skipped: str = ""
+    error: str = ""
+
+
+def run_all(wish: Wish, scale: str | None) -> int:
+    """Train every named study at a scale, those without it left out; the exit code says whether anything failed."""
+    studies, rest = at_scale(scale)
+    outcomes: list[Outcome] = []
+    _check_data(wish, studies)
+    if wish.away and wish.on is not Place.slurm:
+        return leave_all(wish.root, wish.command(["--all"], scale), as_json=wish.as_json)
+    try:
+        for at, (study, name) in enumerate(studies, 1):
+            _say(wish, f"\n{study.name} at scale {name}, {at} of {len(studies)}: {study.question}")
+            outcomes.append(_one(wish, study, name))
+            if wish.policy.fail_fast and (outcomes[-1].failed or outcomes[-1].error):
+                break
+    finally:
+        if not wish.as_json:
+            _print(outcomes, rest)
+    if wish.as_json:
+        print_json([asdict(one) for one in (*outcomes, *rest)])
+    return int(any(one.failed or one.error or (one.left and not wish.away) for one in (*outcomes, *rest)))
+
+
+def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]:
+    """The named studies that can be trained at a scale, each with it; and the rest, with the reason.
+
+    Args:
+        scale: None is each study's first one.
+
+    Raises:
+        SpecError: when no study has that scale.
+    """
+    from ablate.registry import SpecError
+    from ablate.study import load, named
+
+    found, rest = [], []
+    for name in sorted(named()):
+        try:
+            study = load(name)
+        except SpecError as error:
+            rest.append(Outcome(name, scale or "", error=str(error).splitlines()[0]))
+            continue
+        if scale is not None and scale not in study.scales:
+            rest.append(Outcome(name, scale, skipped=f"no scale {scale}"))
+        elif study.speed_only:
+            rest.append(Outcome(name, study.scale(scale), skipped=measured_only(study, study.scale(scale))))
+        else:
+            found.append((study, study.scale(scale)))
+    if not found:
+        raise SpecError(f"no study that trains has the scale {scale}; see ablate list")
+    return found, rest
+
+
+def _check_data(wish: Wish, studies: Sequence[tuple[Study, str]]) -> None:
+    """What is wrong with the data of any study is said before the first one is trained."""
+    check_given({**wish.data}, {run.dataset for study, scale in studies for run in study.runs(scale)})
+
+
+def _one(wish: Wish, study: Study, scale: str) -> Outcome:
+    """Train a study, or hand it to Slurm, and write its report; its own failure stops no other."""
+    from ablate.launch import LaunchError
+    from ablate.registry import SpecError
+
+    outcome, began = Outcome(study.name, scale), time.monotonic()
+    try:
+        _fill(outcome, wish, study, scale)
+    except (SpecError, LaunchError) as error:
+        outcome.error = str(error)
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _fill(outcome: Outcome, wish: Wish, study: Study, scale: str) -> None:
+    from ablate.report import render
+
+    wish = wish.of(study, scale)
+    order, missing = wish.prepare(study, scale)
+    if missing and wish.away:
+        outcome.left, outcome.done = len(missing), len(order.survey.runs) - len(missing)
+        _say(wish, *in_words(submit(order, wish.command([study.name], scale))))
+        return
+    statuses = wish.train(study, scale, order, missing)
+    number = Counter(status.state for status in statuses)
+    outcome.done, outcome.failed = number["done"], number["failed"] + number["lost"]
+    outcome.left = len(statuses) - outcome.done - outcome.failed
+    outcome.report = str(render(study, scale, wish.root, wish.seeds))
+    _say(wish, *conclusion(statuses, names(study, scale, order.survey.runs)), f"report: {outcome.report}")
+
+
+def _say(wish: Wish, *lines: str) -> None:
+    for line in lines:
+        typer.echo(line, err=wish.as_json)
+
+
+def _print(outcomes: Sequence[Outcome], rest: Sequence[Outcome]) -> None:
+    """A row a study, all of them together, and why the rest was left out."""
+    from ablate.display import clock
+
+    rows = [(one.study, one.scale, one.done, one.failed, one.left, clock(one.seconds), one.error) for one in outcomes]
+    total = [sum(getattr(one, name) for one in outcomes) for name in ("done", "failed", "left")]
+    rows.append(("all", "", *total, clock(sum(one.seconds for one in outcomes)), ""))
+    typer.echo("")
+    print_columns([("STUDY", "SCALE", "DONE", "FAILED", "LEFT", "TIME", ""), *rows])
+    say_left_out(rest)
+
+
+def say_left_out(rest: Sequence[Outcome]) -> None:
+    """A line for each reason why studies were left out."""
+    reasons: dict[str, list[str]] = {}
+    for one in rest:
+        reasons.setdefault(one.skipped, []).append(one.study)
+        if one.error:
+            typer.echo(f"failed {one.study}: {one.error}")
+    for reason, studies in reasons.items():
+        if reason:
+            typer.echo(f"skipped {', '.join(studies)}: {reason}")

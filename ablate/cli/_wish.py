@@ -1,0 +1,116 @@
+"""What a launch is asked for beside its study, and one study trained so."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ablate.cli._detach import Order
+from ablate.cli._options import check_given, data_lines
+from ablate.cli._place import Place, side_by_side
+from ablate.cli._resources import resources, words
+from ablate.cli._states import names
+
+if TYPE_CHECKING:
+    from ablate.launch.policy import Policy
+    from ablate.paths import Root
+    from ablate.spec import Run
+    from ablate.status import RunStatus
+    from ablate.study import Study
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What `ablate run` was asked for, whatever the study.
+
+    Args:
+        data: where data sets lie, as given with --data.
+        given: the options that say how runs are executed.
+        detach: None is as usual at the place.
+        retry: forget earlier failures.
+    """
+
+    root: Root
+    on: Place
+    seeds: int | None
+    jobs: int | None
+    detach: bool | None
+    retry: bool
+    policy: Policy
+    data: Mapping[str, str]
+    given: Mapping[str, Any]
+    as_json: bool
+
+    @property
+    def away(self) -> bool:
+        """Whether the launch goes on without this terminal."""
+        asked = self.on is Place.slurm if self.detach is None else self.detach
+        return asked and self.on is not Place.inline
+
+    def of(self, study: Study, scale: str) -> Wish:
+        """The same, of a study that need not use all the data."""
+        used = {run.dataset for run in study.runs(scale, self.seeds)}
+        return replace(self, data={name: path for name, path in self.data.items() if name in used})
+
+    def prepare(self, study: Study, scale: str) -> tuple[Order, list[Run]]:
+        """A study's runs, those without a record requested; and these.
+
+        Raises:
+            SpecError: when they cannot be trained so.
+        """
+        from ablate.audit import check_matches
+        from ablate.launch import prepare
+        from ablate.status import Survey
+
+        wanted = study.runs(scale, self.seeds)
+        used = {run.dataset for run in wanted}
+        at = check_given({**self.data}, used)
+        chosen = resources(self.given, at)
+        size = side_by_side(self.on, chosen, self.jobs, len(wanted))
+        self.root.make_writable()
+        survey = Survey(self.root, wanted, chosen.data)
+        check_matches(study, scale, at)
+        missing = prepare(self.root, survey, chosen, retry=self.retry)
+        for line in data_lines(used, at) if missing and not self.as_json else ():
+            typer.echo(line)
+        return Order(self.root, survey, chosen, str(self.on), self.jobs, size, self.policy), missing
+
+    def train(self, study: Study, scale: str, order: Order, missing: list[Run]) -> list[RunStatus]:
+        """Bring a study's runs to their end, showing how it goes, and return what became of all."""
+        if not missing and self.on is not Place.inline:  # inline, other processes wait to be told that nothing is left
+            return order.survey.look()
+        labels = names(study, scale, order.survey.runs)
+        return _train(order, missing, labels, as_json=self.as_json)
+
+    def command(self, target: Sequence[str], scale: str | None) -> list[str]:
+        """The words of an `ablate run` that is asked for the same."""
+        more = {**self.given, "on": str(self.on), "root": self.root.path, "retries": self.policy.retries}
+        more["data"] = [f"{name}={path}" for name, path in self.data.items()]
+        more |= {k: v for k, v in (("scale", scale), ("seeds", self.seeds), ("jobs", self.jobs)) if v}
+        return [*target, *words(more), *["--fail-fast"] * self.policy.fail_fast]
+
+
+def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json: bool) -> list[RunStatus]:
+    from ablate.display import Display
+    from ablate.launch import inline, launch
+    from ablate.launches import Ledger
+
+    # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
+    stream = sys.stderr if as_json else sys.stdout
+    with Display(labels, order.size, stream, live=order.on != Place.inline) as display:
+        if order.on == Place.inline:
+            return inline(order.root, order.survey, missing, display)
+        ledger = Ledger(order.root, order.on, [run.key for run in missing])
+        try:
+            return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
+        except KeyboardInterrupt:
+            goes = "the jobs go on" if order.on == Place.slurm else "stopped, with a checkpoint of each run"
+            display.console.print(f"{goes}; the same command goes on from there", soft_wrap=True)
+            raise

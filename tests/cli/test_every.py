@@ -1,0 +1,196 @@
+"""Every named study in one command; studies of speed, which have no runs; and the list of both."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import orjson
+import pytest
+from typer.testing import CliRunner, Result
+
+from ablate import job, load, records
+from ablate import study as studies
+from ablate.bench.subjects import of_study
+from ablate.cli import _detach, _listing, app
+from ablate.paths import Root
+from ablate.records import Record
+from ablate.resources import Resources
+from ablate.spec import Run
+from ablate.speed import FOLDER
+from tests import synthetic
+
+STUDY = '''"""A study."""
+from ablate import Claim, Scale, Study, exponent
+
+SMALL = {"dim": 16, "depth": 1, "heads": 2, "image_size": 12, "patch_size": 4, "pool": "avg"}
+study = Study(
+    question="QUESTION?",
+    axes={"mixer": MIXERS},
+    scales={"tiny": Scale(SMALL), **MORE},
+    seeds=2,
+    EXTRA
+)
+'''
+SPEED = 'speed_only=True, claims=[Claim("Linear", exponent() < 1.1)]'
+
+
+def study(mixers: list[str], question: str = "Which", more: str = "{}", extra: str = "") -> str:
+    parts = {"MIXERS": str(mixers), "QUESTION": question, "MORE": more, "EXTRA": extra}
+    text = STUDY
+    for name, part in parts.items():
+        text = text.replace(name, part)
+    return text
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three studies that train, two of which share runs, and one that is measured; records are made up at once."""
+    folder = tmp_path / "studies"
+    folder.mkdir()
+    files = {
+        "first": study(["attention", "none"]),
+        "second": study(["attention", "pool"], more='{"wide": Scale(SMALL | {"dim": 32}, seeds=1)}'),
+        "third": study(["none", "attention"]),
+        "speed": study(["attention", "none"], extra=SPEED),
+    }
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)
+    monkeypatch.setattr(studies, "folders", lambda: [folder])
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr("ablate.report.render", lambda study, scale, *_: Path(f"{study.name}-{scale}.html"))
+    return tmp_path
+
+
+def invoke(root: Path, *words: str, code: int = 0) -> Result:
+    result = CliRunner().invoke(app, [*words, "--root", str(root)])
+    assert result.exit_code == code, result.output
+    return result
+
+
+def rows(shown: str) -> dict[str, list[str]]:
+    """The rows of the last table printed, by their first word."""
+    lines = shown[shown.index("STUDY") :].splitlines()[1:]
+    return {line.split()[0]: line.split()[1:] for line in lines if line}
+
+
+def test_all_studies_are_trained_one_after_the_other_and_shared_runs_once(root: Path) -> None:
+    shown = invoke(root, "run", "--all", "--on", "inline").stdout
+    assert "first at scale tiny, 1 of 3: Which?" in shown
+    assert shown.count("done    ") == 6, "attention and none are shared"
+    assert "skipped speed: it is measured, not trained: ablate bench speed" in shown
+    told = rows(shown)
+    assert [told[name][:4] for name in ("first", "second", "third")] == [["tiny", "4", "0", "0"]] * 3
+    assert told["all"][:3] == ["12", "0", "0"]
+    assert len(records.index(root / "results")) == 6
+
+
+def test_only_the_studies_with_the_scale_are_trained(root: Path) -> None:
+    shown = invoke(root, "run", "--all", "--scale", "wide", "--on", "inline").stdout
+    assert "skipped first, speed, third: no scale wide" in shown
+    assert rows(shown)["all"][:3] == ["2", "0", "0"]
+    wrong = invoke(root, "run", "--all", "--scale", "huge", code=2)
+    assert "no study that trains has the scale huge" in wrong.stderr
+
+
+def test_as_json_is_one_document(root: Path) -> None:
+    told = orjson.loads(invoke(root, "run", "--all", "--on", "inline", "--json").stdout)
+    assert {one["study"]: one["done"] for one in told} == {"first": 4, "second": 4, "third": 4, "speed": 0}
+    assert told[0]["report"] == "first-tiny.html"
+
+
+def failing(run: Run, resources: Resources, *_: object) -> Record:
+    if run.mixer == "attention" and run.seed == 1:
+        raise RuntimeError("the disk is full")
+    return synthetic.record(run)
+
+
+def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "execute", failing)
+    (root / "studies" / "broken.py").write_text("x = 1 / 0\n")
+    shown = invoke(root, "run", "--all", "--on", "inline", code=1).stdout
+    assert rows(shown)["all"][:3] == ["9", "3", "0"]
+    assert "the disk is full" in shown
+    assert "failed broken: " in shown
+    assert "ZeroDivisionError" in shown
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    (root / "studies" / "broken.py").unlink()
+    invoke(root, "run", "--all", "--on", "inline", "--retry")
+
+
+def test_data_that_is_wrong_is_told_before_anything_is_trained(root: Path) -> None:
+    shown = invoke(root, "run", "--all", "--on", "inline", "--data", "cifar10=/nowhere", code=2)
+    assert "--data names cifar10" in shown.stderr
+    assert not records.index(root / "results")
+
+
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_study_or_all_is_asked_for(root: Path, command: str) -> None:
+    assert f"{command} has neither a study nor --all" in invoke(root, command, code=2).stderr
+    assert f"{command} has both a study and --all" in invoke(root, command, "first", "--all", code=2).stderr
+
+
+def test_one_process_goes_on_with_all_of_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[list[str]] = []
+
+    def supervise(_: Root, command: list[str]) -> dict[str, object]:
+        asked.append(command)
+        return {"pid": 7, "log": "a.log"}
+
+    monkeypatch.setattr(_detach, "_supervise", supervise)
+    shown = invoke(root, "run", "--all", "--scale", "tiny", "--detach", "--jobs", "2").stdout
+    assert "end it: kill 7" in shown
+    assert asked[0][0] == "--all"
+    assert {"--scale=tiny", "--jobs=2", "--on=local", f"--root={root}"} <= set(asked[0])
+
+
+def test_a_plan_of_all_counts_shared_runs_once(root: Path) -> None:
+    shown = invoke(root, "plan", "--all").stdout
+    assert rows(shown)["third"] == ["tiny", "4", "4"]
+    assert "6 of 6 runs to train; 6 more are shared" in shown
+    told = orjson.loads(invoke(root, "plan", "--all", "--json").stdout)
+    assert (told["runs"], len(told["missing"]), told["studies"][0]["missing"]) == (6, 6, 4)
+    assert "--audit is of a study's variants" in invoke(root, "plan", "--all", "--audit", code=2).stderr
+
+
+def test_a_study_of_speed_says_how_it_is_measured(root: Path) -> None:
+    sentence = "it is measured, not trained: ablate bench speed"
+    for command in ("run", "plan", "status"):
+        assert sentence in invoke(root, command, "speed").stdout
+    told = orjson.loads(invoke(root, "run", "speed", "--json").stdout)
+    assert (told["runs"], told["report"]) == ([], "speed-tiny.html")
+    assert "undecided" in invoke(root, "claims", "speed", code=3).stdout
+    assert "attention" in invoke(root, "table", "speed").stdout
+
+
+def test_the_list_counts_models_that_were_measured(root: Path) -> None:
+    first, _ = of_study(load("speed"))
+    measured = root / "results" / FOLDER / "a-cpu" / f"{first.key}-fp32-eager-nchw-inference-1.json"
+    measured.parent.mkdir(parents=True)
+    measured.write_text("{}")
+    listed = {one["name"]: one for one in orjson.loads(invoke(root, "list", "--json").stdout)}
+    assert listed["speed"]["speed_only"]
+    assert listed["speed"]["scales"] == [
+        {"name": "tiny", "variants": 2, "runs": 0, "done": 0, "models": 2, "measured": 1}
+    ]
+    assert "tiny 1/2" in invoke(root, "list").stdout
+
+
+def test_the_list_shows_a_question_once(root: Path) -> None:
+    shown = invoke(root, "list").stdout
+    assert "second  2         tiny 0/4  wide 0/2\n    Which?\n" in shown
+
+
+def test_the_list_fits_a_terminal(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "studies" / "long.py").write_text(study(["attention"], question="Does it " + "go on and on " * 9))
+    monkeypatch.setattr(_listing.sys.stdout, "isatty", lambda: True)
+    for columns, row in (
+        (60, "second  2         tiny 0/4  wide 0/2"),
+        (30, "second  2         tiny 0/4\n" + 18 * " " + "wide 0/2"),
+    ):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        _listing.print_studies(_listing.summaries(Root(root)))
+        shown = capsys.readouterr().out
+        assert row + "\n" in shown
+        assert max(map(len, shown.splitlines())) <= columns
