@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ablate import formats, frame, records, speed
+from ablate.bench.subjects import of_names
 from ablate.formats.paper import sheet
 from ablate.paper import ENTRIES, table
 from ablate.paths import Root
@@ -146,7 +147,7 @@ def speeds(*rows: tuple[Run, str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "architecture": run.architecture,
+                "architecture": run.but(drop=0.0, drop_path=0.0).architecture,
                 "device": device,
                 "mode": mode,
                 "images_per_s": rate,
@@ -175,6 +176,12 @@ def test_speeds_are_of_one_device_and_mode(root: Root) -> None:
     assert row_of(found, "ViT")["memory_mib"] == 180.0, "speed does not depend on the recipe"
     assert math.isnan(row_of(found, "FF only", "Base P=16")["images_per_s"])
     assert any("GPU; a mode, batch 256" in note for note in sheet(found).notes)
+
+
+def test_the_models_that_bench_calls_the_papers_are_those_of_the_table() -> None:
+    """By the key that a measurement of speed is joined by."""
+    benched = {subject.run.architecture for subject in of_names(["paper"]) if subject.run}
+    assert benched == {entry.architecture for entry in ENTRIES}
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
