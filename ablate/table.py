@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from ablate import flat, records, speed
+from ablate.complexity import complexity, inputs
 from ablate.flat import Columns, row
 from ablate.paths import Root
 from ablate.records import Record
 from ablate.registry import SpecError
-from ablate.spec import Run
+from ablate.spec import DATASETS, Run
 from ablate.stats import ROUNDING, half_width
 from ablate.study import Study, Variant, load
 
@@ -166,12 +167,13 @@ def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     return table
 
 
-def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:
+def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[Variant] = ()) -> pd.DataFrame:
     """A row per variant, in the study's order: n, mean and 95 % t interval over seeds of every measured column.
 
     Args:
         runs: from `frame` with a study.
         wanted: seeds a variant should have; the column `wanted` lets a table show n=2/3.
+        variants: the study's, so that those without a run have their sizes too.
 
     Returns:
         Columns `variant`, `n`, `wanted`; `NAME`, `NAME_low`, `NAME_high` for measured ones (low and high are NaN for
@@ -180,11 +182,25 @@ def summarise(runs: pd.DataFrame, wanted: int | None = None) -> pd.DataFrame:
     by = runs["variant"]
     n = runs.groupby(by, observed=False).size().rename("n")
     aimed_at = n.rename("wanted") if wanted is None else pd.Series(wanted, n.index, name="wanted")
-    constant = runs[[*CONSTANT]].astype(float).groupby(by, observed=False).first()
+    constant = sizes(runs, variants)
     measured = runs.reindex(columns=[*SUMMARISED]).astype(float)
     measured["difference"] = differences(runs)
     table = pd.concat([n, aimed_at, _intervals(measured, by), constant], axis=1)
     return table.rename_axis("variant").reset_index().astype({"variant": object})
+
+
+def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
+    """`params`, `macs` and `tokens` of each variant: as recorded, else from the formulas.
+
+    Formulas take a directory of images to have 1,000 classes: they stand beside no record of one.
+    """
+    recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
+    counted = {
+        variant.label: complexity(variant.run, *inputs(variant.run.dataset))
+        for variant in variants
+        if recorded.loc[variant.label].isna().all() and (variant.run.dataset in DATASETS or runs.empty)
+    }
+    return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
 
 
 def differences(runs: pd.DataFrame) -> pd.Series[float]:

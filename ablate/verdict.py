@@ -7,7 +7,7 @@ hold for all variants of a study together are Holm's, see `ablate.contrasts`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,12 +16,11 @@ import numpy as np
 import pandas as pd
 
 from ablate import speed, speed_claims
-from ablate.claim import Claim, Comparison, Quantity
-from ablate.complexity import complexity, inputs
+from ablate.claim import Claim, Comparison
 from ablate.speed_claims import Place
 from ablate.stats import MANY_SEEDS, Interval, detectable, seeds_needed, t_interval
-from ablate.study import Study, Variant
-from ablate.table import CONSTANT
+from ablate.study import Study
+from ablate.table import CONSTANT, sizes
 
 Decision = Literal["supported", "contradicted", "undecided"]
 POINTS = ("top1", "top5")
@@ -46,7 +45,7 @@ class Verdict:
 
 
 def judge(study: Study, scale: str, runs: pd.DataFrame, results: Path | None = None) -> list[Verdict]:
-    """Every claim of a study at a scale, judged on its frame, paired by seed; on the measurements, where it is of speed.
+    """Every claim of a study at a scale, judged on its frame, paired by seed; a claim about speed on measurements.
 
     Args:
         runs: from `ablate.frame` with the study.
@@ -70,29 +69,17 @@ def _values(study: Study, scale: str, claim: Claim, runs: pd.DataFrame) -> tuple
     What does not depend on the seed (parameters, MACs) gives a single exact value, which needs no run at all.
     """
     terms = [(f, quantity, study.variant(quantity, scale)) for f, quantity in claim.holds.expression.terms]
-    sizes = _sizes(terms, runs)
+    known = sizes(runs, [variant for _, quantity, variant in terms if quantity.column in CONSTANT])
     total: pd.Series | float = claim.holds.expression.constant
     size = abs(claim.holds.expression.constant)
     for factor, quantity, variant in terms:
         if quantity.column in CONSTANT:
-            value: pd.Series | float = sizes[variant.label][quantity.column]
+            value: pd.Series | float = float(known[quantity.column][variant.label])
         else:
             value = runs[runs["variant"] == variant.label].set_index("seed")[quantity.column].dropna()
         total = total + factor * value
         size = max(size, abs(factor) * float(np.max(np.abs(np.asarray(value)), initial=0)))
-    return (total.dropna().tolist() if isinstance(total, pd.Series) else [total]), size
-
-
-def _sizes(terms: Iterable[tuple[float, Quantity, Variant]], runs: pd.DataFrame) -> dict[str, Mapping[Any, Any]]:
-    """What does not depend on the seed, by variant: as recorded where all have a run, else from the formulas.
-
-    They must not be mixed: where a directory of images lies elsewhere, formulas are for 1,000 classes.
-    """
-    variants = {variant.label: variant.run for _, quantity, variant in terms if quantity.column in CONSTANT}
-    recorded = runs[[*CONSTANT]].groupby(runs["variant"].astype(str)).first()
-    if recorded.reindex(list(variants)).notna().all(axis=None):
-        return {label: recorded.loc[label].to_dict() for label in variants}
-    return {label: complexity(run, *inputs(run.dataset)) for label, run in variants.items()}
+    return pd.Series(total).dropna().tolist(), size
 
 
 def _exact(claim: Claim) -> bool:

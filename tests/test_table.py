@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ablate import flat, records, spec, table
+from ablate.complexity import complexity
 from ablate.paths import Root
 from ablate.records import Record
 from ablate.registry import SpecError
@@ -189,6 +190,29 @@ def test_a_variant_without_runs_keeps_its_row(gone: list[str]) -> None:
     assert without[["top1", "difference"]].isna().all(axis=None)
     if "patch_ff" in gone:
         assert found["difference"].isna().all(), "no control, no difference"
+
+
+def test_a_variant_without_runs_has_its_sizes_by_formula() -> None:
+    variants = STUDY.variants("small")
+    formula = complexity(TINY.but(mixer="none"), 1, 10)
+    for found in ([r for r in everything() if r.run["mixer"] != "none"], []):
+        row = summarise(study_of(found), variants=variants).set_index("variant").loc["none"]
+        assert row[[*CONSTANT]].to_dict() == {name: formula[name] for name in CONSTANT}
+        assert math.isnan(row["top1"])
+    kept = summarise(study_of(everything()), variants=variants)
+    assert list(kept["params"]) == [8, 9, 4], "what is recorded stands"
+
+
+def test_formulas_for_a_thousand_classes_stand_beside_no_record_of_fewer() -> None:
+    """How many classes a directory of images has is known where it was read."""
+    study = dataclasses.replace(STUDY, scales={"small": Scale(FIELDS | {"dataset": "mine"})})
+    runs = [variant.run for variant in study.variants()]
+    one = study_frame(study, "small", [record_of(runs[0])])
+    assert summarise(one, variants=study.variants())["params"].isna().tolist() == [False, True, True]
+    none = study_frame(study, "small", [])
+    assert list(summarise(none, variants=study.variants())["params"]) == [
+        complexity(run, 3, 1000)["params"] for run in runs
+    ]
 
 
 def test_what_was_not_measured_is_missing_not_zero() -> None:

@@ -156,7 +156,8 @@ def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataF
     """A row a variant of a study, from the records under the root."""
     from ablate.table import frame, summarise
 
-    return summarise(frame(study, scale, seeds=seeds, root=root.path), study.seed_count(scale, seeds))
+    runs = frame(study, scale, seeds=seeds, root=root.path)
+    return summarise(runs, study.seed_count(scale, seeds), study.variants(scale))
 
 
 def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Json = False, root: Folder = None) -> int:

@@ -136,7 +136,7 @@ class Content:
     @cached_property
     def summary(self) -> pd.DataFrame:
         """A row a variant."""
-        return summarise(self.runs, self.seed_count)
+        return summarise(self.runs, self.seed_count, self.study.variants(self.scale))
 
     @cached_property
     def verdicts(self) -> list[tuple[Verdict, list[str]]]:
