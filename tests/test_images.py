@@ -33,7 +33,7 @@ def opened(request: pytest.FixtureRequest, folder: Path, places: dict[str, str])
     """Open any data set, by a run with some fields changed."""
 
     def open_(**changes: Any) -> tuple[Images, dict[str, Any]]:
-        base = {"batch_size": 4 if request.param in ("mine", "cifar10") else 256, "holdout": 0.2}
+        base = {"batch_size": 4 if request.param in ("mine", "cifar10") else 256, "holdout": 0.2, "image_size": 16}
         run = TINY.but(dataset=request.param, **base | changes)
         return open_images(run, Resources(data=places | {"mine": str(folder)}), CPU)
 
