@@ -19,6 +19,7 @@ _PUBLIC = {
     "DIGITS": "recipes",
     "FEED_FORWARD": "recipes",
     "IMAGENET": "recipes",
+    "PAIRS": "recipes",
     "Resources": "resources",
     "Run": "spec",
     "SIMPLE": "recipes",

@@ -31,6 +31,28 @@ DIGITS_FIELDS = {
 
 DIGITS = Scale(DIGITS_FIELDS, expect="about a minute on 2 cores")
 
+# Two digits, the same or not, in four patches, two a digit: in a trial with patches of 4 pixels attention needed twice
+# the pictures for the same held-out accuracy. lr, batch_size and epochs are not settled yet.
+PAIRS = Scale(
+    {
+        "dataset": "digits_pairs",
+        "image_size": 16,
+        "holdout": 0.2,
+        "patch_size": 8,
+        "dim": 64,
+        "depth": 3,
+        "heads": 4,
+        "mlp_ratio": 2.0,
+        "pool": "avg",
+        "lr": 3e-3,
+        "weight_decay": 0.05,
+        "batch_size": 32,
+        "epochs": 12,
+        "warmup_epochs": 1,
+    },
+    expect="about half a minute a run on one core",
+)
+
 # DeiT (arXiv 2012.12877): the defaults of its main.py of May 2021 at the paper's batch of 1,024, over 8 devices. Its
 # color_jitter does nothing under RandAugment, and its cool-down of 10 epochs is not run there either. The average of
 # the weights (ema) is kept and evaluated apart: reported are the raw ones.

@@ -10,12 +10,16 @@ import pytest
 import ablate
 
 PUBLIC = [
+    "ATTENTION_ONLY",
+    "FEED_FORWARD",
+    "SIZES",
     "CIFAR",
     "CIFAR10",
     "Claim",
     "DEIT",
     "DIGITS",
     "IMAGENET",
+    "PAIRS",
     "Resources",
     "Run",
     "SIMPLE",

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ablate import CIFAR, CIFAR10, DEIT, DIGITS, IMAGENET, SIMPLE, load
+from ablate import CIFAR, CIFAR10, DEIT, DIGITS, IMAGENET, PAIRS, SIMPLE, load
 from ablate.complexity import complexity
 from ablate.spec import Run
 
 RECIPES: dict[str, Any] = {"CIFAR": CIFAR, "DEIT": DEIT, "SIMPLE": SIMPLE}
-SCALES = {"CIFAR10": CIFAR10, "DIGITS": DIGITS, "IMAGENET": IMAGENET}
+SCALES = {"CIFAR10": CIFAR10, "DIGITS": DIGITS, "IMAGENET": IMAGENET, "PAIRS": PAIRS}
 
 # facebookresearch/deit, main.py as of May 2021: option, default, and the field of `Run` that it is, with its value.
 # lr is 5e-4 · batch / 512 there, at the batch of 8 × 128.
