@@ -3,10 +3,11 @@
 # make lint   ruff and mypy
 # make test-slurm   studies on a real Slurm, started on this machine and stopped again
 # make bench  the benchmarks
+# make docs   tables and verdicts in README.md and docs/, filled in from the records
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slurm lint browser slurm bench clean
+.PHONY: demo test test-slurm lint browser slurm bench docs clean
 
 demo: .venv/.installed
 	$(BIN)/ablate run quickstart --root demo
@@ -32,6 +33,9 @@ bench: .venv/.installed-dev
 	$(BIN)/python benchmarks/utilisation.py --device $(DEVICE)
 	$(if $(JPEGS),$(BIN)/python benchmarks/input_pipeline.py --data $(JPEGS))
 	$(if $(CIFAR),$(BIN)/python benchmarks/cifar10.py --data $(CIFAR))
+
+docs: .venv/.installed
+	$(BIN)/python docs/fill.py
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "installing into .venv; the first time takes some minutes, torch is large"
