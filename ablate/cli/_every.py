@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -25,20 +25,30 @@ class Outcome:
     """What became of a study.
 
     Args:
-        done, failed, left: numbers of runs; `left` are neither.
+        states: of its runs, by key.
         skipped: why nothing was asked of it.
         error: why it could not be trained.
     """
 
     study: str
     scale: str = ""
-    done: int = 0
-    failed: int = 0
-    left: int = 0
+    states: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     report: str = ""
     skipped: str = ""
     error: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """Ready for JSON."""
+        rest = ("seconds", "report", "skipped", "error")
+        return {"study": self.study, "scale": self.scale} | counts(self.states) | {k: getattr(self, k) for k in rest}
+
+
+def counts(states: Mapping[str, str]) -> dict[str, int]:
+    """How many runs are done, how many failed, and how many are left."""
+    number = Counter(states.values())
+    done, failed = number["done"], number["failed"] + number["lost"]
+    return {"done": done, "failed": failed, "left": len(states) - done - failed}
 
 
 def run_all(wish: Wish, scale: str | None) -> int:
@@ -52,14 +62,21 @@ def run_all(wish: Wish, scale: str | None) -> int:
         for at, (study, name) in enumerate(studies, 1):
             _say(wish, f"\n{study.name} at scale {name}, {at} of {len(studies)}: {study.question}")
             outcomes.append(_one(wish, study, name))
-            if wish.policy.fail_fast and (outcomes[-1].failed or outcomes[-1].error):
+            if wish.policy.fail_fast and _is_bad(outcomes[-1], away=wish.away):
                 break
     finally:
         if not wish.as_json:
             _print(outcomes, rest)
+            _say_unfinished([study.name for study, _ in studies[len(outcomes) :]])
     if wish.as_json:
-        print_json([asdict(one) for one in (*outcomes, *rest)])
-    return int(any(one.failed or one.error or (one.left and not wish.away) for one in (*outcomes, *rest)))
+        print_json([one.as_data() for one in (*outcomes, *rest)])
+    return int(any(_is_bad(one, away=wish.away) for one in (*outcomes, *rest)))
+
+
+def _is_bad(outcome: Outcome, *, away: bool) -> bool:
+    """Whether something failed, or is left though nobody goes on with it."""
+    number = counts(outcome.states)
+    return bool(outcome.error or number["failed"] or (number["left"] and not away))
 
 
 def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]:
@@ -117,13 +134,12 @@ def _fill(outcome: Outcome, wish: Wish, study: Study, scale: str) -> None:
     wish = wish.of(study, scale)
     order, missing = wish.prepare(study, scale)
     if missing and wish.away:
-        outcome.left, outcome.done = len(missing), len(order.survey.runs) - len(missing)
-        _say(wish, *in_words(submit(order, wish.command([study.name], scale))))
+        told = submit(order, wish.command([study.name], scale))
+        outcome.states = {status.run.key: status.state for status in order.survey.look()}
+        _say(wish, *in_words(told))
         return
     statuses = wish.train(study, scale, order, missing)
-    number = Counter(status.state for status in statuses)
-    outcome.done, outcome.failed = number["done"], number["failed"] + number["lost"]
-    outcome.left = len(statuses) - outcome.done - outcome.failed
+    outcome.states = {status.run.key: status.state for status in statuses}
     outcome.report = str(render(study, scale, wish.root, wish.seeds))
     _say(wish, *conclusion(statuses, names(study, scale, order.survey.runs)), f"report: {outcome.report}")
 
@@ -134,15 +150,20 @@ def _say(wish: Wish, *lines: str) -> None:
 
 
 def _print(outcomes: Sequence[Outcome], rest: Sequence[Outcome]) -> None:
-    """A row a study, all of them together, and why the rest was left out."""
+    """A row a study, all together (a run that several have counts once there), and why the rest was left out."""
     from ablate.display import clock
 
-    rows = [(one.study, one.scale, one.done, one.failed, one.left, clock(one.seconds), one.error) for one in outcomes]
-    total = [sum(getattr(one, name) for one in outcomes) for name in ("done", "failed", "left")]
-    rows.append(("all", "", *total, clock(sum(one.seconds for one in outcomes)), ""))
+    everything = {key: state for one in outcomes for key, state in one.states.items()}
+    rows = [(one.study, one.scale, *counts(one.states).values(), clock(one.seconds), one.error) for one in outcomes]
+    rows.append(("all", "", *counts(everything).values(), clock(sum(one.seconds for one in outcomes)), ""))
     typer.echo("")
     print_columns([("STUDY", "SCALE", "DONE", "FAILED", "LEFT", "TIME", ""), *rows])
     say_left_out(rest)
+
+
+def _say_unfinished(studies: Sequence[str]) -> None:
+    if studies:
+        typer.echo(f"not finished: {', '.join(studies)}")
 
 
 def say_left_out(rest: Sequence[Outcome]) -> None:

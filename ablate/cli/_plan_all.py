@@ -49,7 +49,12 @@ def plan_all(
     told, disk = estimate(on, chosen, lacking, size, probing=probe), disk_of(lacking, at, size)
     if as_json:
         studies = [dict(zip(("study", "scale", "runs", "missing"), row, strict=True)) for row in rows]
-        content = {"studies": studies, "runs": len(runs), "missing": list(missing), "left_out": list(map(asdict, rest))}
+        content = {
+            "studies": studies,
+            "runs": len(runs),
+            "missing": list(missing),
+            "left_out": [one.as_data() for one in rest],
+        }
         print_json(content | {"disk": asdict(disk), "launch": told.as_data()})
         return
     print_columns([("STUDY", "SCALE", "RUNS", "TO TRAIN"), *rows])

@@ -80,7 +80,7 @@ def test_all_studies_are_trained_one_after_the_other_and_shared_runs_once(root: 
     assert "skipped speed: it is measured, not trained: ablate bench speed" in shown
     told = rows(shown)
     assert [told[name][:4] for name in ("first", "second", "third")] == [["tiny", "4", "0", "0"]] * 3
-    assert told["all"][:3] == ["12", "0", "0"]
+    assert told["all"][:3] == ["6", "0", "0"]
     assert len(records.index(root / "results")) == 6
 
 
@@ -108,13 +108,20 @@ def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monk
     monkeypatch.setattr(job, "execute", failing)
     (root / "studies" / "broken.py").write_text("x = 1 / 0\n")
     shown = invoke(root, "run", "--all", "--on", "inline", code=1).stdout
-    assert rows(shown)["all"][:3] == ["9", "3", "0"]
+    assert rows(shown)["all"][:3] == ["5", "1", "0"]
+    assert rows(shown)["third"][:4] == ["tiny", "3", "1", "0"]
     assert "the disk is full" in shown
     assert "failed broken: " in shown
     assert "ZeroDivisionError" in shown
     monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
     (root / "studies" / "broken.py").unlink()
     invoke(root, "run", "--all", "--on", "inline", "--retry")
+
+
+def test_a_failure_ends_them_all_if_that_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job, "execute", failing)
+    shown = invoke(root, "run", "--all", "--on", "inline", "--fail-fast", code=1).stdout
+    assert shown.endswith("not finished: second, third\n")
 
 
 def test_data_that_is_wrong_is_told_before_anything_is_trained(root: Path) -> None:
