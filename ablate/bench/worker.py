@@ -22,6 +22,7 @@ from ablate.modes import Mode, Protocol
 from ablate.registry import SpecError
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
 
@@ -83,9 +84,7 @@ class Measuring:
         from ablate.measuring import Bench
 
         torch.set_num_threads(threads)
-        self.device = (
-            torch.device("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else torch.device(device)
-        )
+        self.device = find_device(device)
         self.subject, self.mode = Subject.of(subject), Mode(**mode)
         model, shape, classes, costs = build(self.subject)
         self.bench = Bench(model, self.mode, shape, classes, self.device)
@@ -139,6 +138,26 @@ class Measuring:
         """Let go of the memory the last order took, for the others."""
         gc.collect()
         self.bench.park()
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name, or with "auto" the first CUDA device, else the CPU.
+
+    Raises:
+        SpecError: when there is none.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise SpecError(
+            f"--device is {name!r}; wanted is auto, cpu, or a device that torch finds here, such as cuda:0"
+        ) from None
+    return device
 
 
 def build(subject: Subject) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:

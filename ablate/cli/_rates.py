@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,14 @@ import typer
 from ablate.cli._options import print_columns
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ablate.ranking import Order, Stability
     from ablate.scaling import Curve
     from ablate.speed import Measured
+
+MEASURED = "measured"  # what a status says where there is a number
+FEW = 4  # models that fit beside each other
 
 
 def sentences(found: Sequence[Measured], ranked: Sequence[Stability], control: str | None) -> list[str]:
@@ -36,33 +42,56 @@ def _curves(found: Sequence[Measured]) -> list[Curve]:
 
 
 def print_rates(found: Sequence[Measured]) -> None:
-    """Images per second at the headline batch: a row a mode, a column a model, with its ratio to the first."""
+    """Images per second and peak memory at the headline batch, and the latency of single images, on each device."""
     from ablate.ranking import orders, turned
     from ablate.speed import headline, tidy
 
-    table, ordered = headline(tidy(found)), orders(found)
-    for (device, batch), rows in table.groupby(["device", "batch"], sort=False):
-        names = [str(name) for name in dict.fromkeys(rows["variant"])]
-        typer.echo(f"\nimages/s and ratio to {names[0]} with its 95 % interval, batch {batch}, {device}")
-        ratios = {(o.mode, o.other): turned(o) for o in ordered if o.device == device and o.one == names[0]}
-        lines = [["MODE", *names]]
-        for mode, each in rows.groupby("mode", sort=False):
-            of = each.set_index(each["variant"].astype(str))
-            lines.append([str(mode), *(_cell(of, name, ratios.get((str(mode), name))) for name in names)])
-        print_columns(lines)
+    table, ordered = tidy(found), orders(found)
+    for (device, batch), rows in headline(table).groupby(["device", "batch"], sort=False):
+        first, where = str(rows["variant"].iloc[0]), f"batch {batch}, {device}"
+        mine = [order for order in ordered if (order.device, order.batch, order.one) == (device, batch, first)]
+        ratios = {(order.mode, order.other): turned(order) for order in mine}
+        _print_grid(
+            f"images/s and ratio to {first} with its 95 % interval, {where}",
+            rows,
+            lambda row: _rate(row, ratios.get((row["mode"], str(row["variant"])))),  # noqa: B023 - called at once
+        )
+        _print_grid(f"peak memory (MiB), {where}", rows[rows["status"] == MEASURED], _memory)
+        alone = table[(table["device"] == device) & (table["batch"] == 1)].dropna(subset="latency_p50_ms")
+        _print_grid(f"latency of one image (ms): p50, p90, p99, {device}", alone, _latency)
     typer.echo("")
 
 
-def _cell(rows: Any, name: str, ratio: Order | None) -> str:
-    if name not in rows.index:
-        return "-"
-    row = rows.loc[name]
-    if row["status"] != "measured":
-        return "out of memory"
+def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> None:
+    """A row a mode and a column a model, or the other way where there are more models than fit beside each other."""
+    if rows.empty:
+        return
+    names, modes = ([str(one) for one in dict.fromkeys(rows[column])] for column in ("variant", "mode"))
+    cells = {(str(row["mode"]), str(row["variant"])): cell(row) for _, row in rows.iterrows()}
+    by_model = len(names) > max(len(modes), FEW)
+    typer.echo(f"\n{title}")
+    lines = [[mode, *(cells.get((mode, name), "-") for name in names)] for mode in modes]
+    lines = [["MODEL" if by_model else "MODE", *names], *lines]
+    print_columns(zip(*lines, strict=True) if by_model else lines)
+
+
+def _rate(row: Any, ratio: Order | None) -> str:
+    if row["status"] != MEASURED:
+        return str(row["status"])
     told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
     if ratio and ratio.low is not None and ratio.high is not None:
         told += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
     return f"{row['images_per_s']:,.0f}{told}"
+
+
+def _memory(row: Any) -> str:
+    if row["memory_status"] != MEASURED:
+        return str(row["memory_status"])
+    return "-" if math.isnan(row["memory_mib"]) else f"{row['memory_mib']:,.0f}"
+
+
+def _latency(row: Any) -> str:
+    return ", ".join(f"{row[f'latency_{name}_ms']:.2f}" for name in ("p50", "p90", "p99"))
 
 
 def as_json_content(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:

@@ -18,51 +18,60 @@ if TYPE_CHECKING:
 
     from ablate.bench.session import Plan, Session
     from ablate.bench.subjects import Subject
-    from ablate.modes import Mode, Protocol
+    from ablate.modes import Protocol
     from ablate.paths import Root
     from ablate.speed import Measured
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
+Study = Annotated[
+    str | None,
+    typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names),
+]
+Models = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or the groups paper and mixers.",
+    ),
+]
+Timm = Annotated[str | None, typer.Option(metavar="A,B", help="Models of timm's to measure beside.")]
+Modes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="A,B",
+        help="Modes, such as bf16-compile-training; a word left out stands for all usual ones. "
+        "fp32 bf16 tf32 fp16 bf16pure, eager compile, nchw nhwc, inference training.",
+    ),
+]
+Batches = Annotated[
+    str | None, typer.Option(metavar="N,N", help="Batch sizes, the headline first; 1 gives the latency.")
+]
+Quick = Annotated[bool, typer.Option("--quick", help="A look: short windows, said so in the records.")]
+Budget = Annotated[
+    str | None,
+    typer.Option(metavar="9m", help="Stop after this long; short windows, the headline batch of each mode first."),
+]
+Again = Annotated[bool, typer.Option("--again", help="Measure what is there too, and replace it.")]
+Ranking = Annotated[bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")]
+Device = Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU; or a device's name.")]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; all there are by default.")]
+
+
 def bench(
-    name: Annotated[
-        str | None,
-        typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names),
-    ] = None,
+    name: Study = None,
     scale: ScaleName = None,
-    models: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or the groups paper and mixers.",
-        ),
-    ] = None,
-    timm: Annotated[str | None, typer.Option(metavar="A,B", help="Models of timm's to measure beside.")] = None,
-    modes: Annotated[
-        str | None,
-        typer.Option(
-            metavar="A,B",
-            help="Modes, such as bf16-compile-training; a word left out stands for all usual ones. "
-            "fp32 bf16 tf32 fp16 bf16pure, eager compile, nchw nhwc, inference training.",
-        ),
-    ] = None,
-    batches: Annotated[
-        str | None, typer.Option(metavar="N,N", help="Batch sizes, the headline first; 1 gives the latency.")
-    ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="A look: short windows, said so in the records.")] = False,
-    time_budget: Annotated[
-        str | None,
-        typer.Option(metavar="9m", help="Stop after this long; short windows, the headline batch of each mode first."),
-    ] = None,
-    again: Annotated[bool, typer.Option("--again", help="Measure what is there too, and replace it.")] = False,
-    ranking: Annotated[
-        bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")
-    ] = False,
-    device: Annotated[
-        str, typer.Option(help="auto: the first CUDA device, else the CPU; or a device's name.")
-    ] = "auto",
-    threads: Annotated[int | None, typer.Option(help="CPU threads; all there are by default.")] = None,
+    models: Models = None,
+    timm: Timm = None,
+    modes: Modes = None,
+    batches: Batches = None,
+    quick: Quick = False,
+    time_budget: Budget = None,
+    again: Again = False,
+    ranking: Ranking = False,
+    device: Device = "auto",
+    threads: Threads = None,
     as_json: Json = False,
     root: Folder = None,
 ) -> int:
@@ -73,17 +82,16 @@ def bench(
     Example: ablate bench quickstart --quick
     Example: ablate bench --models paper --modes bf16 --time-budget 9m
     """
-    from ablate.bench.session import Plan, Session
-    from ablate.bench.watch import Watch
+    from ablate.bench.session import Plan
+    from ablate.modes import matrix
     from ablate.paths import Root
 
-    place = Root.at(root)
-    subjects = _subjects(name, scale, models, timm)
+    place, subjects = Root.at(root), _subjects(name, scale, models, timm)
     if ranking:
-        return _conclude(place, subjects, [], None, as_json=as_json)
+        return _conclude(place, subjects, None, as_json=as_json)
     plan = Plan(
         subjects=subjects,
-        modes=_modes(modes),
+        modes=matrix(modes),
         batches=_batches(batches),
         protocol=_protocol(quick, time_budget),
         device=device,
@@ -91,12 +99,20 @@ def bench(
         budget_s=_seconds(time_budget),
         again=again,
     )
-    place.make_writable()
+    return _conclude(place, subjects, _measure(place, plan, as_json=as_json), as_json=as_json)
+
+
+def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
+    """Measure, and tell how far it has come: beside the JSON where that is asked for."""
+    from ablate.bench.session import Session
+    from ablate.bench.watch import Watch
+
+    root.make_writable()
     with Watch(sys.stderr if as_json else sys.stdout) as watch:
         watch.console.print(_announcement(plan), soft_wrap=True, markup=False)
-        session = Session(place, plan, watch)
+        session = Session(root, plan, watch)
         session.run()
-    return _conclude(place, subjects, session.failures, session, as_json=as_json)
+    return session
 
 
 def _subjects(name: str | None, scale: str | None, models: str | None, timm: str | None) -> list[Subject]:
@@ -110,17 +126,14 @@ def _subjects(name: str | None, scale: str | None, models: str | None, timm: str
     found += of_names(_words(models)) + of_timm(_words(timm))
     if not found:
         raise SpecError("there is nothing to measure; wanted is the name of a study, --models or --timm")
-    return list({subject.key: subject for subject in reversed(found)}.values())[::-1]
+    once: dict[str, Subject] = {}
+    for subject in found:
+        once.setdefault(subject.key, subject)  # the first is the control, under its first name
+    return list(once.values())
 
 
 def _words(text: str | None) -> list[str]:
     return [word.strip() for word in (text or "").split(",") if word.strip()]
-
-
-def _modes(text: str | None) -> Sequence[Mode]:
-    from ablate.modes import matrix
-
-    return matrix(text)
 
 
 def _batches(text: str | None) -> Sequence[int]:
@@ -173,21 +186,22 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _conclude(
-    root: Root, subjects: Sequence[Subject], failures: Sequence[str], session: Session | None, *, as_json: bool
-) -> int:
+def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, *, as_json: bool) -> int:
     """Print what is known by now: rates, and who is faster in how many modes."""
     from ablate.ranking import orders, stability
 
     found = _measured(root, subjects, session)
     ranked = stability(orders(found))
+    failures = session.failures if session else []
     time_is_up = session is not None and session.time_is_up
     if as_json:
-        print_json(as_json_content(found, ranked) | {"failures": list(failures), "time_is_up": time_is_up})
+        print_json(as_json_content(found, ranked) | {"failures": failures, "time_is_up": time_is_up})
         return int(bool(failures))
     print_rates(found)
     for sentence in sentences(found, ranked, subjects[0].label if session else None):
         typer.echo(sentence)
+    if not found:
+        typer.echo("nothing of it is measured yet")
     if time_is_up:
         typer.echo("the time is up; the same command goes on")
     for sentence in failures:

@@ -14,12 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate import speed
+from ablate.bench.lock import alone
 from ablate.bench.process import Start
 from ablate.bench.session import Session
 from ablate.cli import app
 from ablate.modes import Mode
 from ablate.study import load
-from tests.bench.fake import Fleet, dead
+from tests.bench.fake import Fleet, dead, full
 
 WORDS = ["--modes", "fp32-eager", "--batches", "64,1", "--threads", "1"]
 
@@ -55,6 +56,10 @@ def test_a_study_is_measured_and_told(bench: Any, fleet: Fleet, tmp_path: Path) 
     assert line in shown
     assert "images/s and ratio to attention with its 95 % interval, batch 64, A CPU, 1 thread, torch 2.0" in shown
     assert re.search(r"^training, float32, eager +100 +200 ×2\.00 +300 ×3\.00$", shown, re.MULTILINE)
+    assert "peak memory (MiB), batch 64, A CPU, 1 thread, torch 2.0" in shown
+    assert re.search(r"^training, float32, eager +64 +64 +64$", shown, re.MULTILINE)
+    assert "latency of one image (ms): p50, p90, p99, A CPU, 1 thread, torch 2.0" in shown
+    assert re.search(r"^inference, float32, eager +1\.00, 1\.00, 1\.00 ", shown, re.MULTILINE)
     assert "left)" in shown
     assert str(tmp_path / "results" / "speed" / "a-cpu-1-thread-torch-2.0") in shown.replace("\n", "")
 
@@ -111,12 +116,42 @@ def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: Fleet, tmp_path
     assert found == {"linear_tiny", "ablate_tiny:mixer=pool", "resmlp_12_224"}
 
 
+def test_a_model_given_twice_keeps_its_place_and_the_first_is_the_control(bench: Any, fleet: Fleet) -> None:
+    fleet.rates = Fleet(rates={"linear_tiny": 1.0, "ablate_tiny": 2.0}).rates
+    shown = bench("--models", "linear_tiny,ablate_tiny,linear_tiny", "--quick", *WORDS).stdout
+    assert "2 models" in shown
+    assert "ratio to linear_tiny" in shown
+
+
+def test_out_of_memory_is_shown_for_the_rate_or_for_the_peak_alone(bench: Any, fleet: Fleet) -> None:
+    def trouble(label: str, do: str, order: Any) -> None:
+        if (label, do) in {("patch_ff", "window"), ("none", "peak_memory")}:
+            full()
+
+    fleet.trouble = trouble
+    shown = bench("quickstart", "--quick", *WORDS).stdout
+    assert re.search(r"^training, float32, eager +100 +out of memory +300 ×3\.00$", shown, re.MULTILINE)
+    assert re.search(r"^training, float32, eager +64 +out of memory$", shown, re.MULTILINE)
+
+
+def test_nothing_measured_is_said(bench: Any) -> None:
+    assert bench("quickstart", "--ranking").stdout.strip() == "nothing of it is measured yet"
+
+
+def test_a_second_session_on_the_device_is_refused(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+    with alone(tmp_path / "runs" / "speed", "cpu", "A CPU"):
+        refused = bench("quickstart", "--quick", *WORDS, code=2)
+    assert "is measuring on A CPU, and two at once would slow each other; wait until it has ended" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
 def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
     study = Path(__file__).parents[2] / "benchmarks" / "sequence_length.py"
     labels = [variant.label for variant in load(study).variants()]
     fleet.rates = Fleet(rates={label: float(1000 - at) for at, label in enumerate(labels)}).rates
     words = [str(study), "--quick", "--modes", "fp32-eager-inference", "--batches", "1"]
     shown = bench(*words).stdout
+    assert re.search(r"^MODEL +inference, float32, eager$", shown, re.M), "a row a model, of which there are many"
     assert re.search(r"^patch_ff, width 256: time grows as tokens\^\d\.\d\d ± \d\.\d\d, MACs as tokens", shown, re.M)
     content = orjson.loads(bench(*words, "--json").stdout)
     assert [curve["label"] for curve in content["scaling"]] == ["attention", "patch_ff, ratio 1", "patch_ff, width 256"]
