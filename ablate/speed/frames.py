@@ -37,12 +37,21 @@ class Measured:
 
 
 def measured(results: Path) -> list[Measured]:
-    """Every measurement under a results folder that says something, under its own label."""
-    return [
+    """Every measurement under a results folder that says something, under its own label.
+
+    Where folders hold several of one model on one device, in one mode, at one batch size, it is the one measured last.
+    """
+    each = (
         Measured(str(one.subject["label"]), device_of(one), folder, one)
         for folder, one in read_all(results)
         if one.windows or one.complete
-    ]
+    )
+    newest: dict[tuple[str, str], Measured] = {}
+    for one in each:
+        place = one.device, one.found.name
+        if place not in newest or one.found.begun > newest[place].found.begun:
+            newest[place] = one
+    return list(newest.values())
 
 
 def of_study(results: Path, study: Study, scale: str | None = None) -> list[Measured]:

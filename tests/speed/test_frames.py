@@ -14,7 +14,7 @@ from ablate.modes import matrix
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.study import Scale, Study
-from tests.bench.fake import PROVENANCE, measurement
+from tests.bench.fake import PROVENANCE, measured, measurement
 from tests.tiny import TINY
 
 STUDY = Study(
@@ -156,5 +156,15 @@ def test_rows_are_chosen_by_mode_and_device(results: Path) -> None:
 def test_of_two_measurements_of_one_thing_the_one_measured_last_is_joined(results: Path, folder: str) -> None:
     later = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
     speed.write(results / "speed" / folder, measurement(ATTENTION, [7.0], sessions=later))
-    joined = speed.join(pd.DataFrame({"variant": ["attention"]}), speed.frame(results.parent, STUDY), MODE)
+    table = speed.frame(results.parent, STUDY)
+    assert len(table) == 2 * 4 + 2, "in place of the other, for the two variants of this architecture"
+    joined = speed.join(pd.DataFrame({"variant": ["attention"]}), table, MODE)
     assert joined["throughput"].tolist() == [7.0]
+
+
+def test_of_two_rows_of_a_variant_the_one_measured_last_is_joined() -> None:
+    later = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
+    one, other = measured(ATTENTION, [7.0], sessions=later), measured(ATTENTION, [9.0])
+    for found in ([one, other], [other, one]):
+        joined = speed.join(pd.DataFrame({"variant": ["attention"]}), speed.tidy(found), MODE)
+        assert joined["throughput"].tolist() == [7.0]
