@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
+from torch import nn
 
 from ablate.candidates import OfRun, OfTimm, check_classes
 from ablate.datasets import Part, source
@@ -94,8 +97,11 @@ def _of_timm(candidate: OfTimm, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
     module, location = source(asked.dataset, asked.data)
     data = module.load(Run(dataset=asked.dataset), location)
     n = _not_empty(asked, len(data.parts[asked.part]))
-    model = candidate.model(len(data.classes), asked.image_size).to(asked.device)
-    pictures = TimmPictures(data, asked.part, model, image_size=asked.image_size, eval_crop=asked.eval_crop)
+    with _sized(candidate, asked.image_size):
+        model = candidate.model(len(data.classes), asked.image_size).to(asked.device)
+        pictures = TimmPictures(data, asked.part, model, image_size=asked.image_size, eval_crop=asked.eval_crop)
+        if asked.image_size is not None:
+            _try(model, pictures.config["input_size"], asked.device)
     precision = asked.precision or "fp32"
     outcome = evaluate(model, pictures.batches(asked.batch_size, asked.workers, asked.device), n, precision)
     return outcome, {
@@ -107,6 +113,28 @@ def _of_timm(candidate: OfTimm, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
         "fingerprint": module.fingerprint(location),
         "broken": len(pictures.broken),
     }
+
+
+@contextmanager
+def _sized(candidate: OfTimm, size: int | None) -> Iterator[None]:
+    """What a model of timm's raises at a size it cannot take, which may be anything, as a sentence."""
+    try:
+        yield
+    except (SpecError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        if size is None:
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SpecError(
+            f"{candidate.name} cannot take pictures of {size} pixels: {reason}; wanted is another --image-size"
+        ) from None
+
+
+@torch.inference_mode()
+def _try(model: nn.Module, shape: tuple[int, int, int], device: torch.device) -> None:
+    """Show a model a black picture."""
+    model.eval()(torch.zeros(1, *shape, device=device))
 
 
 def _not_empty(asked: Asked, n: int) -> int:

@@ -39,7 +39,8 @@ def evaluate(
 
     Args:
         model: maps pictures (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
-        batches: of this process: its contiguous run of all pictures, as `Images.evaluation` gives for its share.
+        batches: of this process: its contiguous run of all pictures, as `Images.evaluation` gives for its share; none
+            where there are fewer pictures than processes.
         n: number of pictures of all processes together.
         precision: of the forward pass, as in `Run`.
         world: the processes that share the pictures.
@@ -47,10 +48,12 @@ def evaluate(
     model.eval()
     logits_of, labels_of = [], []
     for pictures, labels in batches:
+        if not len(labels):
+            continue
         with autocast(precision, pictures.device):
             logits_of.append(model(pictures).float())
         labels_of.append(labels)
-    logits, labels = (world.gather(torch.cat(found)).cpu() for found in (logits_of, labels_of))
+    logits, labels = _gathered(logits_of, labels_of, model, world)
     assert len(labels) == n, f"an evaluation reads each of {n} pictures once, and read {len(labels)}"
     hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
     correct = hits[:, 0]
@@ -60,6 +63,18 @@ def evaluate(
         top5=100 * hits.any(dim=1).float().mean().item(),
         correct=correct,
     )
+
+
+def _gathered(
+    logits: list[torch.Tensor], labels: list[torch.Tensor], model: nn.Module, world: World
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits and labels of all processes; one that saw no picture learns from the others how many classes there are."""
+    (classes,) = world.most([logits[0].shape[1] if logits else 0])
+    device = next(model.parameters(), torch.empty(0)).device
+    none = torch.empty(0, classes, device=device), torch.empty(0, dtype=torch.int64, device=device)
+    found = zip((logits, labels), none, strict=True)
+    mine, its = (world.gather(torch.cat(parts) if parts else empty).cpu() for parts, empty in found)
+    return mine, its
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:

@@ -57,7 +57,7 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
     run = Run.of(content["run"])
     if run.key != key:
         raise SpecError(f"run {key} is {run.key} by now: a BEHAVIOUR it depends on was changed; launch the study again")
-    return run, Resources(**content["resources"])
+    return run, Resources.of(content["resources"])
 
 
 def work(path: str, keys: Sequence[str], worker: str) -> list[str]:

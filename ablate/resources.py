@@ -69,6 +69,21 @@ class Resources:
         for name in self.slurm:
             _check_sbatch(name)
 
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Resources:
+        """The resources written down as `fields`, here or by another version.
+
+        Raises:
+            SpecError: when they name what this version does not know.
+        """
+        known = [item.name for item in fields(cls)]
+        if odd := sorted(set(content) - set(known)):
+            raise SpecError(
+                f"resources name {', '.join(odd)}, which this version of ablate does not know; "
+                f"launch the study again with it, known are {', '.join(known)}"
+            )
+        return cls(**content)
+
     def fields(self) -> dict[str, Any]:
         """All fields with their values: JSON-ready."""
         return asdict(self)

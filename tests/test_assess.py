@@ -201,6 +201,13 @@ def test_digits_can_be_read_by_a_model_of_timms() -> None:
         assess(OfTimm(SMALL), Asked(dataset="digits_shifted", device=CPU))
 
 
+@pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
+def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
+    """One model of timm's fails when it is shown a picture, another when it is made, each in its own way."""
+    with pytest.raises(SpecError, match=f"{name} cannot take pictures of {size} pixels: .*; wanted is another"):
+        assess(OfTimm(name), Asked(dataset="digits", device=CPU, image_size=size))
+
+
 def test_a_failed_download_is_a_sentence(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any, **__: Any) -> None:
         raise OSError("we couldn't connect\nto the hub")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,7 +15,11 @@ import torch
 
 from ablate import distributed, job, records
 from ablate.distributed import ALONE, World, first_host, is_main, place
+from ablate.evaluation import evaluate
 from ablate.execution import execute
+from ablate.images import Share
+from ablate.loading import open_images
+from ablate.models import build
 from ablate.notes import failure_of
 from ablate.paths import Root
 from ablate.records import Record
@@ -177,6 +182,24 @@ def test_what_they_tell_each_other(tmp_path: Path) -> None:
     assert torch.equal(rows, torch.arange(6.0).view(3, 2))
     assert most == [1, 0]
     assert every == [0, 1]
+
+
+def evaluate_one_picture(folder: Path) -> None:
+    world = distributed.join()
+    images = open_images(TINY, Resources(), torch.device("cpu"))[0]
+    images.parts["test"] = images.parts["test"][:1]
+    mine = images.evaluation("test", Share(world.rank, world.size))
+    found = evaluate(build(TINY, 1, 10), mine, 1, world=world)
+    (folder / f"rank{world.rank}").write_text(json.dumps(found.metrics()))
+
+
+def test_more_processes_than_pictures_evaluate_each_once(tmp_path: Path) -> None:
+    """One of the two has no picture, and still takes part."""
+    assert processes.end(*processes.start_ranks(evaluate_one_picture, tmp_path)) == [0, 0]
+    alone, *others = (json.loads(path.read_text()) for path in sorted(tmp_path.iterdir()))
+    assert others == [alone]
+    assert alone["n"] == 1
+    assert alone["top1"] in (0.0, 100.0)
 
 
 LONG = TINY.but(batch_size=64, ema=0.9, drop=0.1)

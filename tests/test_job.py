@@ -78,6 +78,18 @@ def test_a_run_is_trained_and_recorded_for_real(root: Root, trained: Record) -> 
     assert progress["epochs"] == 2
 
 
+def test_a_request_of_another_version_is_a_sentence_not_a_crash(root: Root) -> None:
+    request(root, TINY, Resources())
+    path = root.run_folder(TINY.key) / "run.json"
+    content = json.loads(path.read_text())
+    content["resources"]["tomorrow"] = 1
+    path.write_text(json.dumps(content))
+    assert work(str(root.path), [TINY.key], "worker") == [TINY.key]
+    found = failure_of(root.run_folder(TINY.key))
+    assert found is not None
+    assert "resources name tomorrow, which this version of ablate does not know" in found["error"]
+
+
 def test_a_request_survives_being_left(root: Root) -> None:
     resources = Resources(threads=2, workers=3, device="cpu", data={"mine": "/there"})
     request(root, TINY, resources)
