@@ -37,14 +37,16 @@ def audit(reports: Reports = None, study: Source = None, as_json: Json = False, 
     Example: ablate audit quickstart-digits
     """
     from ablate.paths import Root
+    from ablate.registry import SpecError
     from ablate.report.recheck import recheck, recheck_overview
     from ablate.study import load
 
     place = Root.at(root)
     of = load(study) if study else None
-    found = [recheck(folder, place, of) for folder in _folders(reports, place)]
-    if not reports and (index := recheck_overview(place)):
-        found.append(index)
+    index = None if reports else recheck_overview(place)
+    found = [recheck(folder, place, of) for folder in _folders(reports, place)] + ([index] if index else [])
+    if not found:
+        raise SpecError(f"there is no report in {place.reports}; write one: ablate report STUDY")
     if as_json:
         print_json([asdict(one) | {"holds": one.holds} for one in found])
     else:
@@ -55,15 +57,10 @@ def audit(reports: Reports = None, study: Source = None, as_json: Json = False, 
 
 
 def _folders(reports: list[str] | None, root: Root) -> list[Path]:
-    """The folders asked for, as a path or as the name of a report."""
-    from ablate.registry import SpecError
-
+    """The folders asked for, as a path or as the name of a report; all there are where none is."""
     if reports:
         return [root.reports / name if (root.reports / name).is_dir() else Path(name) for name in reports]
-    found = sorted(path.parent for path in root.reports.glob("*/index.html"))
-    if not found:
-        raise SpecError(f"there is no report in {root.reports}; write one: ablate report STUDY")
-    return found
+    return sorted(path.parent for path in root.reports.glob("*/index.html"))
 
 
 def _in_words(found: Recheck) -> Iterator[str]:

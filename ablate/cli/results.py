@@ -248,7 +248,8 @@ def plot(
         empty=bool(plots),
     )
     if not written:
-        raise SpecError(f"{study.name} has nothing to draw: no run has a record; see ablate run {study.source}")
+        command = "bench" if study.speed_only else "run"
+        raise SpecError(f"{study.name} has nothing to draw: nothing is measured; see ablate {command} {study.source}")
     for path in written:
         typer.echo(path)
 

@@ -169,6 +169,23 @@ def test_claims_for_scripts(tmp_path: Path) -> None:
     assert second["mean"] is None
 
 
+def test_costs_are_judged_and_shown_with_nothing_trained(tmp_path: Path) -> None:
+    path = tmp_path / "costs.py"
+    path.write_text(
+        '"""A test."""\nfrom ablate import DIGITS, Claim, Study, exponent, params\n'
+        'study = Study(question="So?", axes={"mixer": ["attention", "patch_ff"]}, fixed={"pool": "avg"},'
+        ' scales={"digits": DIGITS}, speed_only=True,'
+        ' claims=[Claim("smaller", params(mixer="patch_ff") < params()), Claim("linear", exponent() < 2)])\n'
+    )
+    words = (str(path), "--root", str(tmp_path))
+    smaller, linear = orjson.loads(invoke("claims", *words, "--json", code=3).stdout)
+    assert (smaller["decision"], smaller["reason"]) == ("supported", "exact, no seeds involved")
+    assert linear["reason"].startswith("not measured")
+    rows = orjson.loads(invoke("table", *words, "--json").stdout)
+    assert rows[0]["params"] - rows[1]["params"] == -smaller["mean"] > 0
+    assert "see ablate bench costs.py" in " ".join(invoke("plot", *words, code=2).output.split())
+
+
 def test_help_tells_the_exit_codes() -> None:
     shown = " ".join(invoke("claims", "--help").stdout.split())
     assert "1 where any is contradicted, 3 where none is but some are undecided" in shown
