@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate import speed, table
+from ablate import ranking, speed, table
 from ablate.paths import Root
-from ablate.plots import PLOTS, _style
+from ablate.plots import PLOTS, _rates, _style
 from ablate.study import Study, load
 
 
@@ -31,10 +31,17 @@ def data(
     seeds: int | None = None,
     root: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The frame that a plot with this `TAKES` draws: "runs", "curves" or "speed"."""
+    """The frame that a plot with this `TAKES` draws: "runs", "curves", "speed" or "orders"."""
+    if takes == "curves":
+        return curves(study, scale, seeds=seeds, root=root)
+    study = load(study) if isinstance(study, str) else study
+    if takes == "orders":
+        found = ranking.orders(speed.of_study(Root.at(root).results, study, scale))
+        return ranking.tidy(found, [variant.label for variant in study.variants(scale)])
+    measured = speed.frame(root, study, scale)
     if takes == "speed":
-        return speed.frame(root, study, scale)
-    return (curves if takes == "curves" else table.frame)(study, scale, seeds=seeds, root=root)
+        return measured
+    return _rates.beside(table.frame(study, scale, seeds=seeds, root=root), measured)
 
 
 def plot(

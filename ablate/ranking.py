@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import combinations
 from typing import Literal
+
+import pandas as pd
 
 from ablate.modes import Mode
 from ablate.speed import Measured, Measurement
@@ -127,3 +129,12 @@ def turned(order: Order) -> Order:
     low, high = (None if order.high is None else 1 / order.high), (None if order.low is None else 1 / order.low)
     place = (order.device, order.mode, order.batch)
     return Order(order.other, order.one, *place, ratio=1 / order.ratio, low=low, high=high, n=order.n)
+
+
+def tidy(found: Iterable[Order], labels: Iterable[str] = ()) -> pd.DataFrame:
+    """A row an order, with its `verdict`; `one` and `other` are ordered: as the labels given, then as they come."""
+    rows = [asdict(order) | {"verdict": order.verdict} for order in found]
+    table = pd.DataFrame(rows, columns=[*(item.name for item in fields(Order)), "verdict"])
+    known = list(dict.fromkeys([*labels, *(name for row in rows for name in (row["one"], row["other"]))]))
+    names = pd.CategoricalDtype(known, ordered=True)
+    return table.astype({"one": names, "other": names, "low": float, "high": float})

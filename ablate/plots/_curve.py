@@ -8,6 +8,8 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.plots import _frames, _labels, _notes, _palette, _style
 
+MOST_EPOCHS = 6000  # drawn in one figure, all variants together
+
 
 def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, y_title: str) -> Axes:
     """Draw the column `y` of a frame of training curves."""
@@ -16,7 +18,7 @@ def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, 
     if not _frames.has(data, "epoch", y):
         _notes.say_nothing(axes)
         return axes
-    measured = data.dropna(subset=["epoch", y])
+    measured, every = _thinned(data.dropna(subset=["epoch", y]))
     drawn = [name for name in _palette.variants(data) if (measured["variant"] == name).any()]
     looks = _palette.looks(data)
     names = []
@@ -27,9 +29,19 @@ def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, 
         names.append(_labels.Name(name, end, looks[name].colour))
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
+    if every > 1:
+        _notes.below(axes, f"Of {every} epochs one is drawn.")
     _notes.say_missing(axes, _palette.variants(data), drawn)
     _labels.at_ends(axes, names)
     return axes
+
+
+def _thinned(measured: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Evenly so many of the epochs, and the last, that a page of many variants stays light; and one of how many."""
+    by_variant = measured.groupby("variant", observed=True)["epoch"]
+    every = max(1, int(by_variant.nunique().sum()) // MOST_EPOCHS)
+    last = by_variant.transform("max")
+    return measured[(measured["epoch"] % every == 0) | (measured["epoch"] == last)], every
 
 
 def _line(axes: Axes, curve: pd.DataFrame, look: _palette.Look, name: str, shift: float) -> None:

@@ -10,11 +10,13 @@ from ablate.table import summarise
 
 
 def ordered(data: pd.DataFrame) -> pd.DataFrame:
-    """The frame with `variant` as an ordered category, and NaN for what is infinite."""
+    """The frame with `variant` as its one category, ordered, and NaN for what is infinite."""
     if "variant" not in data:
         return pd.DataFrame({"variant": pd.Categorical([])})
-    numbers = data.select_dtypes("number").columns
-    clean = data.assign(**{name: data[name].replace([np.inf, -np.inf], np.nan) for name in numbers})
+    categories = data.select_dtypes("category")
+    clean = data.astype({name: categories[name].cat.categories.dtype for name in categories})
+    numbers = clean.select_dtypes("number").columns
+    clean = clean.assign(**{name: clean[name].replace([np.inf, -np.inf], np.nan) for name in numbers})
     clean["variant"] = pd.Categorical(data["variant"].astype(str), categories=variants(data), ordered=True)
     return clean
 
@@ -28,7 +30,11 @@ def summary(data: pd.DataFrame, *columns: str) -> pd.DataFrame:
     """A row per variant that has a value in every one of these columns: means and 95 % t intervals over seeds."""
     if not has(data, *columns):
         return pd.DataFrame(columns=["variant", *columns])
-    return summarise(data).dropna(subset=list(columns)).reset_index(drop=True)
+    means, measured = summarise(data), [name for name in data if str(name).startswith("throughput")]
+    if measured:
+        each = data.astype({"variant": str}).groupby("variant")[measured].first()
+        means = means.join(each, on="variant")
+    return means.dropna(subset=list(columns)).reset_index(drop=True)
 
 
 def headline(data: pd.DataFrame) -> pd.DataFrame:

@@ -5,17 +5,26 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _frames, _labels, _notes, _palette, _scales, _style
+from ablate.plots import _frames, _intervals, _labels, _notes, _palette, _scales, _style
 from ablate.plots._series import series
-from ablate.stats import t_interval
+from ablate.stats import Interval, t_interval
 
 
-def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, x: tuple[str, str], y: tuple[str, str]) -> Axes:
+def draw(
+    data: pd.DataFrame,
+    ax: Axes | None,
+    width: float,
+    title: str,
+    x: tuple[str, str],
+    y: tuple[str, str],
+    note: str = "",
+) -> Axes:
     """Draw one column against another.
 
     Args:
         x: a field of `Run`, and what to call it.
-        y: a measured column, and what to call it.
+        y: a measured column, and what to call it. Where the frame has an interval around it, that is drawn.
+        note: written below the axes.
     """
     axes = _style.prepare(ax, title, x[1], y[1], width)
     data = _frames.ordered(data)
@@ -28,25 +37,41 @@ def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, x: tuple
         _notes.say_nothing(axes, f"no two variants that are measured differ in {x[1].lower()} alone")
         return axes
     looks = _palette.of_mixers({line.name: line.mixer for line in lines})
-    ends = [_line(axes, line.rows.groupby(x[0])[y[0]], looks[line.name], line.name) for line in lines]
+    points = {line.name: _points(line.rows, x[0], y[0]) for line in lines}
+    ends = [_line(axes, found, looks[name], name) for name, found in points.items()]
+    limits = _intervals.PERCENT if y[0].startswith("top1") else None
+    beyond = [
+        _intervals.draw(axes, "y", at, one.low, one.high, looks[name].colour, limits)
+        for name, found in points.items()
+        for at, one in found
+        if one.low is not None and one.high is not None
+    ]
     _scales.at_values(axes, [value for line in lines for value in line.rows[x[0]]])
-    if y[0].startswith("top1"):
+    if limits:
         _scales.percent(axes, "y")
     else:
         _scales.fit(axes, "y", measured[y[0]])
+    if note:
+        _notes.below(axes, note)
+    _intervals.say_beyond(axes, beyond)
     if along:
         _notes.below(axes, "Along a line also changes: " + ", ".join(along))
     _labels.at_ends(axes, ends)
     return axes
 
 
-def _line(axes: Axes, groups: pd.api.typing.SeriesGroupBy, look: _palette.Look, name: str) -> _labels.Name:  # type: ignore[type-arg]
-    """One line with its intervals; what to write at its end."""
-    points = [(float(str(at)), t_interval(list(values))) for at, values in groups]
+def _points(rows: pd.DataFrame, x: str, y: str) -> list[tuple[float, Interval]]:
+    """The mean at every x with its interval: over seeds, or what the frame has measured around it."""
+    groups = [(float(str(at)), each) for at, each in rows.groupby(x)]
+    if f"{y}_low" not in rows:
+        return [(at, t_interval(list(each[y]))) for at, each in groups]
+    firsts = [(at, each.iloc[0]) for at, each in groups]
+    return [(at, Interval(one[y], 1, one[f"{y}_low"], one[f"{y}_high"])) for at, one in firsts]
+
+
+def _line(axes: Axes, points: list[tuple[float, Interval]], look: _palette.Look, name: str) -> _labels.Name:
+    """One line through the means; what to write at its end."""
     xs, means = [at for at, _ in points], [interval.mean for _, interval in points]
-    for at, interval in points:
-        if interval.low is not None and interval.high is not None:
-            axes.plot([at, at], [interval.low, interval.high], color=look.colour, linewidth=1.2)
     axes.plot(xs, means, color=look.colour, linestyle=look.line, linewidth=1.4)
     axes.plot(xs, means, look.marker, color=look.colour, ms=5, mec="white", mew=0.6, label=name)
     return _labels.Name(name, (xs[-1], means[-1]), look.colour)

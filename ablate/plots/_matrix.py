@@ -10,8 +10,9 @@ import pandas as pd
 import seaborn
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
+from matplotlib.ticker import MaxNLocator
 
-from ablate.plots import _style
+from ablate.plots import _scales, _style
 
 COLOURS = "cividis"  # the same to colour-blind eyes, and from dark to light on grey paper
 ON_DARK, ON_LIGHT = "#fefefe", "#101010"  # not the neutral colours that the report's dark page exchanges
@@ -95,7 +96,8 @@ def _bar(axes: Axes, name: str) -> None:
     figure = axes.get_figure(root=True)
     mesh = next(item for item in axes.collections if isinstance(item, QuadMesh))
     assert figure is not None, "a plot draws on a figure"
-    bar = figure.colorbar(mesh, ax=axes, fraction=0.06, pad=0.02)
+    ticks = MaxNLocator(4, steps=[1, 2, 5, 10])
+    bar = figure.colorbar(mesh, ax=axes, fraction=0.06, pad=0.02, ticks=ticks, format=_scales.Units())
     bar.set_label(name, fontsize=_style.TEXT_POINTS, color=_style.INK)
     bar.ax.tick_params(labelsize=_style.TEXT_POINTS, labelcolor=_style.INK, color=_style.RULE)
     bar.outline.set_visible(False)

@@ -33,11 +33,17 @@ def fit(ax: Axes, name: str, values: Iterable[float], *, log: bool = False) -> N
     """
     numbers = np.asarray([value for value in values if np.isfinite(value)], dtype=float)
     axis, room = _room(ax, name)
-    if len(numbers) and numbers.min() > 0 and (log or numbers.max() > LOG_FROM * numbers.min()):
+    if spans_decades(numbers, 1.0 if log else LOG_FROM):
         _logarithmic(ax, name, math.log10(numbers.max() / numbers.min()), room)
     else:
         axis.set_major_locator(MaxNLocator(max(2, min(6, int(room))), steps=STEPS))
     axis.set_major_formatter(Units())
+
+
+def spans_decades(values: Iterable[float], times: float = LOG_FROM) -> bool:
+    """Whether the largest of some positive values is so many times the smallest that their axis is logarithmic."""
+    numbers = [value for value in values if np.isfinite(value)]
+    return bool(numbers) and min(numbers) > 0 and (times <= 1 or max(numbers) > times * min(numbers))
 
 
 def _room(ax: Axes, name: str) -> tuple[Axis, float]:

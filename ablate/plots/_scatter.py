@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any
@@ -9,18 +10,27 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _frames, _labels, _notes, _palette, _published, _scales, _style
+from ablate.plots import _frames, _intervals, _labels, _notes, _palette, _published, _scales, _style
 
 SIZE = 6.0  # of a marker, in points
 
 
 def draw(
-    data: pd.DataFrame, ax: Axes | None, width: float, title: str, x: str, x_title: str, *, least: bool = True
+    data: pd.DataFrame,
+    ax: Axes | None,
+    width: float,
+    title: str,
+    x: str,
+    x_title: str,
+    *,
+    least: bool = True,
+    note: str = "",
 ) -> Axes:
     """Draw `top1` against the column `x` of a study's frame, and the Pareto front of the means.
 
     Args:
         least: whether less of `x` is better; else more is.
+        note: written below the axes.
     """
     axes = _style.prepare(ax, title, x_title, "Test top-1 (%)", width)
     data = _frames.ordered(data)
@@ -30,38 +40,48 @@ def draw(
         return axes
     looks = _palette.looks(data)
     rows = {str(row["variant"]): row for row in summary.to_dict("records")}
+    limits = {"x": (_least(summary[x]), math.inf), "y": _intervals.PERCENT}
+    bars = {name: [*_bars(row, x)] for name, row in rows.items()}
     for name, row in rows.items():
         _variant(axes, data[data["variant"] == name], row, x, looks[name])
+    beyond = [_intervals.draw(axes, *bar, looks[name].colour, limits[bar[0]]) for name in rows for bar in bars[name]]
     front = _front(axes, summary, x, least)
     marks = _published.comparable(data, x)
     for mark in marks:
         _published.draw(axes, mark, SIZE)
     _limits(axes, [*summary[x], *(mark.x for mark in marks)])
+    if note:
+        _notes.below(axes, note)
     if marks:
         _notes.below(axes, _published.NOTE)
+    _intervals.say_beyond(axes, beyond)
     _notes.say_missing(axes, _palette.variants(data), list(rows))
     names = [_labels.Name(name, (float(row[x]), float(row["top1"])), looks[name].colour) for name, row in rows.items()]
     names += [_labels.Name(mark.text, (mark.x, mark.top1), mark.colour) for mark in marks]
-    _labels.beside(axes, names, front + [bar for row in rows.values() for bar in _bars(row, x)])
+    drawn = [_intervals.segment(*bar, limits[bar[0]]) for each in bars.values() for bar in each]
+    _labels.beside(axes, names, front + drawn)
     return axes
 
 
 def _variant(axes: Axes, seeds: pd.DataFrame, row: Mapping[Any, Any], x: str, look: _palette.Look) -> None:
-    """The seeds of a variant, faint, its intervals, and its mean."""
+    """The seeds of a variant, faint, and its mean."""
     axes.plot(seeds[x], seeds["top1"], look.marker, color=look.colour, alpha=0.3, markersize=SIZE / 2, mew=0)
-    for start, end in _bars(row, x):
-        axes.plot([start[0], end[0]], [start[1], end[1]], color=look.colour, linewidth=1.2)
     axes.plot(
         row[x], row["top1"], look.marker, color=look.colour, markersize=SIZE, mec="white", mew=0.6, label=row["variant"]
     )
 
 
-def _bars(row: Mapping[Any, Any], x: str) -> Iterator[_labels.Segment]:
-    """The intervals of a variant as lines; none for what has no interval."""
+def _bars(row: Mapping[Any, Any], x: str) -> Iterator[tuple[_intervals.Way, float, float, float]]:
+    """The intervals of a variant: along which axis, where on the other, and both ends; none for what has none."""
     if pd.notna(row["top1_low"]):
-        yield (row[x], row["top1_low"]), (row[x], row["top1_high"])
+        yield "y", row[x], row["top1_low"], row["top1_high"]
     if pd.notna(row.get(f"{x}_low")):
-        yield (row[f"{x}_low"], row["top1"]), (row[f"{x}_high"], row["top1"])
+        yield "x", row["top1"], row[f"{x}_low"], row[f"{x}_high"]
+
+
+def _least(x: pd.Series) -> float:
+    """Where the x axis begins at least: what costs cannot be negative."""
+    return float(x.min() / 10) if _scales.spans_decades(x) else 0.0
 
 
 def _front(axes: Axes, summary: pd.DataFrame, x: str, least: bool) -> list[_labels.Segment]:
@@ -82,7 +102,6 @@ def _limits(axes: Axes, x: list[float]) -> None:
     """Room for the names; accuracy stays between 0 and 100; what cannot be negative begins at 0."""
     _scales.fit(axes, "x", x)
     axes.margins(x=0.18, y=0.1)
-    linear = axes.get_xscale() == "linear"
-    axes.set_xlim(left=max(axes.get_xlim()[0], 0 if linear else min(x) / 10))
+    axes.set_xlim(left=max(axes.get_xlim()[0], 0 if axes.get_xscale() == "linear" else min(x) / 10))
     _scales.percent(axes, "y")
     _scales.fit(axes, "y", [])

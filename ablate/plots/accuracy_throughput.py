@@ -1,6 +1,8 @@
-"""Test top-1 against images a second seen while training.
+"""Test top-1 against images a second.
 
-Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line is the Pareto front of the means.
+As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where nothing is, as the runs saw
+while they trained. Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line is the Pareto
+front of the means.
 """
 
 from __future__ import annotations
@@ -8,12 +10,13 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _scatter, _style
+from ablate.plots import _rates, _scatter, _style
 
-TITLE = "Accuracy and training speed"
+TITLE = "Accuracy and throughput"
 TAKES = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WIDTH) -> Axes:
     """Draw a study's frame; returns the axes."""
-    return _scatter.draw(data, ax, width, TITLE, "images_per_s", "Training images/s", least=False)
+    data, rate = _rates.of(data)
+    return _scatter.draw(data, ax, width, TITLE, rate.column, rate.title, least=False, note=rate.note)

@@ -1,17 +1,22 @@
-"""Images a second in training against the number of blocks: a line per mixer, with 95 % t intervals over seeds."""
+"""Images a second against the number of blocks: a line per mixer.
+
+As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where nothing is, as the runs saw
+while they trained, with 95 % t intervals over seeds.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _lines, _style
+from ablate.plots import _lines, _rates, _style
 
-TITLE = "Training speed and depth"
+TITLE = "Throughput and depth"
 TAKES = "runs"
-Y = ("images_per_s", "Training images/s")
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WIDTH) -> Axes:
     """Draw a study's frame; returns the axes."""
-    return _lines.draw(data, ax, width, TITLE, ("depth", "Depth (blocks)"), Y)
+    data, rate = _rates.of(data)
+    x, y = ("depth", "Depth (blocks)"), (rate.column, rate.title)
+    return _lines.draw(data, ax, width, TITLE, x, y, rate.note)

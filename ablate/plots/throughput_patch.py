@@ -1,17 +1,22 @@
-"""Images a second in training against the patch size: a line per mixer, with 95 % t intervals over seeds."""
+"""Images a second against the patch size: a line per mixer.
+
+As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where nothing is, as the runs saw
+while they trained, with 95 % t intervals over seeds.
+"""
 
 from __future__ import annotations
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.plots import _lines, _style
+from ablate.plots import _lines, _rates, _style
 
-TITLE = "Training speed and patch size"
+TITLE = "Throughput and patch size"
 TAKES = "runs"
-Y = ("images_per_s", "Training images/s")
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = _style.WIDTH) -> Axes:
     """Draw a study's frame; returns the axes."""
-    return _lines.draw(data, ax, width, TITLE, ("patch_size", "Patch size (pixels)"), Y)
+    data, rate = _rates.of(data)
+    x, y = ("patch_size", "Patch size (pixels)"), (rate.column, rate.title)
+    return _lines.draw(data, ax, width, TITLE, x, y, rate.note)

@@ -18,17 +18,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from ablate import ranking
 from ablate.formats import units
-from ablate.plots import PLOTS, _style
+from ablate.plots import PLOTS, _rates, _style
 from ablate.report.content import Content
 
-# Plots of one quantity against another that share a place on the page: a switch chooses the x axis.
-HEADLINES = {
-    "accuracy_params": "parameters",
-    "accuracy_macs": "MACs",
-    "accuracy_throughput": "throughput",
-    "accuracy_time": "training time",
-}
 MOST_POINTS = 600
 RADIUS = 6.0  # points
 TALL = 3.0  # height over width from which on a figure is folded
@@ -75,17 +69,11 @@ class Figure:
 
 
 def draw_all(content: Content) -> list[Figure]:
-    """Every plot that has something to show; the headlines first, then by name."""
-    order = {name: at for at, name in enumerate(HEADLINES)}
-    names = sorted(PLOTS, key=lambda name: (order.get(name, len(order)), name))
+    """Every plot that has something to show, by name."""
+    found = frames(content)
     with _style.style():
-        drawn = ((name, _axes(name, content)) for name in names)
+        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].TAKES])) for name in sorted(PLOTS))
         return [_figure(name, axes) for name, axes in drawn if axes.has_data()]
-
-
-def _axes(name: str, content: Content) -> Axes:
-    axes: Axes = PLOTS[name].draw(frames(content)[PLOTS[name].TAKES])
-    return axes
 
 
 def _figure(name: str, axes: Axes) -> Figure:
@@ -99,7 +87,12 @@ def _figure(name: str, axes: Axes) -> Figure:
 
 def frames(content: Content) -> Mapping[str, pd.DataFrame]:
     """The frames that plots may take, by name."""
-    return {"runs": content.runs, "curves": content.curves, "speed": content.speed}
+    return {
+        "runs": _rates.beside(content.runs, content.speed),
+        "curves": content.curves,
+        "speed": content.speed,
+        "orders": ranking.tidy(ranking.orders(content.speeds), content.variants),
+    }
 
 
 def caption(plot: ModuleType) -> str:

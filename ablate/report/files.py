@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate import formats
 from ablate.audit import in_words
@@ -12,8 +12,9 @@ from ablate.formats import contrasts as sheets
 from ablate.plots import PLOTS
 from ablate.report import speeds
 from ablate.report.content import Content
-from ablate.report.figures import HEADLINES, Figure, draw_all
+from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
+from ablate.report.opening import SIZES, opening
 from ablate.report.page import fill
 
 PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
@@ -47,7 +48,8 @@ def contents(content: Content) -> dict[str, bytes]:
         "in_words": in_words,
         "tables": tables,
         "ranked": ranked,
-        **_parted(figures),
+        "grown": speeds.grown(content.speed),
+        **_parted(content, figures),
     }
     page = {"csv": files, "anchors": _anchors(content), "folded": len(content.variants) > MANY}
     files = files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
@@ -62,12 +64,20 @@ def _tables(content: Content) -> dict[str, Shown]:
     shared, results = speeds.at_headline(content.speeds), content.root.results
     pictures = sheets.over_pictures(content.over_pictures, control)
     found = {
-        "comparison": Shown(comparison(content.summary), list(anchors.values())),
+        "comparison": Shown(_comparison(content), list(anchors.values())),
         "seeds": Shown(sheets.over_seeds(content.over_seeds, control), list(anchors.values())[1:]),
         "speeds": Shown(speeds.sheet(shared), [content.link(speeds.path_of(results, one)) for one in shared]),
         "pictures": Shown(pictures, [runs[row["variant"], row["seed"]] for row in pictures.rows]),
     }
     return {name: shown for name, shown in found.items() if shown.sheet.rows}
+
+
+def _comparison(content: Content) -> Sheet:
+    """The table of variants; without what is measured by training where nothing is trained."""
+    sheet = comparison(content.summary)
+    if not content.study.speed_only:
+        return sheet
+    return replace(sheet, columns=[c for c in sheet.columns if c.sources[0] in ("variant", "params", "macs")], notes=())
 
 
 def possible() -> set[str]:
@@ -76,15 +86,21 @@ def possible() -> set[str]:
 
 
 def _anchors(content: Content) -> Mapping[str, str]:
-    """Where the runs of a variant are listed in the page."""
+    """Where the runs of a variant are listed in the page; its measurements where nothing is trained."""
+    if content.study.speed_only:
+        return dict.fromkeys(content.variants, "#speed")
     return {label: f"#runs-{at}" for at, label in enumerate(content.variants)}
 
 
-def _parted(figures: Sequence[Figure]) -> dict[str, object]:
+def _parted(content: Content, figures: Sequence[Figure]) -> dict[str, object]:
     """The figures by the place they have in a report."""
+    by_name = {figure.name: figure for figure in figures}
+    sizes = {name: words for name, words in SIZES.items() if name in by_name}
+    first = sizes if content.study.speed_only else opening(content.runs, by_name)
+    rest = [figure for figure in figures if figure.name not in first]
     return {
-        "headlines": {HEADLINES[figure.name]: figure for figure in figures if figure.name in HEADLINES},
-        "comparing": [figure for figure in figures if figure.takes == "runs" and figure.name not in HEADLINES],
-        "curves": [figure for figure in figures if figure.takes == "curves"],
-        "speeds": [figure for figure in figures if figure.takes == "speed"],
+        "headlines": {words: by_name[name] for name, words in first.items()},
+        "comparing": [figure for figure in rest if figure.takes == "runs"],
+        "curves": [figure for figure in rest if figure.takes == "curves"],
+        "speeds": [figure for figure in rest if figure.takes in ("speed", "orders")],
     }

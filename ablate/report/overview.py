@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
+from ablate import speed
 from ablate.paths import Root, write_atomically
 from ablate.records import index
 from ablate.registry import SpecError
@@ -24,7 +25,7 @@ class Entry:
 
     Args:
         link: to its report; empty where nothing is measured.
-        done: how many of `wanted` runs are measured.
+        done: how many of `wanted` runs are measured; of variants, where nothing is trained.
     """
 
     scale: str
@@ -32,6 +33,7 @@ class Entry:
     done: int
     wanted: int
     verdicts: list[Verdict]
+    what: str = "runs"
 
 
 @dataclass(frozen=True)
@@ -89,9 +91,21 @@ def _studies() -> Iterator[Study | tuple[str, str]]:
 
 def _entries(study: Study, root: Root) -> Iterator[Entry]:
     present = set(index(root.results))
+    what = "variants" if study.speed_only else "runs"
     for scale in study.scales:
-        runs = study.runs(scale)
-        done = sum(run.key in present for run in runs)
+        done, wanted = _measured(study, scale, root) if study.speed_only else _trained(study, scale, present)
         verdicts = [verdict for verdict, _ in gather(study, scale, root).verdicts] if done else []
         link = quote(f"{folder_of(study, scale)}/{files.PAGE}") if done else ""
-        yield Entry(scale, link, done, len(runs), verdicts)
+        yield Entry(scale, link, done, wanted, verdicts, what)
+
+
+def _trained(study: Study, scale: str, present: Collection[str]) -> tuple[int, int]:
+    """How many runs have a record, and of how many."""
+    runs = study.runs(scale)
+    return sum(run.key in present for run in runs), len(runs)
+
+
+def _measured(study: Study, scale: str, root: Root) -> tuple[int, int]:
+    """How many variants have a measurement of speed, and of how many."""
+    labels = {variant.label for variant in study.variants(scale)}
+    return len(labels & {one.variant for one in speed.of_study(root.results, study, scale)}), len(labels)

@@ -1,13 +1,16 @@
-"""What a report says of speed: who is faster in how many modes, and the measurements at the batch all models share."""
+"""What a report says of speed: who is faster in how many modes, how time grows, and what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from ablate.formats import Sheet, units
 from ablate.formats.sheet import Column, Row, rows_of
 from ablate.ranking import orders, stability
+from ablate.scaling import curves
 from ablate.speed import FOLDER, Measured, tidy
 
 NOTES = (
@@ -47,6 +50,12 @@ def sheet(found: Sequence[Measured]) -> Sheet:
 def ranked(found: Sequence[Measured], control: str) -> list[str]:
     """In how many modes each variant is faster than the control, or slower, a sentence each."""
     return [one.sentence() for one in stability(orders(found)) if control in (one.one, one.other)]
+
+
+def grown(table: pd.DataFrame) -> list[str]:
+    """How time grows along every line of three or more sizes, beside the MACs, a sentence each."""
+    found = [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over)]
+    return [curve.sentence() for curve in found if len(curve.sizes) > 2]
 
 
 def path_of(results: Path, one: Measured) -> Path:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from ablate import Scale, Study
+from ablate.ranking import Order, tidy
 from ablate.records import Record
 from ablate.table import curves, study_frame, study_records
 from tests.synthetic import ROOT, fixture_study, record
@@ -51,17 +53,38 @@ def widths() -> Study:
     return study({"mixer": list(MIXERS[:3]), "dim": [32, 64, 192]})
 
 
+def rates() -> Study:
+    """A number that has no plot of its own, crossed."""
+    return study({"mixer": list(MIXERS[:3]), "lr": [0.001, 0.0003, 0.003]})
+
+
+def pieces() -> Study:
+    """Pieces of a recipe, several fields under a label, crossed."""
+    without = [("mixup", 0.5), ("cutmix", 0.5), ("random_erasing", 0.25), ("smoothing", 0.2), ("drop_path", 0.1)]
+    labels = {"plain": {}} | {f"with {name}": {name: value} for name, value in without}
+    return study({"mixer": list(MIXERS[:3]), "piece": labels | {"as DeiT": dict(without)}})
+
+
 def of(made: Study, records: list[Record] | None = None, scale: str = "s") -> Frames:
     """The frames of a study's records; where none are given, of made-up ones for all its runs."""
     found = [record(run) for run in made.runs()] if records is None else records
     labels = {variant.run.but(seed=0): variant.label for variant in made.variants(scale)}
     rows = {labels[one.as_run().but(seed=0)]: one for one in found}
     runs = study_frame(made, scale, found)
-    return {
-        "runs": runs,
-        "curves": curves(made, scale, found),
-        "speed": speeds(rows, list(runs.variant.cat.categories)),
-    }
+    order = list(runs.variant.cat.categories)
+    measured = speeds(rows, order)
+    return {"runs": runs, "curves": curves(made, scale, found), "speed": measured, "orders": orders(measured, order)}
+
+
+def orders(measured: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Every pair in every mode at the headline batch; what is less than 10 % apart is not told apart."""
+    found = []
+    for (device, mode), rows in measured[measured["batch"] == 128].groupby(["device", "mode"], sort=False):
+        rate = dict(zip(rows["variant"].astype(str), rows["images_per_s"], strict=True))
+        for one, other in combinations(rate, 2):
+            ratio = rate[one] / rate[other]
+            found.append(Order(one, other, device, mode, 128, ratio, ratio / 1.1, ratio * 1.1, 5))
+    return tidy(found, labels)
 
 
 def speeds(rows: Mapping[str, Record], order: list[str]) -> pd.DataFrame:
@@ -95,7 +118,7 @@ def _cost(one: Record, at: int, batch: int, mode: str) -> dict[str, object]:
     rate = float("nan") if at == 0 and batch == 512 else rate
     spread = {"images_per_s": rate, "images_per_s_low": rate * 0.97, "images_per_s_high": rate * 1.02}
     sizes = {"memory_mib": 100.0 + batch * tokens, "macs": 1e4 * tokens * run.depth * run.dim, "tokens": tokens}
-    return {**run.fields(), **spread, **sizes, "headline_batch": 128}
+    return {**run.fields(), **spread, **sizes, "headline_batch": 128, "measured_at": "2026-01-01"}
 
 
 def troubled() -> Frames:
@@ -108,6 +131,26 @@ def troubled() -> Frames:
     runs.loc[runs["variant"] == "pool", "top1"] = np.nan
     runs.loc[runs["variant"] == "gating", "top1"] = np.inf
     return frames | {"runs": runs, "curves": frames["curves"].replace({"train_loss": {2.0: np.nan}})}
+
+
+def benched() -> Frames:
+    """Runs with what was measured of them in one mode, but for one variant."""
+    frames = dict(of(depths()))
+    runs = frames["runs"]
+    rate = 5000.0 + 300.0 * runs["variant"].cat.codes.astype(float)
+    where = {"speed_device": "Synthetic device", "speed_mode": "inference, bfloat16, eager", "speed_batch": 128.0}
+    runs = runs.assign(throughput=rate, throughput_low=rate * 0.98, throughput_high=rate * 1.01, **where)
+    runs.loc[runs["variant"] == runs["variant"].cat.categories[-1], ["throughput", *where]] = None
+    return frames | {"runs": runs}
+
+
+def beyond() -> Frames:
+    """Accuracies whose intervals go on beyond 100 % and below 0, and costs whose intervals begin below 0."""
+    frames = dict(of(depths()))
+    runs = frames["runs"]
+    runs["top1"] = np.where(runs["mixer"] == "none", 0.1 + runs["seed"] * 3, 99.9 - runs["seed"] * 5)
+    runs["images_per_s"] = 10.0 + 90 * runs["seed"]
+    return frames | {"runs": runs}
 
 
 def published() -> Frames:
@@ -136,6 +179,10 @@ CASES: Mapping[str, Callable[[], Frames]] = {
     "patches": lambda: of(patches()),
     "depths": lambda: of(depths()),
     "widths": lambda: of(widths()),
+    "rates": lambda: of(rates()),
+    "pieces": lambda: of(pieces()),
+    "benched": benched,
+    "beyond": beyond,
 }
 
 

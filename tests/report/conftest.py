@@ -31,7 +31,7 @@ def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     draw_all = figures.draw_all
 
     def draw_once(content: Content) -> list[Figure]:
-        key = f"{content.variants} {content.manifest.records}"
+        key = f"{content.variants} {content.manifest.records} {content.manifest.speeds}"
         if key not in DRAWN:
             DRAWN[key] = draw_all(content)
         return DRAWN[key]

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from ablate import Claim, Scale, Study, records, speed, top1
+from ablate import Claim, Scale, Study, exponent, records, speed, top1
 from ablate.bench.subjects import of_study
 from ablate.notes import note_failure
 from ablate.paths import Root
+from ablate.plots import PLOTS
 from ablate.report import figures, files, render
 from ablate.spec import Run
 from tests.bench.fake import measurement
@@ -154,7 +155,9 @@ def test_nothing_measured(root: Root) -> None:
     for text in written(root):
         assert "0 of 9 runs measured" in text
         assert "undecided" in text
-        assert "supported" not in re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+        told = re.sub(r"<style>.*?</style>", "", text, flags=re.DOTALL)
+        assert "contradicted" not in told
+        assert len(re.findall(r"(✓ |\*\*)supported", told)) == 1, "the claim on parameters, which needs no record"
 
 
 def test_fewer_seeds_than_there_are(fixture_root: Root) -> None:
@@ -288,3 +291,36 @@ def test_many_variants_are_folded(root: Root, monkeypatch: pytest.MonkeyPatch) -
     assert "<summary>All 39 runs</summary>" in html
     assert "<summary>13 variants</summary>" in html
     assert "<details><summary>Training loss</summary>" in html
+
+
+def test_a_study_of_speed_alone_has_measurements_and_no_runs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = Study(
+        question="Linear or quadratic?",
+        axes={"mixer": ["attention", "patch_ff"], "image_size": [16, 32, 64]},
+        cross=True,
+        scales={"s": Scale(SMALL)},
+        claims=[Claim("Patch FF grows slower", exponent(mixer="patch_ff") < exponent(mixer="attention"))],
+        speed_only=True,
+        name="sequence",
+    )
+    for plots in (figures, files):
+        monkeypatch.setattr(plots, "PLOTS", {"scaling_tokens": PLOTS["scaling_tokens"]})
+    before, _ = texts(render(study, "s", root, models=False))
+    assert "Nothing is measured yet" in before
+    for subject in of_study(study, "s"):
+        assert subject.run is not None
+        tokens, power = subject.run.tokens, 2.0 if subject.run.mixer == "attention" else 1.0
+        found = measurement(subject, [(1e6 + at) / tokens**power * (1.02 if tokens == 64 else 1) for at in range(3)])
+        found.subject |= {"macs": tokens**2, "tokens": tokens}
+        speed.write(root.results / "speed" / "a-cpu", found)
+    html, markdown = texts(render(study, "s", root, models=False))
+    for text in (html, markdown):
+        assert "time grows as tokens^2.00" in text.replace("\\^", "^")
+        assert "supported" in text
+        assert "not measured" not in text
+        assert "ablate bench sequence" in text
+        assert "## Runs" not in text
+    assert html.index('id="plot-scaling_tokens"') < html.index('id="speed"') < html.index('id="comparison"')
+    for name in ("runs", "statistics", "environment"):
+        assert f'id="{name}"' not in html
+    assert html.count('href="#speed"') > 6

@@ -1,0 +1,62 @@
+"""The plots a report opens with, of which a switch shows one: first the one that shows what the study varies."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+
+from ablate.plots import _frames, _series
+
+# What a plot shows accuracy, or else time, against. A switch holds all costs, of the designs the leading one.
+COSTS = {
+    "accuracy_params": "parameters",
+    "accuracy_macs": "MACs",
+    "accuracy_throughput": "throughput",
+    "accuracy_time": "training time",
+}
+DESIGNS = {
+    "accuracy_patch": "patch size",
+    "accuracy_depth": "depth",
+    "accuracy_axis": "what is varied",
+    "heatmap": "both axes",
+    "differences": "the control",
+}
+SIZES = {
+    "scaling_tokens": "tokens",
+    "scaling_depth": "depth",
+    "scaling_width": "width",
+    "scaling_batch": "batch size",
+}
+LINES = {"patch_size": "accuracy_patch", "depth": "accuracy_depth"}
+
+
+def opening(runs: pd.DataFrame, drawn: Collection[str]) -> Mapping[str, str]:
+    """What the opening plots show accuracy against, by their names; empty where none of them is drawn.
+
+    Args:
+        runs: a study's frame.
+        drawn: names of the plots that have something to show.
+    """
+    design = leading(runs)
+    first = {design: DESIGNS[design]} if design in drawn and design in DESIGNS else {}
+    return first | {name: words for name, words in COSTS.items() if name in drawn}
+
+
+def leading(runs: pd.DataFrame) -> str:
+    """The plot that shows what a study varies.
+
+    A line along the number that all variants differ in, a table of two crossed axes, the differences to the control
+    where most variants cost what it costs, and otherwise accuracy against parameters.
+    """
+    data = _frames.ordered(runs)
+    if not _frames.has(data, "top1", "params"):
+        return "accuracy_params"
+    data = data.dropna(subset=["top1"])
+    field = _series.axis(data)
+    if field is not None:
+        return LINES.get(field, "accuracy_axis")
+    if _series.crossed(data) is not None:
+        return "heatmap"
+    params = data.groupby("variant", observed=True)["params"].first()
+    return "differences" if (params.iloc[1:] == params.iloc[0]).mean() > 0.5 else "accuracy_params"
