@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,55 +104,61 @@ def plan(
     Example: ablate plan quickstart --on slurm --probe
     Example: ablate plan --all --scale digits
     """
-    from ablate.audit import check_matches
     from ablate.paths import Root
     from ablate.registry import SpecError
-    from ablate.status import Survey, check_data
     from ablate.study import load
 
     one_or_all("plan", name, every)
+    place = Root.at(root)
     if name is None:
         if audit:
             raise SpecError("--audit is of a study's variants; wanted is a study with it, not --all")
-        place, at = Root.at(root), locations(data)
+        at = locations(data)
         plan_all(place, scale, seeds=seeds, on=on, jobs=jobs, probe=probe, data=at, given=given, as_json=as_json)
         return
     study = load(name)
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
-    used = {run.dataset for run in runs}
-    at = check_given(locations(data), used)
-    check_matches(study, scale, at)
-    statuses = Survey(Root.at(root), runs, at).look()
-    missing = [status.run for status in statuses if status.state != "done"]
-    check_data([run for run in missing if _at_hand(run, at)], at)
-    compared = study.variants(scale)
-    to_train: dict[Run, list[str]] = {}
-    for run in missing:
-        to_train.setdefault(run.but(seed=0), []).append(run.key)
-    variants = [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
-    audits = _audits(study, scale, Root.at(root), at) if audit else []
+    at = check_given(locations(data), {run.dataset for run in runs})
+    missing = _missing(study, scale, runs, place, at)
+    variants = _variants(study, scale, missing)
+    audits = _audits(study, scale, place, at) if audit else []
     resources = chosen(given, at)
     size = side_by_side(on, resources, jobs, len(missing))
-    told = estimate(on, resources, missing, size, probing=probe)
-    disk = disk_of(missing, at, size)
+    told, disk = estimate(on, resources, missing, size, probing=probe), disk_of(missing, at, size)
     if as_json:
         more = {"audit": [one.as_data() for one in audits]} if audit else {}
-        content = {"study": study.name, "scale": scale, "runs": len(statuses), "variants": variants}
+        content = {"study": study.name, "scale": scale, "runs": len(runs), "variants": variants}
         print_json(content | {"disk": asdict(disk), "launch": told.as_data()} | more)
         return
+    _print_variants(study, scale, data_lines({run.dataset for run in runs}, at), variants)
+    print_audits(audits)
+    told_of = f"{len(missing)} of {len(runs)} runs to train"
+    typer.echo(f"\n{measured_only(study, scale) if study.speed_only else told_of}")
+    if missing:
+        print_estimate(told, {variant.run: variant.label for variant in study.variants(scale)})
+        typer.echo(disk_in_words(disk))
+
+
+def _missing(study: Study, scale: str, runs: list[Run], root: Root, data: dict[str, str]) -> list[Run]:
+    """The runs without a record, once the data at hand is known to allow them."""
+    from ablate.audit import check_matches
+    from ablate.status import Survey, check_data
+
+    check_matches(study, scale, data)
+    missing = [status.run for status in Survey(root, runs, data).look() if status.state != "done"]
+    check_data([run for run in missing if _at_hand(run, data)], data)
+    return missing
+
+
+def _print_variants(study: Study, scale: str, lines: Iterable[str], variants: list[dict[str, Any]]) -> None:
+    """What is asked, where the data lies, and a row a variant."""
     typer.echo(f"{study.name} at scale {scale}: {study.question}")
-    for line in data_lines(used, at):
+    for line in lines:
         typer.echo(line)
     typer.echo("")
     rows = [(v["variant"], len(v["missing"]), _changes(v)) for v in variants]
     print_columns([("VARIANT", "TO TRAIN", "CHANGES"), *rows])
-    print_audits(audits)
-    told_of = f"{len(missing)} of {len(statuses)} runs to train"
-    typer.echo(f"\n{measured_only(study, scale) if study.speed_only else told_of}")
-    if missing:
-        print_estimate(told, {variant.run: variant.label for variant in compared})
-        typer.echo(disk_in_words(disk))
 
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:
@@ -166,6 +173,15 @@ def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[
     from ablate.audit import audit
 
     return audit(study, scale, root, data)
+
+
+def _variants(study: Study, scale: str, missing: list[Run]) -> list[dict[str, Any]]:
+    """Every variant, ready for JSON."""
+    to_train: dict[Run, list[str]] = {}
+    for run in missing:
+        to_train.setdefault(run.but(seed=0), []).append(run.key)
+    compared = study.variants(scale)
+    return [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
 
 
 def _variant(control: Run, variant: Variant, missing: list[str]) -> dict[str, Any]:
