@@ -128,9 +128,13 @@ class Blocks:
 
     def studies(self) -> str:
         """Every named study with a link to its section, and how much of it is measured at each scale."""
-        rows = [(study["name"], *map(_done, study["scales"])) for study in summaries(self.root)]
-        lines = [f"| [`{name}`](#{name}) | {' | '.join(done)} |\n" for name, *done in rows]
-        return "| Study | `digits` | `cifar10` | `imagenet` |\n|---|---|---|---|\n" + "".join(lines)
+        found = summaries(self.root)
+        scales = list(dict.fromkeys(scale["name"] for study in found for scale in study["scales"]))
+        lines = [["Study", *(f"`{scale}`" for scale in scales)], ["---"] * (1 + len(scales))]
+        for study in found:
+            done = {scale["name"]: _done(scale) for scale in study["scales"]}
+            lines.append([f"[`{study['name']}`](#{study['name']})", *(done.get(scale, "–") for scale in scales)])
+        return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def _done(scale: Mapping[str, Any]) -> str:
