@@ -8,7 +8,7 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.plots import _frames, _labels, _notes, _palette, _style
 
-MOST_EPOCHS = 6000  # drawn in one figure, all variants together
+MOST_EPOCHS = 3000  # drawn in one figure, all variants together
 
 
 def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, y_title: str) -> Axes:

@@ -189,7 +189,9 @@ def _text() -> dict[str, Any]:
 
 def _lead(name: Name, end: tuple[float, float]) -> dict[str, Any]:
     """A thin line from a place on the name's box to its point."""
-    return {"arrowstyle": "-", "color": name.colour, "linewidth": 0.8, "relpos": end, "shrinkA": 1, "shrinkB": 4}
+    # Without a patch to end at and a gap at the text, which matplotlib would look for by bisection.
+    near = {"patchA": None, "shrinkA": 0, "relpos": end}
+    return {"arrowstyle": "-", "color": name.colour, "linewidth": 0.8, "shrinkB": 4, **near}
 
 
 def _area(text: str) -> float:

@@ -42,8 +42,9 @@ def draw(
     rows = {str(row["variant"]): row for row in summary.to_dict("records")}
     limits = {"x": (_least(summary[x]), math.inf), "y": _intervals.PERCENT}
     bars = {name: [*_bars(row, x)] for name, row in rows.items()}
+    seeds = data[["variant", x, "top1"]]
     for name, row in rows.items():
-        _variant(axes, data[data["variant"] == name], row, x, looks[name])
+        _variant(axes, seeds[seeds["variant"] == name], row, x, looks[name])
     beyond = [_intervals.draw(axes, *bar, looks[name].colour, limits[bar[0]]) for name in rows for bar in bars[name]]
     front = _front(axes, summary, x, least)
     marks = _published.comparable(data, x)

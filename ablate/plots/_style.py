@@ -100,7 +100,10 @@ def height_of(ax: Axes) -> float:
 
 
 def encode(figure: Figure, kind: str) -> bytes:
-    """The figure as "svg", "png" or "pdf": the same bytes for the same figure, without date or version."""
+    """The figure as "svg", "png" or "pdf": the same bytes for the same figure, without date or version.
+
+    A figure of a plot's own is laid out once, for all kinds.
+    """
     buffer = BytesIO()
     metadata: dict[str, dict[str, Any]] = {
         "svg": {"Date": None, "Creator": None},
@@ -108,6 +111,9 @@ def encode(figure: Figure, kind: str) -> bytes:
         "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     }
     with style():
+        if isinstance(figure, Drawing) and figure.get_layout_engine() is not None:
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)
         figure.savefig(buffer, format=kind, dpi=200, metadata=metadata[kind])
     return buffer.getvalue()
 

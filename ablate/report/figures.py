@@ -77,7 +77,6 @@ def draw_all(content: Content) -> list[Figure]:
 
 
 def _figure(name: str, axes: Axes) -> Figure:
-    # The SVG last: drawing decides where the axes lie, and its points are looked for there.
     png, svg = (_style.encode(_canvas(axes), kind) for kind in ("png", "svg"))
     plot = PLOTS[name]
     width, height = _canvas(axes).get_size_inches()
@@ -165,6 +164,12 @@ def _inline(svg: str, name: str, title: str, overlay: str) -> str:
     svg = re.sub(r"\s*(<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>)", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(\bid="|xlink:href="#|url\(#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r'^<svg ([^>]*?)\s*width="[^"]*"', r"<svg \1", re.sub(r'^(<svg [^>]*?)\s*height="[^"]*"', r"\1", svg))
+    svg = re.sub(r'\bd="[^"]*"', lambda found: _short(found[0]), svg)
     svg = re.sub("|".join(COLOURS), lambda found: COLOURS[found[0]], svg)
     svg = svg.replace("</svg>", f"{overlay}</svg>")
     return svg.replace("<svg ", f'<svg class="plot" role="img" aria-label="{escape(title)}" ', 1)
+
+
+def _short(path: str) -> str:
+    """A path on one line, its coordinates to a hundredth of a point."""
+    return re.sub(r"\s*\n", " ", re.sub(r"(\.\d\d)\d+", r"\1", path))
