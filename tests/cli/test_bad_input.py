@@ -218,7 +218,7 @@ def test_reports_that_are_a_file(tmp_path: Path, command: list[str]) -> None:
 
 
 def test_nothing_to_draw_is_a_sentence(tmp_path: Path) -> None:
-    assert "quickstart has nothing to draw: no run has a record" in sentence(
+    assert "quickstart has nothing to draw: nothing is measured; see ablate run quickstart" in sentence(
         "plot", "quickstart", "--root", str(tmp_path)
     )
 

@@ -14,6 +14,7 @@ from ablate import load, records, speed
 from ablate.bench.subjects import Subject
 from ablate.cli import app
 from ablate.paper import ENTRIES
+from ablate.spec import Run
 from tests import synthetic
 from tests.bench.fake import measurement
 
@@ -70,7 +71,7 @@ def with_speed(finished: str, tmp_path: Path) -> str:
     """The same with the speed of two variants, and of one of the paper's models, in one mode."""
     shutil.copytree(finished, tmp_path / "root")
     runs = [(variant.label, variant.run, 1, 10) for variant in load("quickstart").variants()[:2]]
-    runs.append(("FF", next(entry.run for entry in ENTRIES if entry.model == "FF only"), 3, 1000))
+    runs.append(("FF", Run(**next(entry.fields for entry in ENTRIES if entry.model == "FF only")), 3, 1000))
     for at, (label, run, channels, classes) in enumerate(runs, start=1):
         found = measurement(Subject(label, run, "", channels, classes), [100.0 * at, 101.0 * at, 102.0 * at], peak=None)
         found.subject |= {"channels": channels, "classes": classes}
