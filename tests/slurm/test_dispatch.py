@@ -23,6 +23,8 @@ from ablate.cli import app
 from ablate.paths import Root
 from ablate.resources import Resources
 from ablate.spec import Run
+from ablate.status import Survey
+from tests import small_imagenet
 from tests.slurm.cluster import Cluster
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("cluster")]
@@ -239,6 +241,18 @@ def test_two_tasks_train_one_run_together(tmp_path: Path) -> None:
     assert len(record.history) == 3
     assert record.provenance["resources"]["gpus_per_run"] == 2
     assert (place.root.run_folder(record.key) / "log.1.txt").exists(), "the second process has a log of its own"
+
+
+def test_the_papers_models_on_a_folder_laid_out_as_imagenet(tmp_path: Path) -> None:
+    """All in one job of two tasks, shrunk; what is checked of the records is what the test without Slurm checks."""
+    folder, study, root = small_imagenet.folder(tmp_path / "in1k"), small_imagenet.study_in(tmp_path), Root(tmp_path)
+    words = ["run", str(study), "--root", str(tmp_path), "--data", f"imagenet={folder}", "--on", "slurm"]
+    how = ["--device", "cpu", "--gpus-per-run", "2", "--workers", "1", "--minutes", "5", "--runs-per-job", "7"]
+    result = CliRunner().invoke(app, [*words, *how])
+    assert result.exit_code == 0, result.output
+    runs = load(study).runs()
+    until(lambda: {status.state for status in Survey(root, runs).look()} == {"done"})
+    small_imagenet.assert_complete(root, load(study))
 
 
 def test_cancel_ends_jobs_and_frees_the_runs(tmp_path: Path) -> None:
