@@ -16,13 +16,14 @@ import argparse
 import json
 import math
 import os
-import platform
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
 
 from ablate.modes import BUDGET, Mode
 from ablate.stats import t_interval
@@ -42,7 +43,10 @@ def run(given: argparse.Namespace, words: list[str]) -> str:
     """What a script prints, in a process of its own that reads the clock asked for."""
     command = [sys.executable, "-c", AS_MAIN, given.clock, *words]
     environment = os.environ | {"OMP_NUM_THREADS": str(given.threads)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{words[0]} failed:\n{done.stderr}")
+    return done.stdout
 
 
 def theirs(given: argparse.Namespace, model: str, precision: str) -> dict[str, float]:
@@ -65,8 +69,6 @@ def ours(given: argparse.Namespace, model: str, precision: str) -> dict[str, flo
 
 def measure_ours(order: dict[str, object]) -> dict[str, float]:
     """One window of inference and one of training, in this process."""
-    import torch
-
     from ablate.bench.subjects import Subject
     from ablate.bench.worker import build
     from ablate.measuring import measure
@@ -84,6 +86,30 @@ def measure_ours(order: dict[str, object]) -> dict[str, float]:
 
 def main() -> None:
     """Print the table."""
+    from _measuring import conditions  # here: the process that measures ours has no neighbours on its path
+
+    given = _given()
+    torch.set_num_threads(given.threads)  # here, for what is told of it
+    told = f"batch {given.batch}, n = {given.rounds} rounds, {given.clock} clock, {given.theirs_opt} in timm's script"
+    print(conditions(torch.device(given.device), told))
+    print(f"{'model':24}{'precision':14}{'work':11}{'timm':>9}{'ablate':>9}{'ablate / timm':>24}")
+    for model in given.models:
+        for precision in given.precisions:
+            found = in_turns(given, model, precision)
+            for work in WORK:
+                _print(model, precision, work, [r[work] for r in found["timm"]], [r[work] for r in found["ablate"]])
+
+
+def in_turns(given: argparse.Namespace, model: str, precision: str) -> dict[str, list[dict[str, float]]]:
+    """Images/s of every round, of both; who is first changes from round to round."""
+    found: dict[str, list[dict[str, float]]] = {"timm": [], "ablate": []}
+    for number in range(given.rounds):
+        for who in ["timm", "ablate"][:: 1 if number % 2 == 0 else -1]:
+            found[who].append((theirs if who == "timm" else ours)(given, model, precision))
+    return found
+
+
+def _given() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--script", type=Path, required=True, help="timm's benchmark.py")
     parser.add_argument("--models", nargs="+", default=["resmlp_12_224", "deit_tiny_patch16_224"])
@@ -100,23 +126,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.clock == "processor" and (given.threads, given.device) != (1, "cpu"):
         parser.error("--clock processor wants --threads 1 on the CPU: it counts the seconds of all threads together")
-    import timm
-    import torch
-
-    print(f"{platform.processor() or platform.machine()}, {given.threads} threads, {given.clock} clock; ", end="")
-    print(
-        f"torch {torch.__version__}, timm {timm.__version__}; batch {given.batch}, n = {given.rounds} rounds, ", end=""
-    )
-    print(f"{given.theirs_opt} in timm's script; load {os.getloadavg()[0]:.1f}")
-    print(f"{'model':24}{'precision':14}{'work':11}{'timm':>9}{'ablate':>9}{'ablate / timm':>24}")
-    for model in given.models:
-        for precision in given.precisions:
-            found: dict[str, list[dict[str, float]]] = {"timm": [], "ablate": []}
-            for number in range(given.rounds):
-                for who in ["timm", "ablate"][:: 1 if number % 2 == 0 else -1]:
-                    found[who].append((theirs if who == "timm" else ours)(given, model, precision))
-            for work in WORK:
-                _print(model, precision, work, [r[work] for r in found["timm"]], [r[work] for r in found["ablate"]])
+    return given
 
 
 def _print(model: str, precision: str, work: str, timm: list[float], ablate: list[float]) -> None:

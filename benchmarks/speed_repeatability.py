@@ -4,7 +4,8 @@
     python benchmarks/speed_repeatability.py --quick
 
 Both times all is measured by `ablate bench`, fp32, eager, inference and training. Prints the two medians of every model
-and their ratio, and ends with exit code 1 where one differs by more than --within (10 %).
+and their ratio, and how far the control drifted meanwhile, and ends with exit code 1 where one differs by more than
+--within (10 %).
 """
 
 from __future__ import annotations
@@ -34,9 +35,23 @@ def measured(folder: str, plan: Plan) -> pd.DataFrame:
     with Watch(sys.stdout) as watch:
         session = Session(root, plan, watch)
         session.run()
-    if session.failures:
-        raise SystemExit("\n".join(session.failures))
-    return speed.frame(root).set_index(["variant", "work"])
+    table = speed.frame(root)
+    full = table[table["status"] != "measured"]
+    if session.failures or len(full):
+        raise SystemExit("\n".join([*session.failures, *(f"{row.variant}: {row.status}" for row in full.itertuples())]))
+    return table.set_index(["variant", "work"])
+
+
+def compare(first: pd.DataFrame, second: pd.DataFrame) -> float:
+    """Print a line a model and work; the largest relative difference."""
+    ratios = second["images_per_s"] / first["images_per_s"]
+    print(f"{'model':12}{'work':11}{'images/s':>12}{'again':>12}{'ratio':>8}{'drift':>8}{'again':>8}")
+    for at, ratio in ratios.items():
+        variant, work = at
+        a, b = first.loc[at], second.loc[at]
+        print(f"{variant:12}{work:11}{a['images_per_s']:12,.0f}{b['images_per_s']:12,.0f}", end="")
+        print(f"{ratio:8.3f}{a['drift']:8.1%}{b['drift']:8.1%}")
+    return float((ratios - 1).abs().max())
 
 
 def main() -> int:
@@ -60,13 +75,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
         first, second = measured(one, plan), measured(other, plan)
     row = first.iloc[0]
-    print(f"{row['device']}, timm {row['timm']}; {row['protocol']} protocol, n = {row['windows']} windows or more")
-    print(f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after, {os.cpu_count()} cores")
-    worst = 0.0
-    for (variant, work), one_row in first.iterrows():
-        a, b = one_row["images_per_s"], second.loc[(variant, work), "images_per_s"]
-        worst = max(worst, abs(b / a - 1))
-        print(f"{variant:12}{work:11}{a:12,.0f}{b:12,.0f}{b / a:8.3f}")
+    print(f"{row['device']}, timm {row['timm']}; {row['protocol']} protocol, n = {plan.protocol.rounds} windows")
+    print(f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after, {len(os.sched_getaffinity(0))} cores")
+    worst = compare(first, second)
     print(f"largest difference: {worst:.1%}; {'within' if worst <= given.within else 'beyond'} {given.within:.0%}")
     return int(worst > given.within)
 

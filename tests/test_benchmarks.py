@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import pandas as pd
 import pytest
 import torch
 
@@ -181,3 +182,50 @@ def test_cifar10_chooses_on_the_held_out_part_and_runs_in_small(
     assert {row[4] for row in rows(shown)} == {"100"}
     run_as_script("cifar10", monkeypatch, *words, "--minutes", 0)
     assert "Out of time" not in capsys.readouterr().out, "what has a record is not trained again"
+
+
+TIMMS_SCRIPT = """
+import json, sys
+words = sys.argv[1:]
+assert words[words.index("--opt") + 1] == "adamw", words
+print("noise")
+print("--result")
+print(json.dumps({"infer_samples_per_sec": 10.0, "train_samples_per_sec": 5.0}))
+"""
+
+
+def test_both_are_measured_in_turns_beside_timm_s_benchmark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    script = tmp_path / "benchmark.py"
+    script.write_text(TIMMS_SCRIPT)
+    benchmark = import_module("against_timm_benchmark")
+    order: list[str] = []
+    theirs = benchmark.theirs
+    monkeypatch.setattr(benchmark, "theirs", lambda *given: order.append("timm") or theirs(*given))
+    monkeypatch.setattr(benchmark, "ours", lambda *_: order.append("ablate") or {"infer": 20.0, "train": 5.0})
+    words = ["--script", script, "--models", "resmlp_12_224", "--precisions", "float32", "--rounds", 2, "--threads", 1]
+    run_as_script("against_timm_benchmark", monkeypatch, *words)
+    assert order == ["timm", "ablate", "ablate", "timm"]
+    inference, training = capsys.readouterr().out.splitlines()[-2:]
+    assert inference.split()[:6] == ["resmlp_12_224", "float32", "inference", "10.00", "20.00", "2.000"]
+    assert training.split()[3:6] == ["5.00", "5.00", "1.000"]
+
+
+def test_a_script_that_fails_beside_ours_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "benchmark.py"
+    script.write_text("raise RuntimeError('no such model')")
+    words = ["--script", script, "--models", "resmlp", "--rounds", 1, "--threads", 1]
+    with pytest.raises(SystemExit, match=r"benchmark.py failed:\n(?s:.*)no such model"):
+        run_as_script("against_timm_benchmark", monkeypatch, *words)
+
+
+def test_two_measurements_of_one_thing_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    first = pd.DataFrame(
+        {"images_per_s": [100.0, 50.0], "drift": [0.01, 0.02]},
+        index=pd.MultiIndex.from_tuples([("attention", "inference"), ("attention", "training")]),
+    )
+    again = first.assign(images_per_s=[101.0, 40.0])
+    assert import_module("speed_repeatability").compare(first, again) == pytest.approx(0.2)
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told.split() == ["attention", "training", "50", "40", "0.800", "2.0%", "2.0%"]

@@ -117,6 +117,8 @@ def _change(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not (name and equals and value):
         raise SpecError(f"a model is followed by {text!r}; wanted is FIELD=VALUE")
+    if name not in SHAPING:
+        raise unknown("field that shapes a model", name, SHAPING)
     if name in SLOTS:
         return name, value
     try:

@@ -145,16 +145,30 @@ def test_a_second_session_on_the_device_is_refused(bench: Any, fleet: Fleet, tmp
     assert refused.stderr.count("\n") == 1
 
 
+SIZES = """
+from ablate import Scale, Study
+
+WIDE = {"mixer": "patch_ff", "token_hidden": 64}
+study = Study(
+    question="How does time grow?",
+    axes={"kind": {"attention": {}, "wide": WIDE}, "image_size": [12, 21, 30]},
+    cross=True,
+    scales={"tiny": Scale({"dataset": "digits", "patch_size": 3, "dim": 12, "depth": 1, "pool": "avg"})},
+)
+"""
+
+
 def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
-    study = Path(__file__).parents[2] / "benchmarks" / "sequence_length.py"
+    study = tmp_path / "sizes.py"
+    study.write_text(SIZES)
     labels = [variant.label for variant in load(study).variants()]
     fleet.rates = Fleet(rates={label: float(1000 - at) for at, label in enumerate(labels)}).rates
     words = [str(study), "--quick", "--modes", "fp32-eager-inference", "--batches", "1"]
     shown = bench(*words).stdout
     assert re.search(r"^MODEL +inference, float32, eager$", shown, re.M), "a row a model, of which there are many"
-    assert re.search(r"^patch_ff, width 256: time grows as tokens\^\d\.\d\d ± \d\.\d\d, MACs as tokens", shown, re.M)
+    assert re.search(r"^wide: time grows as tokens\^\d\.\d\d ± \d\.\d\d, MACs as tokens", shown, re.M)
     content = orjson.loads(bench(*words, "--json").stdout)
-    assert [curve["label"] for curve in content["scaling"]] == ["attention", "patch_ff, ratio 1", "patch_ff, width 256"]
+    assert [curve["label"] for curve in content["scaling"]] == ["attention", "wide"]
 
 
 @pytest.mark.parametrize(
@@ -168,6 +182,7 @@ def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: Fleet, tm
         (["quickstart", "--threads", "0"], "--threads is 0; wanted is 1 or more"),
         (["quickstart", "--time-budget", "soon"], "--time-budget is 'soon'; wanted is a time such as 9m"),
         (["--models", "linear_tinny"], "unknown model 'linear_tinny': did you mean 'linear_tiny'"),
+        (["--models", "linear_tiny:lr=0.1"], "unknown field that shapes a model 'lr': known are"),
         (["--timm", "resmlp_12"], "timm has no model 'resmlp_12'"),
     ],
 )
