@@ -1,0 +1,42 @@
+"""Does attention need more data than other mixers?
+
+    ablate run data_size --scale digits
+    ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+"""
+
+from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
+
+
+def loss_of(mixer, fraction):
+    """What a mixer loses when it is trained on a part of the pictures alone."""
+    return top1(mixer=mixer) - top1(mixer=mixer, train_fraction=fraction)
+
+
+study = Study(
+    question="Does attention need more data than a feed-forward layer over the patches?",
+    # An epoch has the same number of steps whatever the fraction: see docs/data.md.
+    axes={"mixer": ["attention", "patch_ff", "none"], "train_fraction": [1.0, 0.5, 0.25, 0.1]},
+    cross=True,
+    fixed={"pool": "avg", "norm_before_pool": True},
+    scales={"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET},
+    seeds=4,
+    claims=[
+        *(
+            Claim(f"{mixer} loses by a quarter of the data", loss_of(mixer, 0.25) > 0)
+            for mixer in ("attention", "patch_ff", "none")
+        ),
+        Claim(
+            "At a quarter of the data, attention loses more than patch FF",
+            loss_of("attention", 0.25) - loss_of("patch_ff", 0.25) > 0,
+        ),
+        Claim(
+            "At a tenth of the data, attention loses more than patch FF",
+            loss_of("attention", 0.1) - loss_of("patch_ff", 0.1) > 0,
+        ),
+        Claim(
+            "At a tenth of the data, mixing still pays",
+            top1(mixer="patch_ff", train_fraction=0.1) - top1(mixer="none", train_fraction=0.1) > 0,
+        ),
+    ],
+)

@@ -1,0 +1,41 @@
+"""What else did the paper's released code change against ViT, and does it matter?
+
+    ablate run fidelity --scale digits
+    ablate run fidelity --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run fidelity --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+"""
+
+from ablate import CIFAR10, DIGITS, FEED_FORWARD, IMAGENET, Claim, Study, top1
+
+CHANGES = {
+    "features first": {"order": "channel_first"},
+    "norm over the tokens": {"token_norm": "token"},
+    "class token of spread 0.02": {"cls_init": 0.02},
+    "dropout 0.1": {"drop": 0.1},
+    "position embedding decayed": {"decay_pos_embed": True},
+}
+RELEASED = {**FEED_FORWARD, "drop": 0.1, "decay_pos_embed": True}
+# Not of the paper: what it could have done, and what it took away.
+OTHERS = {
+    "average pooling": {"pool": "avg"},
+    "no position embedding": {"pos_embed": "none"},
+    "attention": {"mixer": "attention"},
+}
+
+study = Study(
+    question="What else did the released code change beside the mixer, and does it matter?",
+    axes={"block": {"ViT's block": {}, **CHANGES, "as released": RELEASED, **OTHERS}},
+    fixed={"mixer": "patch_ff", "pool": "cls"},
+    scales={"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET},
+    seeds=4,
+    claims=[
+        *(
+            Claim(f"With {change}, accuracy falls by less than 5 points", top1(change) - top1() > -5)
+            for change in CHANGES
+        ),
+        Claim("As released, accuracy falls by less than 5 points", top1("as released") - top1() > -5),
+        Claim("As released, accuracy rises by less than 5 points", top1("as released") - top1() < 5),
+        Claim("Patch FF needs no position embedding", top1("no position embedding") - top1() > -5),
+        Claim("Average pooling is better than the class token", top1("average pooling") - top1() > 0),
+    ],
+)

@@ -1,0 +1,34 @@
+"""How much does token mixing matter to a vision transformer, and which mixing does?
+
+    ablate run mixing --scale digits
+    ablate run mixing --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run mixing --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+"""
+
+from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
+
+MIXERS = ["attention", "patch_ff", "gating", "linear", "dwconv", "pool", "fourier", "random", "none"]
+
+study = Study(
+    question="How much does token mixing matter, and does it have to be attention?",
+    axes={"mixer": MIXERS},
+    # The last norm stands before the pooling: after it, the norm would couple the tokens even without a mixer.
+    fixed={"pool": "avg", "norm_before_pool": True},
+    scales={"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET},
+    seeds=4,
+    claims=[
+        Claim("Without mixing, accuracy falls by more than 5 points", top1(mixer="none") - top1() < -5),
+        *(
+            Claim(f"Mixing by {name} beats no mixing", top1(mixer=name) - top1(mixer="none") > 0)
+            for name in MIXERS[:-1]
+        ),
+        Claim(
+            "A feed-forward layer over patches stays within 5 points of attention", top1(mixer="patch_ff") - top1() > -5
+        ),
+        Claim(
+            "One linear layer over patches stays within 5 points of two",
+            top1(mixer="linear") - top1(mixer="patch_ff") > -5,
+        ),
+        Claim("Learned mixing beats fixed random mixing", top1(mixer="linear") - top1(mixer="random") > 0),
+    ],
+)

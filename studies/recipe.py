@@ -1,0 +1,60 @@
+"""Is it the training recipe, and its augmentation above all, that lets a model do without attention?
+
+    ablate run recipe --scale digits    # Mixup, CutMix and the rest; the digits have no RandAugment
+    ablate run recipe --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run recipe --scale imagenet --on slurm --data imagenet=PATH  # DeiT's recipe; not measured yet
+"""
+
+from ablate import CIFAR, CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
+
+MIXING = {"mixup": 0.0, "cutmix": 0.0}
+PIECES = {
+    "the whole recipe": {},
+    "no Mixup, no CutMix": MIXING,
+    "no label smoothing": {"smoothing": 0.0},
+    "no drop path": {"drop_path": 0.0},
+    "no weight decay": {"weight_decay": 0.0},
+}
+OURS = {name: CIFAR[name] for name in ("mixup", "cutmix", "drop_path")}
+CROPS = {"crop_padding": 0, "hflip": 0.0}
+DEITS = {
+    "no RandAugment": {"auto_augment": "", "color_jitter": 0.0},
+    "no random erasing": {"random_erasing": 0.0},
+    "no repeats": {"repeats": 1},
+}
+
+
+def pieces(more):
+    """The recipe, the recipe without one piece each, and without any of the augmentation."""
+    plain = {name: value for part in (MIXING, *more.values()) for name, value in part.items()}
+    return {"recipe": {**PIECES, **more, "plain": plain}}
+
+
+study = Study(
+    question="Is it the augmentation that makes up for attention?",
+    axes={"mixer": ["attention", "patch_ff"], **pieces(DEITS)},
+    cross=True,
+    fixed={"pool": "avg", "norm_before_pool": True},
+    scales={
+        "digits": DIGITS.but(**OURS, axes={"recipe": PIECES}),
+        "cifar10": CIFAR10.but(**OURS, axes=pieces({"no crop, no flip": CROPS})),
+        "imagenet": IMAGENET,
+    },
+    seeds=4,
+    claims=[
+        claim
+        for mixer in ("attention", "patch_ff")
+        for piece in list(PIECES)[1:]
+        for claim in [
+            Claim(f"{mixer}: with {piece}, accuracy falls", top1(mixer=mixer, recipe=piece) - top1(mixer=mixer) < 0)
+        ]
+    ]
+    + [
+        Claim(
+            "Mixup and CutMix help patch FF more than attention",
+            (top1(mixer="patch_ff") - top1(mixer="patch_ff", recipe="no Mixup, no CutMix"))
+            - (top1() - top1(recipe="no Mixup, no CutMix"))
+            > 0,
+        ),
+    ],
+)
