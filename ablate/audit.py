@@ -22,6 +22,8 @@ from ablate.registry import SpecError
 from ablate.spec import DATASETS, SHAPING, Run, differences
 from ablate.study import Study, Variant
 
+# Fields that decide how the parameters start, which an architecture does not show.
+STARTING = {"cls_init"}
 # Dropout is a factor of its own: a mixer that has none where the control's had some changes more than the mixer.
 _PARTS = ("module", "shape", "training", "norm axis")
 _MIXER = (*(f"{kind}:blocks.*.attn*" for kind in _PARTS), "*:blocks.*.drop_path1")
@@ -124,7 +126,7 @@ class Audit:
     @property
     def inert(self) -> bool:
         """Whether only fields that shape the model differ, and the model is the control's all the same."""
-        return bool(self.fields) and set(self.fields) <= SHAPING and self.before == self.after
+        return bool(self.fields) and set(self.fields) <= SHAPING - STARTING and self.before == self.after
 
     @property
     def blind(self) -> str:
@@ -212,12 +214,18 @@ def _audit(control: Variant, variant: Variant, before: Architecture, after: Arch
         variant=variant.label,
         fields=fields,
         declared=variant.declared | knob,
-        together=tuple(name for name in fields if name in variant.together),
+        together=tuple(name for name in fields if name in _bundled(variant, fields)),
         changes=tuple(compare(before, after)),
         before=before,
         after=after,
         match=variant.match,
     )
+
+
+def _bundled(variant: Variant, fields: Collection[str]) -> set[str]:
+    """The fields that differ and have company: one axis moves several of them."""
+    groups = [axis & set(fields) for axis in variant.together]
+    return {name for group in groups if len(group) > 1 for name in group}
 
 
 def compare(before: Architecture, after: Architecture) -> Iterator[Change]:

@@ -86,14 +86,14 @@ def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[l
     return frozenset(found)
 
 
-def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> frozenset[str]:
-    """The fields that an axis of no field's name moves at once: several factors under one label."""
-    found: set[str] = set()
+def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> list[frozenset[str]]:
+    """The fields that each axis of no field's name sets: where several of them change, there is no single factor."""
+    found = []
     for axis, step, known in zip(axes, choice, steps, strict=True):
-        fields = {name for _, part in known for name in part}
-        if step is not known[0] and axis not in fields and len(fields) > 1:
-            found |= fields
-    return frozenset(found)
+        fields = frozenset(name for _, part in known for name in part)
+        if step is not known[0] and axis not in fields:
+            found.append(fields)
+    return found
 
 
 def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:

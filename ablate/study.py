@@ -68,14 +68,14 @@ class Variant:
         label: what it is called.
         run: the run it stands for, with seed 0.
         declared: the fields its axes mean to change; whatever else differs from the control comes along.
-        together: the fields that an axis of no field's name moves at once.
+        together: for each axis of no field's name that left its first step, the fields it sets.
         match: how it was brought to the control's size, if it was.
     """
 
     label: str
     run: Run
     declared: frozenset[str] = frozenset()
-    together: frozenset[str] = frozenset()
+    together: Sequence[frozenset[str]] = ()
     match: Match | None = None
 
     @property

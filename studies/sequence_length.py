@@ -1,6 +1,7 @@
 """Is the time of a mixer linear or quadratic in the number of tokens? Measured, not trained.
 
-    ablate bench sequence_length                    # on this machine
+    ablate bench sequence_length --scale digits --modes fp32-eager-inference --batches 64   # five minutes on 2 cores
+    ablate bench sequence_length --scale cifar10    # on a GPU; not measured yet
     ablate bench sequence_length --scale imagenet   # DeiT-Ti's width, on a GPU; not measured yet
     ablate claims sequence_length
 """

@@ -321,3 +321,14 @@ def test_a_file_that_counts_wrongly_is_told(root: Root, monkeypatch: pytest.Monk
     monkeypatch.setattr("ablate.outline.complexity", lambda *_: {"params": 5, "frozen": 0, "macs": 1, "tokens": 1})
     with pytest.raises(SpecError, match=r"count 5 parameters \(0 frozen\), the model has"):
         audits(root, {"mixer": ["attention", "linear"]})
+
+
+def test_an_axis_of_labels_is_one_factor_where_it_moves_one_field(root: Root) -> None:
+    labels = {"plain": {}, "no decay": {"weight_decay": 0.0}, "both": {"weight_decay": 0.0, "drop": 0.1}}
+    found = audits(root, {"piece": labels})
+    assert found["no decay"].also == []
+    assert found["both"].also[0] == "one axis moves 2 fields at once: drop, weight_decay"
+
+
+def test_another_start_of_the_class_token_is_not_called_nothing(root: Root) -> None:
+    assert not any(found.inert for found in audits(root, {"cls_init": [1e-6, 0.02]}).values())

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate.spec import Run
-from ablate.study import Study, load, named
+from ablate.study import load, named
 
 FOLDER = Path(__file__).parents[1] / "studies"
 STUDIES = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
@@ -54,8 +53,13 @@ def test_it_has_three_scales_claims_and_a_question(name: str) -> None:
         assert study.claims_at(scale)
 
 
-def _variants(study: Study) -> list[tuple[str, str, Run]]:
-    return [(scale, variant.label, variant.run) for scale in study.scales for variant in study.variants(scale)]
+@pytest.mark.parametrize("name", STUDIES)
+def test_its_variants_and_runs_are_as_many_as_they_should_be(name: str) -> None:
+    study = load(name)
+    for scale in study.scales:
+        variants, runs = study.variants(scale), study.runs(scale)
+        assert len({run.key for run in runs}) == len(runs) == len(variants) * study.seed_count(scale)
+        assert len({variant.label for variant in variants}) == len(variants), "labels are names"
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -67,11 +71,14 @@ def test_a_sentence_of_a_claim_is_said_once_at_a_scale(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_without_mixing_the_last_norm_stands_before_the_pooling(name: str) -> None:
-    """After it, the norm couples the tokens; a class token would leave the model blind."""
-    for scale, label, run in _variants(load(name)):
-        if run.mixer == "none" and "after the pooling" not in label:
-            assert (run.pool, run.norm_before_pool) == ("avg", True), (scale, label)
+def test_a_study_with_the_mixer_none_keeps_the_tokens_apart(name: str) -> None:
+    """With a class token such a model is blind; a norm after the pooling couples the tokens, which one variant shows."""
+    study = load(name)
+    for scale in study.scales:
+        variants = study.variants(scale)
+        if any(variant.run.mixer == "none" for variant in variants):
+            apart = [variant.run for variant in variants if "after the pooling" not in variant.label]
+            assert all(run.pool == "avg" and run.norm_before_pool for run in apart)
 
 
 @pytest.mark.parametrize("name", [name for name in STUDIES if name not in OF_DIGITS])

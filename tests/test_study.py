@@ -291,27 +291,6 @@ def test_the_nearest_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert load("quickstart").question == "Which?"
 
 
-@pytest.mark.parametrize("name", named())
-def test_every_named_study_can_be_run_at_every_scale(name: str) -> None:
-    found = load(name)
-    assert found.question.endswith("?")
-    for scale in found.scales:
-        runs = found.runs(scale)
-        assert len({run.key for run in runs}) == len(runs) == len(found.variants(scale)) * found.seed_count(scale)
-        variants = [variant.label for variant in found.variants(scale)]
-        assert len(set(variants)) == len(variants), "labels are names"
-
-
-@pytest.mark.parametrize("name", named())
-def test_a_study_with_the_mixer_none_keeps_the_tokens_apart(name: str) -> None:
-    """With a class token, or a norm after the pooling, the control of "no mixing" would not be one."""
-    found = load(name)
-    for scale in found.scales:
-        runs = [variant.run for variant in found.variants(scale)]
-        if any(run.mixer == "none" for run in runs):
-            assert all(run.pool == "avg" and run.norm_before_pool for run in runs)
-
-
 def test_claims_are_checked_at_every_scale(tmp_path: Path) -> None:
     text = GOOD.replace('scales={"digits": DIGITS}', 'scales={"digits": DIGITS, "odd": Scale({"heads": 5})}')
     with pytest.raises(SpecError, match="heads 5 does not divide dim 192"):
