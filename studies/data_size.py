@@ -1,8 +1,8 @@
 """Does attention need more data than other mixers?
 
-    ablate run data_size --scale digits
-    ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run data_size --scale digits
+ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
@@ -23,19 +23,19 @@ study = Study(
     seeds=4,
     claims=[
         *(
-            Claim(f"{mixer} loses by a quarter of the data", loss_of(mixer, 0.25) > 0)
+            Claim(f"{mixer} is worse with a quarter of the pictures", loss_of(mixer, 0.25) > 0)
             for mixer in ("attention", "patch_ff", "none")
         ),
         Claim(
-            "At a quarter of the data, attention loses more than patch FF",
+            "With a quarter of the pictures, attention loses more than patch FF",
             loss_of("attention", 0.25) - loss_of("patch_ff", 0.25) > 0,
         ),
         Claim(
-            "At a tenth of the data, attention loses more than patch FF",
+            "With a tenth of the pictures, attention loses more than patch FF",
             loss_of("attention", 0.1) - loss_of("patch_ff", 0.1) > 0,
         ),
         Claim(
-            "At a tenth of the data, mixing still pays",
+            "With a tenth of the pictures, mixing still pays",
             top1(mixer="patch_ff", train_fraction=0.1) - top1(mixer="none", train_fraction=0.1) > 0,
         ),
     ],

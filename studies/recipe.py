@@ -1,8 +1,8 @@
 """Is it the training recipe, and its augmentation above all, that lets a model do without attention?
 
-    ablate run recipe --scale digits    # Mixup, CutMix and the rest; the digits have no RandAugment
-    ablate run recipe --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run recipe --scale imagenet --on slurm --data imagenet=PATH  # DeiT's recipe; not measured yet
+ablate run recipe --scale digits    # Mixup, CutMix and the rest; the digits have no RandAugment
+ablate run recipe --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run recipe --scale imagenet --on slurm --data imagenet=PATH  # DeiT's recipe; not measured yet
 """
 
 from ablate import CIFAR, CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
@@ -42,14 +42,11 @@ study = Study(
     },
     seeds=4,
     claims=[
-        claim
-        for mixer in ("attention", "patch_ff")
-        for piece in list(PIECES)[1:]
-        for claim in [
-            Claim(f"{mixer}: with {piece}, accuracy falls", top1(mixer=mixer, recipe=piece) - top1(mixer=mixer) < 0)
-        ]
-    ]
-    + [
+        *(
+            Claim(f"{mixer} is worse with {piece}", top1(mixer=mixer, recipe=piece) - top1(mixer=mixer) < 0)
+            for mixer in ("attention", "patch_ff")
+            for piece in list(PIECES)[1:]
+        ),
         Claim(
             "Mixup and CutMix help patch FF more than attention",
             (top1(mixer="patch_ff") - top1(mixer="patch_ff", recipe="no Mixup, no CutMix"))
