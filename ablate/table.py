@@ -64,7 +64,7 @@ def frame(
     if seeds is not None:
         study.seed_count(scale, seeds)
     labels = _labels(study, scale)
-    at = _places(labels.values(), found, seeds)
+    at = _places(_trained(study, scale), found, seeds)
     places = [place for place, _ in at]
     chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
     runs = _by_variant({"variant": [label for _, label in at], **chosen}, labels)
@@ -81,8 +81,13 @@ def _refuse(**given: Any) -> None:
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
     """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
     found, paths = flat.columns(results), records.index(results)
-    variants = study.variants(scale)
-    return [records.read(paths[found["key"][place]]) for place, _ in _places(variants, found, seeds)]
+    at = _places(_trained(study, scale), found, seeds)
+    return [records.read(paths[found["key"][place]]) for place, _ in at]
+
+
+def _trained(study: Study, scale: str | None) -> list[Variant]:
+    """The variants that have runs: none of a study of speed alone, though other studies may train the same."""
+    return [] if study.speed_only else study.variants(scale)
 
 
 def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:

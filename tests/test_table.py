@@ -57,6 +57,14 @@ def test_a_frame_of_all_records(written: Root) -> None:
     assert not {"correct", "history", "variant"} & set(found)
 
 
+def test_a_study_of_speed_alone_has_no_runs_though_another_trained_them(written: Root) -> None:
+    alone = dataclasses.replace(STUDY, speed_only=True)
+    found = frame(alone, root=written.path)
+    assert found.empty
+    assert list(found["variant"].cat.categories) == list(TOP1)
+    assert not study_records(alone, "small", written.results)
+
+
 def test_a_frame_of_a_study_is_in_its_order(written: Root) -> None:
     found = frame(STUDY, root=written.path)
     assert list(zip(found["variant"], found["seed"], strict=True)) == [
