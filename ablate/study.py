@@ -223,14 +223,20 @@ class Study:
         where = dict(quantity.where)
         mode = where.pop("match", None)
         wanted = self._run_where(where, scale)
-        # The control, and whatever has its size already, is the same variant in every mode of the study.
         alike = [variant for variant in variants if variant.asked == wanted]
-        matched = [variant for variant in alike if mode is None or (variant.match and variant.match.mode == mode)]
-        unmatched = [variant for variant in alike if variant.match is None and mode in self._modes(scale)]
-        if matched or unmatched:
-            return (matched or unmatched)[0]
+        found = alike if mode is None else self._in_mode(alike, mode, scale)
+        if found:
+            return found[0]
         known = ", ".join(variant.label for variant in variants)
         raise SpecError(f"{quantity} is no variant of study {self.name} at scale {scale}; the variants are {known}")
+
+    def _in_mode(self, alike: Sequence[Variant], mode: str, scale: str) -> list[Variant]:
+        """What a variant, given in all its modes, is in one: the control, or what two modes agree on, stands once."""
+        if not alike or mode not in self._modes(scale):
+            return []
+        variants = self.variants(scale)
+        run, _ = solve(alike[0].label, alike[0].asked, variants[0].run, mode)
+        return [variant for variant in variants if variant.run == run]
 
     def _run_where(self, where: Mapping[str, Any], scale: str) -> Run:
         """The control's run but for what is named: axes by a label of theirs, fields by their value."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ablate.claim import Claim, Quantity, macs, params, throughput, top1
+from ablate.match import Match, solve
 from ablate.registry import SpecError
 from ablate.spec import Run
 from ablate.study import Scale, Study, load, named
@@ -153,6 +154,18 @@ def test_a_scale_may_match_in_other_modes() -> None:
     )
     assert [v.label for v in of.variants("small")] == ["attention", "patch_ff, match=params"]
     assert [v.label for v in of.variants("wide")] == ["attention", "patch_ff, match=params", "patch_ff, match=macs"]
+
+
+def test_a_width_that_two_modes_agree_on_is_the_variant_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    def agreeing(label: str, run: Run, control: Run, mode: str) -> tuple[Run, Match | None]:
+        return solve(label, run, control, "params" if mode == "macs" else mode)
+
+    monkeypatch.setattr("ablate.study.solve", agreeing)
+    of = study(axes={"mixer": ["attention", "patch_ff"], "match": ["none", "params", "macs"]})
+    assert labels(of) == ["attention", "patch_ff", "patch_ff, match=params"]
+    for mode, label in (("none", "patch_ff"), ("params", labels(of)[2]), ("macs", labels(of)[2])):
+        assert of.variant(top1(mixer="patch_ff", match=mode).terms[0][1]).label == label
+        assert of.variant(top1(match=mode).terms[0][1]).label == "attention"
 
 
 @pytest.mark.parametrize(
