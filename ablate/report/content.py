@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -132,6 +133,12 @@ class Content:
     def seed_count(self) -> int:
         """The seeds each variant should have."""
         return self.study.seed_count(self.scale, self.seeds)
+
+    @cached_property
+    def seeds_each(self) -> str:
+        """The seeds a variant has or lacks, such as "3"; "3 to 4" where other studies gave some of them more."""
+        counts = Counter(row.variant for row in self.rows).values()
+        return " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
 
     @cached_property
     def summary(self) -> pd.DataFrame:

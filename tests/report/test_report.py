@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from ablate.bench.subjects import of_study
 from ablate.notes import note_failure
 from ablate.paths import Root
 from ablate.plots import PLOTS
-from ablate.report import figures, files, render
+from ablate.report import figures, files, gather, render
 from ablate.spec import Run
 from tests.bench.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
@@ -134,6 +135,11 @@ def test_missing_runs_are_said(fixture_root: Root) -> None:
     for text in written(fixture_root):
         assert "8 of 9 runs measured" in text
         assert "not measured: none, seed 2" in text
+
+
+def test_seeds_that_other_studies_added_are_counted(fixture_root: Root) -> None:
+    assert gather(fixture_study(), "digits", fixture_root).seeds_each == "3"
+    assert gather(replace(fixture_study(), seeds=2), "digits", fixture_root).seeds_each == "2 to 3"
 
 
 def test_a_failed_run_is_said(fixture_root: Root) -> None:
