@@ -4,7 +4,7 @@
     python benchmarks/side_by_side.py --scale cifar10 --data cifar10=PATH --epochs 2    # one GPU
 
 The same runs of `quickstart`, with fewer epochs, are trained by `ablate run` with 1, 2, 4, … of them at a time, each
-time into an empty folder: seconds for all, start of Python and reading of the data included.
+time into an empty folder: seconds for all, start of Python, reading of the data and the report included.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ STUDY = """
 from ablate import Study, load
 
 whole = load("quickstart")
-scale = whole.scales[{scale!r}].but(epochs={epochs}, warmup_epochs=0)
-study = Study(question=whole.question, axes=whole.axes, fixed=whole.fixed, scales={{{scale!r}: scale}}, seeds={seeds})
+scale = whole.scales[{scale!r}].but(epochs={epochs}, warmup_epochs=0, seeds={seeds})
+study = Study(question=whole.question, axes=whole.axes, fixed=whole.fixed, scales={{{scale!r}: scale}})
 """
 
 
