@@ -31,18 +31,19 @@ SEEN = Rate("images_per_s", "Training images/s, as the runs saw")
 def beside(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     """A study's frame with what `ablate bench` measured of its variants on one device in one mode.
 
-    That is inference where it was measured, and else training; where most variants were measured; of several the first
-    in the alphabet.
+    That is inference where it was measured of all variants that have runs, and else training; of several the first in
+    the alphabet. Where neither was, the frame stays as it is: what the runs saw, they saw of every variant.
 
     Args:
         measured: from `ablate.speed.frame` with the same study.
     """
     found = speed.headline(measured)
     found = found[found["images_per_s"].notna() & found["variant"].isin(_names(runs))]
-    if found.empty:
-        return runs
     variants = found.groupby(["device", "mode"], observed=True)["variant"].nunique()
-    device, mode = min(variants.index, key=lambda at: (not at[1].startswith("inference"), -variants[at], at))
+    places = variants[variants == len(_names(runs))].index
+    if places.empty:
+        return runs
+    device, mode = min(places, key=lambda at: (not at[1].startswith("inference"), at))
     return speed.join(runs, measured, mode, device)
 
 

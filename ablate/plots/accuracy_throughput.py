@@ -1,8 +1,8 @@
 """Test top-1 against images a second.
 
-As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where nothing is, as the runs saw
-while they trained. Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line is the Pareto
-front of the means.
+As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where not all variants are, as
+the runs saw while they trained. Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line
+is the Pareto front of the means.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Images a second against the number of blocks: a line per mixer.
 
-As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where nothing is, as the runs saw
-while they trained, with 95 % t intervals over seeds.
+As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where not all variants are, as
+the runs saw while they trained, with 95 % t intervals over seeds.
 """
 
 from __future__ import annotations

@@ -178,14 +178,15 @@ def test_rates_of_several_modes_share_no_axis() -> None:
     assert kept.loc[~odd, "throughput"].notna().any()
 
 
-def test_of_several_modes_inference_with_most_variants_is_chosen() -> None:
+def test_of_several_modes_inference_of_all_variants_is_chosen() -> None:
     found = frames("depths")
     table = found["speed"].drop(index=found["speed"].index[0:1])  # of the first mode at batch 32
     gone = (table["mode"] == MODES[0]) & (table["batch"] == 128) & (table["mixer"] == "none")
     beside = _rates.beside(found["runs"], table[~gone])
     assert set(beside["speed_mode"]) == {MODES[1]}
     assert set(beside["speed_batch"]) == {128}
-    assert "throughput" not in _rates.beside(found["runs"], table.iloc[:0])
+    for too_few in (table.iloc[:0], table[table["mixer"] != "none"]):
+        assert "throughput" not in _rates.beside(found["runs"], too_few)
 
 
 @pytest.mark.parametrize("plot", ONLY["beyond"])
