@@ -97,7 +97,8 @@ def _judge(claim: Claim, values: Sequence[float], size: float) -> Verdict:
         same = f"n = {interval.n}: all seeds give the same, which is no spread to judge by; more test pictures would"
         return Verdict(claim, "undecided", _ONE_SEED if interval.n == 1 else same, interval)
     decision = _side(claim.holds, interval)
-    reason = f"{_shown(claim, interval)} (95 % interval, paired by seed, n = {interval.n})"
+    pairs = ", paired by seed" if len(claim.quantities()) > 1 else ""
+    reason = f"{_shown(claim, interval)} (95 % interval{pairs}, n = {interval.n})"
     if decision == "undecided":
         reason += f"; {_would_decide(interval, values, _unit(claim))}"
     return Verdict(claim, decision, reason, interval)

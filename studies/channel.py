@@ -1,8 +1,8 @@
 """Does a vision transformer need its feed-forward layer over the features?
 
-    ablate run channel --scale digits
-    ablate run channel --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run channel --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run channel --scale digits
+ablate run channel --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run channel --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

@@ -1,8 +1,8 @@
 """Does attention's lead over other mixers change with the number of blocks?
 
-    ablate run depth --scale digits
-    ablate run depth --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run depth --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run depth --scale digits
+ablate run depth --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run depth --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

@@ -1,8 +1,8 @@
 """Does the comparison with attention hold at equal parameters, and at equal MACs?
 
-    ablate run matched --scale digits
-    ablate run matched --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run matched --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run matched --scale digits
+ablate run matched --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run matched --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, params, top1

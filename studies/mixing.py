@@ -1,8 +1,8 @@
 """How much does token mixing matter to a vision transformer, and which mixing does?
 
-    ablate run mixing --scale digits
-    ablate run mixing --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run mixing --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run mixing --scale digits
+ablate run mixing --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run mixing --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

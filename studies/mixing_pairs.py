@@ -1,6 +1,6 @@
 """Can a task that needs two places at once be learned without token mixing? Two digits in a picture, the same or not.
 
-    ablate run mixing_pairs --scale digits
+ablate run mixing_pairs --scale digits
 """
 
 from ablate import PAIRS, Claim, Study, top1

@@ -1,8 +1,8 @@
 """Is the patch embedding what a vision transformer's accuracy comes from, rather than its mixer?
 
-    ablate run patch_size --scale digits
-    ablate run patch_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run patch_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run patch_size --scale digits
+ablate run patch_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run patch_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
@@ -23,7 +23,7 @@ def claims(scale, usual, fine, coarse):
             [scale],
         ),
         Claim(
-            "The patch moves attention's accuracy more than taking attention away does",
+            "A coarser patch costs attention more than taking attention away does",
             (top1(patch_size=coarse) - top1()) - (bag - top1()) < 0,
             [scale],
         ),

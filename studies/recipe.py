@@ -25,7 +25,7 @@ DEITS = {
 
 
 def pieces(more):
-    """The recipe, the recipe without one piece each, and without any of the augmentation."""
+    """The recipe, the recipe without one piece each, and without any of the pieces that alter pictures, crops apart."""
     plain = {name: value for part in (MIXING, *more.values()) for name, value in part.items()}
     return {"recipe": {**PIECES, **more, "plain": plain}}
 
@@ -42,6 +42,14 @@ study = Study(
     },
     seeds=4,
     claims=[
+        *(
+            Claim(
+                f"Without augmentation, {mixer} is worse",
+                top1(mixer=mixer, recipe="plain") - top1(mixer=mixer) < 0,
+                scales=["cifar10", "imagenet"],
+            )
+            for mixer in ("attention", "patch_ff")
+        ),
         *(
             Claim(f"{mixer} is worse with {piece}", top1(mixer=mixer, recipe=piece) - top1(mixer=mixer) < 0)
             for mixer in ("attention", "patch_ff")

@@ -1,11 +1,11 @@
 """Is it the stem that makes a vision transformer work: patches, convolutions, or a random map that is not trained?
 
-    ablate run stem --scale digits
-    ablate run stem --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run stem --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run stem --scale digits
+ablate run stem --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run stem --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
-from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Scale, Study, top1
+from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
 study = Study(
     question="Does a convolutional or a frozen random stem change what the mixer is worth?",
@@ -13,7 +13,7 @@ study = Study(
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
     # The convolutional stem halves the picture and wants patches of a power of 2.
-    scales={"digits": Scale({**DIGITS.fields, "patch_size": 4}), "cifar10": CIFAR10, "imagenet": IMAGENET},
+    scales={"digits": DIGITS.but(patch_size=4), "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=4,
     claims=[
         Claim("Attention gains from a convolutional stem", top1(stem="conv") - top1() > 0),
@@ -22,6 +22,9 @@ study = Study(
             (top1(mixer="none", stem="conv") - top1(mixer="none")) - (top1(stem="conv") - top1()) > 0,
         ),
         Claim("Attention loses by a stem that is random and not trained", top1(stem="frozen") - top1() < 0),
-        Claim("With a convolutional stem, mixing still pays", top1(mixer="none", stem="conv") - top1(stem="conv") < 0),
+        Claim(
+            "With a convolutional stem, attention still beats no mixing",
+            top1(mixer="none", stem="conv") - top1(stem="conv") < 0,
+        ),
     ],
 )

@@ -1,8 +1,8 @@
 """Is the recipe fair to every mixer, or tuned to one? The first objection to any comparison like this.
 
-    ablate run tuning --scale digits
-    ablate run tuning --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-    ablate run tuning --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+ablate run tuning --scale digits
+ablate run tuning --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+ablate run tuning --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

@@ -141,6 +141,11 @@ class Content:
         return " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
 
     @cached_property
+    def most_seeds(self) -> int:
+        """The seeds to ask for, to have every run that is shown."""
+        return max(Counter(row.variant for row in self.rows).values())
+
+    @cached_property
     def summary(self) -> pd.DataFrame:
         """A row a variant."""
         return summarise(self.runs, self.seed_count, self.study.variants(self.scale))

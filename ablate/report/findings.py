@@ -61,9 +61,14 @@ def _of_models(content: Content) -> Iterator[Finding]:
 
 
 def _of_speeds(content: Content) -> Iterator[Finding]:
-    """Measurements of a machine that did not stay as fast as it was."""
-    if drifted := dict.fromkeys(str(row.variant) for row in content.speed.itertuples() if row.drifted):
+    """Measurements of a machine that did not stay as fast as it was, or may not have, and unfinished ones."""
+    rows = list(content.speed.itertuples())
+    if drifted := dict.fromkeys(str(row.variant) for row in rows if row.drifted):
         yield Finding("drift", f"the machine's speed changed while it was measured: {some(list(drifted))}")
+    if unknown := dict.fromkeys(str(row.variant) for row in rows if not row.drift_known and not row.drifted):
+        yield Finding("drift", f"whether the machine's speed changed is not known: {some(list(unknown))}")
+    if partial := dict.fromkeys(str(row.variant) for row in rows if not row.complete):
+        yield Finding("incomplete", f"fewer windows than asked for, in some mode: {some(list(partial))}")
 
 
 def _values(fact: Fact) -> str:

@@ -1,0 +1,28 @@
+"""What a report warns of in measurements of speed."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pandas as pd
+import pytest
+
+from ablate.report.content import Content
+from ablate.report.findings import _of_speeds
+
+GOOD = {"variant": "a", "drifted": False, "drift_known": True, "complete": True}
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, []),
+        ({"drifted": True}, ["the machine's speed changed while it was measured: a"]),
+        ({"drift_known": False}, ["whether the machine's speed changed is not known: a"]),
+        ({"complete": False}, ["fewer windows than asked for, in some mode: a"]),
+    ],
+)
+def test_measurements_that_cannot_be_trusted_are_told(changes: dict[str, Any], told: list[str]) -> None:
+    content = cast(Content, SimpleNamespace(speed=pd.DataFrame([GOOD | changes])))
+    assert [finding.sentence for finding in _of_speeds(content)] == told
