@@ -1,8 +1,11 @@
 """Does attention need more data than other mixers?
 
-ablate run data_size --scale digits
-ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+    ablate run data_size --scale digits   # five minutes on 2 cores, no GPU
+    ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: with a tenth of the pictures attention falls from
+86.04 ± 2.78 to 63.06 ± 3.25, patch FF from 93.61 ± 4.21 to 85.56 ± 4.71.
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

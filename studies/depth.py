@@ -1,8 +1,11 @@
 """Does attention's lead over other mixers change with the number of blocks?
 
-ablate run depth --scale digits
-ablate run depth --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run depth --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+    ablate run depth --scale digits   # four minutes on 2 cores, no GPU
+    ablate run depth --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run depth --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: patch FF leads at each depth, 95.49 ± 1.59 against
+85.14 ± 4.31 with six blocks; whether the difference changes with depth is undecided.
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

@@ -1,8 +1,11 @@
 """What else did the paper's released code change against ViT, and does it matter?
 
-ablate run fidelity --scale digits
-ablate run fidelity --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run fidelity --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+    ablate run fidelity --scale digits   # six minutes on 2 cores, no GPU
+    ablate run fidelity --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run fidelity --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: features first +4.10 ± 1.74 points, dropout −8.75 ± 4.90, the
+others little; together, as released, −0.97 ± 0.92.
 """
 
 from ablate import CIFAR10, DIGITS, FEED_FORWARD, IMAGENET, Claim, Study, top1

@@ -1,8 +1,12 @@
 """How much does token mixing matter to a vision transformer, and which mixing does?
 
-ablate run mixing --scale digits
-ablate run mixing --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run mixing --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+    ablate run mixing --scale digits   # four minutes on 2 cores, no GPU
+    ablate run mixing --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run mixing --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: dwconv 97.43 ± 0.91, linear 93.82 ± 1.27, patch_ff
+93.61 ± 4.21, attention 86.04 ± 2.78, none 73.68 ± 4.66. On this toy mixing pays, and attention is not the best of
+it.
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

@@ -1,6 +1,9 @@
 """Can a task that needs two places at once be learned without token mixing? Two digits in a picture, the same or not.
 
-ablate run mixing_pairs --scale digits
+    ablate run mixing_pairs --scale digits   # six minutes on 2 cores, no GPU
+
+Test top-1 of 2,880 pairs, 4 seeds, 95 % t intervals: attention 95.52 ± 0.84, pool 94.38 ± 0.27, patch_ff
+89.31 ± 0.89; none 49.84 ± 3.77, which is chance, and with the norm after the pooling 57.30 ± 4.63.
 """
 
 from ablate import PAIRS, Claim, Study, top1

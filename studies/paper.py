@@ -1,9 +1,12 @@
 """The paper's models, as printed: table 1 and section 3.4 of *Do You Even Need Attention?* (arXiv 2105.02723).
 
-ablate run paper --scale digits     # the same blocks at toy sizes
-ablate run paper --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run paper --scale imagenet --on slurm --data imagenet=PATH  # docs/imagenet.md; not measured yet
-ablate table paper                  # beside the published numbers
+    ablate run paper --scale digits   # six minutes on 2 cores, no GPU
+    ablate run paper --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run paper --scale imagenet --on slurm --data imagenet=PATH  # docs/imagenet.md; not measured yet
+    ablate table paper  # beside the published numbers
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals, at toy sizes: FF is ahead at each, by 10.76 ± 2.12 points at
+Tiny. The larger DeiTs do not train well at this learning rate, so it says nothing of ImageNet.
 """
 
 from ablate import ATTENTION_ONLY, CIFAR10, DEIT, DIGITS, FEED_FORWARD, SIZES, Claim, Scale, Study, params, top1

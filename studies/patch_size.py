@@ -1,8 +1,11 @@
 """Is the patch embedding what a vision transformer's accuracy comes from, rather than its mixer?
 
-ablate run patch_size --scale digits
-ablate run patch_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run patch_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+    ablate run patch_size --scale digits   # four minutes on 2 cores, no GPU
+    ablate run patch_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run patch_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: attention does not lose by a patch of 6 pixels, +0.56 ± 3.37,
+and no mixing gains by it, from 73.68 ± 4.66 to 86.74 ± 2.87.
 """
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1

