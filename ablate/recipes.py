@@ -50,7 +50,7 @@ PAIRS = Scale(
         "epochs": 20,
         "warmup_epochs": 2,
     },
-    expect="about five minutes on 2 cores",
+    expect="about six minutes on 2 cores",
 )
 
 # DeiT (arXiv 2012.12877): the defaults of its main.py of May 2021 at the paper's batch of 1,024, over 8 devices. Its

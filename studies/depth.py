@@ -12,7 +12,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
 # The usual depth, the control's; a shallower one; a deeper one.
 DEPTHS = {"digits": (3, 1, 6), "cifar10": (6, 3, 12), "imagenet": (12, 6, 24)}
-SCALES = {"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET}
+SCALES = {"digits": DIGITS.but(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
 
 
 def lead(mixer, depth):

@@ -16,7 +16,11 @@ study = Study(
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
     # The convolutional stem halves the picture and wants patches of a power of 2.
-    scales={"digits": DIGITS.but(patch_size=4), "cifar10": CIFAR10, "imagenet": IMAGENET},
+    scales={
+        "digits": DIGITS.but(expect="about three minutes on 2 cores", patch_size=4),
+        "cifar10": CIFAR10,
+        "imagenet": IMAGENET,
+    },
     seeds=4,
     claims=[
         Claim("Attention gains from a convolutional stem", top1(stem="conv") - top1() > 0),

@@ -88,8 +88,8 @@ def p_value(value: float | None) -> str:
 
 
 def or_not_measured(value: float) -> str:
-    """A whole number, or that there is none."""
-    return "not measured" if missing(value) else f"{value:,.0f}"
+    """A whole number, below 100 with one decimal; or that there is none."""
+    return "not measured" if missing(value) else f"{value:,.{int(value < 99.95)}f}"
 
 
 def place(device: str, mode: str, batch: float) -> str:
