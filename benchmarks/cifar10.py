@@ -114,13 +114,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--pictures", type=int, default=300, help="to train on, without --whole")
     parser.add_argument("--lrs", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3])
-    parser.add_argument("--epochs", type=int, nargs="+", help="2, or with --whole 100")
+    parser.add_argument("--epochs", type=int, nargs="+", help="2, or with --whole those of CIFAR10")
     parser.add_argument("--seeds", type=int, help="1, or with --whole 3")
     parser.add_argument("--compile", action="store_true", help="run the models through torch.compile")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run that may end later")
     parser.add_argument("--root", type=Path, help="where records are kept; by default nowhere")
     chosen = parser.parse_args()
-    chosen.epochs = chosen.epochs or [100 if chosen.whole else 2]
+    chosen.epochs = chosen.epochs or [CIFAR10.fields["epochs"] if chosen.whole else 2]
     chosen.seeds = chosen.seeds or (3 if chosen.whole else 1)
     torch.set_num_threads(chosen.threads)
     print(conditions(torch.device(chosen.device)))

@@ -28,7 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_it_lists_what_there_is_and_where(folder: Path) -> None:
     lines = {line.split()[0]: line.split(maxsplit=1)[1] for line in invoke().stdout.splitlines()}
     assert lines.pop("DATASET") == "PLACE"
-    assert list(lines) == ["cifar10", "cifar100", "digits", "digits_shifted", "imagenet", "mine"]
+    assert list(lines) == ["cifar10", "cifar100", "digits", "digits_pairs", "digits_shifted", "imagenet", "mine"]
     assert lines["mine"] == str(folder)
     assert lines["digits"] == "in scikit-learn"
     assert lines["imagenet"].startswith("nowhere yet: --data imagenet=PATH")
