@@ -47,7 +47,7 @@ def base(chosen: argparse.Namespace) -> Run:
     if chosen.whole:
         return Run.of(CIFAR10.fields)
     data = {"dataset": "pictures", "loader": "resident", "batch_size": 50, "precision": "fp32"}
-    return Run.of({**CIFAR10.fields, **data, "dim": 64, "depth": 2, "epochs": 2, "warmup_epochs": 0})
+    return Run.of({**CIFAR10.fields, **data, "dim": 64, "heads": 2, "depth": 2, "epochs": 2, "warmup_epochs": 0})
 
 
 def trainer(resources: Resources, deadline: float) -> Train:

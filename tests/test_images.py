@@ -209,8 +209,8 @@ def test_training_gives_the_labels_of_its_order(opened: Any) -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused(opened: Any) -> None:
-    with pytest.raises(SpecError, match=r"batch_size is 5000; dataset .* has .* pictures to train on"):
-        opened(batch_size=5000)
+    with pytest.raises(SpecError, match=r"batch_size is 20000; dataset .* has .* pictures to train on"):
+        opened(batch_size=20000)
 
 
 def test_a_log_begins_with_what_lies_there(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
