@@ -264,3 +264,16 @@ def test_readable_without_script(browser: Any, usual: Path) -> None:
     assert "patch_ff" in page.locator(".point title").nth(1).text_content()
     assert page.locator("table.runs").is_visible()
     context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_committed_page_opens_without_complaint(browser: Any, width: int) -> None:
+    """Studies have plots the fixtures have not: a colour bar in the page was once blocked by its own policy."""
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    errors: list[str] = []
+    page.on("console", lambda said: errors.append(said.text[:200]) if said.type == "error" else None)
+    for committed in sorted((Path(__file__).parents[2] / "reports").glob("**/index.html")):
+        page.goto(committed.as_uri())
+        assert not errors, committed
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, committed
+    page.close()
