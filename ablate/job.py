@@ -16,7 +16,7 @@ from ablate.distributed import World, forsake, join
 from ablate.execution import execute, reporting
 from ablate.extend import files_of, use
 from ablate.failures import DivergedError, TakenOverError, explain, steps_of
-from ablate.lease import Lease, current
+from ablate.lease import Lease, current, launch_of
 from ablate.notes import LOG, Progress, failure_of, logged, note_failure
 from ablate.paths import Root, write_atomically
 from ablate.registry import SpecError
@@ -125,12 +125,9 @@ def _left_by_a_mate(folder: Path, worker: str) -> bool:
     """Whether a worker of the same launch holds this run, or died with it: that is for the launcher to note."""
     held = current(folder)
     owner = held.owner if held else None
-    return owner is not None and not owner.released and _launch(owner.worker) == _launch(worker)
-
-
-def _launch(worker: str) -> str:
-    """The part of a worker's name that its mates share: all but the number at its end."""
-    return worker.rpartition("-")[0] or worker
+    if owner is None or owner.released or owner.worker == worker:
+        return False  # of its own name is the worker itself, started again
+    return launch_of(owner.worker) == launch_of(worker)
 
 
 def _train(root: Root, run: Run, resources: Resources, hold: Hold) -> bool:

@@ -7,7 +7,9 @@ process or job is still there is asked anew each time.
 from __future__ import annotations
 
 import os
+import re
 import time
+from collections import defaultdict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
@@ -17,33 +19,42 @@ from typing import Any
 import orjson
 
 from ablate import slurm
-from ablate.lease import HEARTBEAT_S, Held, Owner
+from ablate.lease import Heartbeat, Held, Owner
 from ablate.paths import Root, write_atomically
 
-LOCAL = "local"
+SLURM = "slurm"
+JOB = re.compile(r"\d+(_\d+)?")  # Slurm's id of a job, or of one in an array
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch, as its file says it.
+    """One launch, as its file says it; its name and its logs are told by where the file lies, never by what it holds.
 
     Args:
-        name: unique, and in the order of time; workers' names begin with it.
-        place: LOCAL, or else Slurm.
+        path: of its file.
+        place: SLURM, or else this machine, in worker processes or inline.
         keys: of the runs it is to bring to their end.
         owner: the supervising process; None once it has left its jobs to Slurm.
         jobs: the keys each Slurm job was given, by the job's id.
-        logs: the folder of the workers' own output.
         age_s: time since the supervisor last touched the file.
     """
 
-    name: str
+    path: Path
     place: str
     keys: list[str]
     owner: Owner | None
-    logs: str
     jobs: dict[str, list[str]] = field(default_factory=dict)
     age_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """Unique, and in the order of time; workers' names begin with it."""
+        return self.path.stem
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the workers' own output."""
+        return self.path.with_suffix("")
 
     @property
     def supervised(self) -> bool:
@@ -52,7 +63,7 @@ class Launch:
 
     def log_of(self, job: str) -> Path:
         """Where the first process of a Slurm job prints to."""
-        return Path(self.logs) / f"{job}_0_log.out"
+        return self.logs / f"{job}_0_log.out"
 
 
 class Launches:
@@ -62,13 +73,13 @@ class Launches:
         self.folder = root.runs / "launches"
         self._read: dict[Path, tuple[float, Launch]] = {}
         self._job_of: dict[str, tuple[Launch, str]] = {}
-        self._local_of: dict[str, str] = {}
+        self._here_of: dict[str, list[Path]] = {}
         self.jobs: dict[str, slurm.Job] | None = {}
 
     def refresh(self) -> None:
         """Read what is new, and ask Slurm for its queue where a job may still be in it."""
         now, changed = time.time(), False
-        paths = sorted(self.folder.glob("*.json"))
+        paths = sorted(self.folder.glob("[!.]*.json"))
         for path in paths:
             changed |= self._refresh_one(path, now)
         if changed or len(paths) != len(self._read):
@@ -88,10 +99,10 @@ class Launches:
         return False
 
     def _index(self) -> None:
-        self._job_of, self._local_of = {}, {}
+        self._job_of, self._here_of = {}, defaultdict(list)
         for launch in self.all():
-            if launch.place == LOCAL:
-                self._local_of |= dict.fromkeys(launch.keys, launch.name)
+            for key in launch.keys if launch.place != SLURM else ():
+                self._here_of[key].append(launch.path)
             for job, keys in launch.jobs.items():
                 self._job_of |= dict.fromkeys(keys, (launch, job))
 
@@ -102,31 +113,43 @@ class Launches:
     def job_of(self, key: str) -> tuple[Launch, str] | None:
         """The Slurm job a run was last given to, with its launch; None where it was launched on a machine since."""
         found = self._job_of.get(key)
-        return found if found and self._local_of.get(key, "") < found[0].name else None
+        here = self._here_of.get(key)
+        return found if found and not (here and here[-1].stem > found[0].name) else None
 
     def supervised(self, key: str) -> bool:
-        """Whether the last launch of a run on a machine is still there."""
-        name = self._local_of.get(key)
-        return name is not None and self._read[self.folder / f"{name}.json"][1].supervised
+        """Whether a launch of a run on a machine is still there."""
+        return any(self._read[path][1].supervised for path in self._here_of.get(key, ()))
 
 
 def _load(path: Path) -> Launch:
+    """The launch in a file.
+
+    Raises:
+        KeyError, TypeError, ValueError: when the file holds something else; keys and ids of jobs become parts of paths.
+    """
     content = orjson.loads(path.read_bytes())
-    owner = Owner(**content["owner"]) if content["owner"] else None
-    return Launch(**(content | {"owner": owner}))
+    place, keys, owner, jobs = content["place"], content["keys"], content["owner"], content["jobs"]
+    if not isinstance(place, str) or not isinstance(jobs, dict) or not all(map(JOB.fullmatch, jobs)):
+        raise ValueError("a place or jobs of another shape")
+    if not all(isinstance(some, list) and all(map(_is_key, some)) for some in (keys, *jobs.values())):
+        raise ValueError("keys of another shape")
+    return Launch(path, place, keys, Owner.of(owner) if owner else None, jobs)
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, str) and value.isalnum()
 
 
 class Ledger:
-    """The file of one's own launch: written when something changes, touched to show that the supervisor lives."""
+    """The file of one's own launch: written when something changes, with a heartbeat while the supervisor is there."""
 
     def __init__(self, root: Root, place: str, keys: Iterable[str]) -> None:
         # Sortable by time to the microsecond, so that the newest launch of a run is the one that counts.
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1000 % 1_000_000:06d}-{place}-{os.getpid()}"
-        logs = root.runs / "launches" / name
-        self.launch = Launch(name, place, list(keys), Owner.me(name), str(logs))
-        self.path = logs.with_suffix(".json")
-        self._touched = 0.0
+        self.path = root.runs / "launches" / f"{name}.json"
+        self.launch = Launch(self.path, place, list(keys), Owner.me(name))
         self._write()
+        self._heartbeat = Heartbeat(self.path)
 
     def add_jobs(self, jobs: dict[str, list[str]]) -> None:
         """Remember jobs submitted to Slurm, with the keys each was given."""
@@ -134,16 +157,10 @@ class Ledger:
 
     def leave(self) -> None:
         """The supervisor goes; what it submitted to Slurm goes on."""
+        self._heartbeat.stop()
         self._write(owner=None)
-
-    def touch(self) -> None:
-        """Show those who cannot see this process that it lives."""
-        if time.monotonic() - self._touched > HEARTBEAT_S:
-            with suppress(OSError):
-                os.utime(self.path)
-            self._touched = time.monotonic()
 
     def _write(self, **changes: Any) -> None:
         self.launch = replace(self.launch, **changes)
-        content = {name: value for name, value in asdict(self.launch).items() if name != "age_s"}
+        content = {name: value for name, value in asdict(self.launch).items() if name not in ("path", "age_s")}
         write_atomically(self.path, orjson.dumps(content))

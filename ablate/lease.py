@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
+from typing import Any
 
 from ablate import slurm
 from ablate.paths import write_atomically
@@ -24,6 +26,7 @@ from ablate.paths import write_atomically
 HEARTBEAT_S = 5.0
 QUIET_S = 3 * HEARTBEAT_S  # from here on, Slurm is asked whether the owner's job is still there
 STALE_S = 60.0
+NAME = re.compile(r"lease\.[1-9][0-9]*")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,14 @@ class Owner:
     user: int = -1
 
     @classmethod
+    def of(cls, content: Any) -> Owner:
+        """The owner that a file names; a TypeError where a field is missing, unknown or of another type."""
+        owner = cls(**content)
+        if wrong := [item.name for item in fields(cls) if type(getattr(owner, item.name)).__name__ != item.type]:
+            raise TypeError(f"of another type: {', '.join(wrong)}")
+        return owner
+
+    @classmethod
     def me(cls, worker: str) -> Owner:
         """This process, under a worker's name."""
         here = (socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
@@ -58,8 +69,8 @@ class Owner:
 
     @property
     def lives(self) -> bool:
-        """Whether a near process is there."""
-        return _start_time(self.pid) == self.started
+        """Whether a near process is there; a number below 1 names no process, but a group of them."""
+        return self.pid > 0 and bool(self.started) and _start_time(self.pid) == self.started
 
     @property
     def job_is_gone(self) -> bool:
@@ -133,11 +144,16 @@ def current(folder: Path, now: float | None = None) -> Held | None:
     Args:
         now: the time by the clock that stamps the files; None is this machine's, near enough to show a state.
     """
-    generations = [int(path.suffix[1:]) for path in folder.glob("lease.*") if path.suffix[1:].isdigit()]
+    generations = [int(path.suffix[1:]) for path in folder.glob("lease.*") if NAME.fullmatch(path.name)]
     if not generations:
         return None
     path = folder / f"lease.{max(generations)}"
     return Held(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
+
+
+def launch_of(worker: str) -> str:
+    """The part of a worker's name that its mates share, their launch's name: all but the number at its end."""
+    return worker.rpartition("-")[0] or worker
 
 
 def revoke(folder: Path, by: str) -> None:
@@ -150,7 +166,7 @@ def revoke(folder: Path, by: str) -> None:
 
 def _read(path: Path) -> Owner | None:
     try:
-        return Owner(**json.loads(path.read_text()))
+        return Owner.of(json.loads(path.read_text()))
     except (TypeError, ValueError):
         return None
 
@@ -161,15 +177,33 @@ def _file_time(folder: Path) -> float:
         return os.fstat(file.fileno()).st_mtime
 
 
+class Heartbeat:
+    """Renews a file's time until it is stopped, in a thread: those who cannot see this process see that it lives."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave the file alone from now on."""
+        self._stop.set()
+        self._thread.join()
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            with suppress(OSError):  # a file system that stutters is no reason to lose the run
+                os.utime(self.path)
+
+
 class Lease:
-    """A lease this process holds; its file's time is renewed by a thread until it is released."""
+    """A lease this process holds, with a heartbeat until it is released."""
 
     def __init__(self, path: Path, owner: Owner) -> None:
         self.path, self.owner = path, owner
         self.generation = int(path.suffix[1:])
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat, daemon=True)
-        self._thread.start()
+        self._heartbeat = Heartbeat(path)
 
     @classmethod
     def acquire(cls, folder: Path, worker: str) -> Lease | None:
@@ -194,11 +228,5 @@ class Lease:
 
     def release(self) -> None:
         """Let others in: the file stays and says so."""
-        self._stop.set()
-        self._thread.join()
+        self._heartbeat.stop()
         write_atomically(self.path, json.dumps(asdict(self.owner) | {"released": True}).encode())
-
-    def _beat(self) -> None:
-        while not self._stop.wait(HEARTBEAT_S):
-            with suppress(OSError):  # a file system that stutters is no reason to lose the run
-                os.utime(self.path)

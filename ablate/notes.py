@@ -79,10 +79,12 @@ def note_failure(
 def failure_of(folder: Path) -> dict[str, Any] | None:
     """The failure note of a run, None where there is none."""
     try:
-        content: dict[str, Any] = orjson.loads((folder / "failure.json").read_bytes())
+        content: Any = orjson.loads((folder / "failure.json").read_bytes())
     except FileNotFoundError:
         return None
     except orjson.JSONDecodeError:
+        content = None
+    if not isinstance(content, dict) or "error" not in content:
         return {"error": "it failed; the note that says why is damaged", "log": []}
     return content
 

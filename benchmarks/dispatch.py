@@ -71,7 +71,7 @@ def over_slots(count: int) -> None:
         survey = Survey(root, runs)
         launch.prepare(root, survey, Resources())
         ledger = Ledger(root, "local", [run.key for run in runs])
-        fleet = Fleet(Idle(root, Resources(), Path(ledger.launch.logs)), ledger.launch.name, SLOTS)
+        fleet = Fleet(Idle(root, Resources(), ledger.launch.logs), ledger.launch.name, SLOTS)
         started, first = time.perf_counter(), []
 
         def show(statuses: list[Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 
 from ablate import job, notes, records
 from ablate.job import request, requested, work
-from ablate.lease import Lease, current
+from ablate.lease import Lease, Owner, current
 from ablate.notes import Progress, failure_of, note_failure
 from ablate.paths import Root
 from ablate.records import Record
@@ -255,6 +256,25 @@ def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch
     progress({"epoch": 1, "step": 5, "steps": 10})
     found = json.loads(progress.path.read_text())
     assert (found["elapsed_s"], found["eta_s"]) == (30, pytest.approx(10))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"a word"', '{"kind": "of another version"}'])
+def test_a_note_that_cannot_be_read_is_a_failure_all_the_same(root: Root, text: str) -> None:
+    folder = root.run_folder("k")
+    folder.mkdir()
+    (folder / "failure.json").write_text(text)
+    assert (failure_of(folder) or {})["error"] == "it failed; the note that says why is damaged"
+
+
+@pytest.mark.parametrize(("worker", "taken"), [("launch-1", False), ("launch-0", True), ("other-0", True)])
+def test_what_the_dead_held_is_for_all_but_their_mates(
+    place: Root, executed: list[Run], worker: str, taken: bool
+) -> None:
+    """A mate leaves it to the launcher, which notes the death; of the same name is the worker itself, come again."""
+    owner = replace(Owner.me("launch-0"), started="1")
+    (place.run_folder(KEYS[0]) / "lease.1").write_text(json.dumps(asdict(owner)))
+    assert (KEYS[0] in work(str(place.path), KEYS, worker)) == taken
+    assert len(executed) == 2 + taken
 
 
 def test_a_run_called_off_between_the_look_and_the_lease_is_left(

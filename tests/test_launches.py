@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import orjson
 import pytest
 
-from ablate import slurm
+from ablate import lease, slurm
 from ablate.launches import Launches, Ledger
-from ablate.lease import STALE_S
+from ablate.lease import STALE_S, Owner
 from ablate.paths import Root
 from tests.fake_slurm import FakeSlurm
 
@@ -82,8 +82,55 @@ def test_a_supervisor_elsewhere_is_judged_by_its_heartbeat(root: Root) -> None:
     assert not read(root).supervised("a")
 
 
-def test_a_file_that_is_no_launch_is_passed_over(root: Root) -> None:
+def test_a_run_is_looked_after_while_one_of_its_launches_is(root: Root) -> None:
+    first, second = Ledger(root, "local", ["a"]), Ledger(root, "inline", ["a"])
+    second.leave()
+    assert read(root).supervised("a"), "the one before lives"
+    first.leave()
+    assert not read(root).supervised("a")
+
+
+def test_the_heartbeat_ends_with_the_launch(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "HEARTBEAT_S", 0.01)
+    ledger = Ledger(root, "inline", ["a"])
+    os.utime(ledger.path, (0, 0))
+    deadline = time.monotonic() + 5
+    while ledger.path.stat().st_mtime == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ledger.path.stat().st_mtime > 0
+    ledger.leave()
+    os.utime(ledger.path, (0, 0))
+    time.sleep(0.05)
+    assert ledger.path.stat().st_mtime == 0
+
+
+@pytest.mark.parametrize("value", ["../../../victim", "/victim", "another"])
+def test_a_launch_is_called_as_its_file_is_whatever_it_holds(root: Root, value: str) -> None:
+    ledger = Ledger(root, "slurm", ["a"])
+    ledger.add_jobs({"7": ["a"]})
+    content = orjson.loads(ledger.path.read_bytes())
+    ledger.path.write_bytes(orjson.dumps(content | {"name": value, "logs": value}))
+    (launch,) = read(root).all()
+    assert launch.name == ledger.path.stem
+    assert launch.log_of("7") == root.runs / "launches" / launch.name / "7_0_log.out"
+
+
+OWNER = asdict(Owner.me("w"))
+FINE = {"place": "local", "keys": ["a"], "owner": None, "jobs": {}}
+SHAPES = [
+    *([], None, 1, "a launch", {}, {"name": "of another version"}),
+    *(FINE | {"keys": keys} for keys in (None, "a", 1, [1], ["../a"], ["*"], [""])),
+    *(FINE | {"jobs": jobs} for jobs in (None, [], {"../7": ["a"]}, {"": ["a"]}, {"7": None}, {"7": ["../a"]})),
+    *(FINE | {"owner": owner} for owner in (1, [1], "w", {"worker": "w"}, OWNER | {"pid": "1"}, OWNER | {"more": 1})),
+    FINE | {"place": None},
+]
+
+
+@pytest.mark.parametrize("content", SHAPES, ids=str)
+def test_a_file_that_is_no_launch_is_passed_over(root: Root, content: object) -> None:
     Ledger(root, "local", ["a"])
-    (root.runs / "launches" / "0.json").write_text("{")
-    (root.runs / "launches" / "1.json").write_text('{"name": "of another version"}')
+    (root.runs / "launches" / "0.json").write_bytes(orjson.dumps(content))
+    (root.runs / "launches" / "1.json").write_text("{")
+    for name in (".json", "..json", "...json"):
+        (root.runs / "launches" / name).write_bytes(orjson.dumps(FINE))
     assert len(read(root).all()) == 1

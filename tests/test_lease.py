@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -179,7 +180,10 @@ def test_a_process_of_another_host_is_judged_by_its_heartbeat_alone(tmp_path: Pa
     found.release()
 
 
-@pytest.mark.parametrize("text", ["", '{"worker": "a", "ho', "null", '{"worker": "a"}'])
+OTHER_SHAPE = json.dumps(dataclasses.asdict(Owner.me("w")) | {"pid": "../1"})
+
+
+@pytest.mark.parametrize("text", ["", '{"worker": "a", "ho', "null", "[]", "7", '{"worker": "a"}', OTHER_SHAPE])
 def test_a_lease_being_written_counts_as_alive_while_fresh(tmp_path: Path, text: str) -> None:
     path = tmp_path / "lease.1"
     path.write_text(text)
@@ -262,6 +266,27 @@ def test_the_age_of_a_far_lease_is_by_the_file_system_s_clock(tmp_path: Path, mo
     monkeypatch.setattr(lease.time, "time", lambda: ahead)
     assert Lease.acquire(tmp_path, "hasty") is None
     assert not list(tmp_path.glob(".clock-*"))
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [{"pid": -1, "started": ""}, {"pid": 0, "started": ""}, {"started": ""}, {"pid": 2**40, "started": ""}],
+    ids=str,
+)
+def test_a_lease_that_names_no_process_is_nobody_s(tmp_path: Path, forged: dict[str, Any]) -> None:
+    """Nobody must be sent a signal for its sake."""
+    put(tmp_path, replace(Owner.me("forger"), **forged))
+    newest = current(tmp_path)
+    assert newest is not None
+    assert not newest.alive
+
+
+@pytest.mark.parametrize("name", ["lease.²", "lease.٣", "lease.007", "lease.0", "lease.-1", "lease.1.2"])
+def test_a_name_that_is_no_generation_s_is_passed_over(held: Lease, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("")
+    newest = current(tmp_path)
+    assert newest is not None
+    assert newest.generation == held.generation
 
 
 def test_without_proc_a_process_is_asked_by_a_signal() -> None:

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 START_S = 30.0
 STARTED: list[subprocess.Popen[bytes]] = []  # kept, since Python warns of processes that nobody waited for
-SLURM = "slurm"
+SLURM, INLINE = "slurm", "inline"
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,14 @@ class Order:
             from ablate.launch.slurm import Batch
 
             return Batch(self.root, self.resources, ledger, self.jobs)
+        if self.on == INLINE:
+            from ablate.launch.inline import Inline
+
+            return Inline(self.root, ledger.launch.name)
         from ablate.launch.fleet import Fleet
         from ablate.launch.local import Local
 
-        return Fleet(Local(self.root, self.resources, Path(ledger.launch.logs)), ledger.launch.name, self.size)
+        return Fleet(Local(self.root, self.resources, ledger.launch.logs), ledger.launch.name, self.size)
 
 
 def leave(order: Order, name: str, command: Sequence[str], *, as_json: bool) -> int:
@@ -110,7 +113,7 @@ def _submit(order: Order) -> dict[str, Any]:
     ledger = Ledger(order.root, order.on, [status.run.key for status in statuses])
     order.crew(ledger).fill(statuses)
     ledger.leave()
-    return {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": ledger.launch.logs}
+    return {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": str(ledger.launch.logs)}
 
 
 def in_words(told: Mapping[str, Any]) -> list[str]:

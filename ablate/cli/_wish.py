@@ -82,7 +82,9 @@ class Wish:
 
     def train(self, study: Study, scale: str, order: Order, missing: list[Run]) -> list[RunStatus]:
         """Bring a study's runs to their end, showing how it goes, and return what became of all."""
-        if not missing and self.on is not Place.inline:  # inline, other processes wait to be told that nothing is left
+        if not missing:
+            if self.on is Place.inline:
+                _train_nothing(order.root)
             return order.survey.look()
         labels = names(study, scale, order.survey.runs)
         return _train(order, missing, labels, as_json=self.as_json)
@@ -95,9 +97,20 @@ class Wish:
         return [*target, *words(more), *["--fail-fast"] * self.policy.fail_fast]
 
 
+def _train_nothing(root: Root) -> None:
+    """Tell the other processes, where torchrun or srun started several, that nothing is left to train."""
+    from ablate.distributed import alone
+    from ablate.job import work
+
+    if not alone():
+        work(str(root.path), [], "")
+
+
 def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json: bool) -> list[RunStatus]:
     from ablate.display import Display
-    from ablate.launch import inline, launch
+    from ablate.distributed import alone
+    from ablate.launch import launch
+    from ablate.launch.inline import together
     from ablate.launches import Ledger
 
     # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
@@ -105,9 +118,9 @@ def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json:
         signal.signal(number, signal.default_int_handler)
     stream = sys.stderr if as_json else sys.stdout
     with Display(labels, order.size, stream, live=order.on != Place.inline) as display:
-        if order.on == Place.inline:
-            return inline(order.root, order.survey, missing, display)
         ledger = Ledger(order.root, order.on, [run.key for run in missing])
+        if order.on == Place.inline and not alone():
+            return together(order.root, order.survey, ledger, display)
         try:
             return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
         except KeyboardInterrupt:

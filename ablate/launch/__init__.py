@@ -1,29 +1,28 @@
 """Runs to worker processes: start them, see what becomes of them, replace the dead, try again what failed.
 
-A crew is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs. This folder holds the only
-modules that import submitit.
+A crew is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs, `inline.py` this process.
+This folder holds the only modules that import submitit.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ablate import lease, records
-from ablate.distributed import alone
-from ablate.job import request, work
+from ablate.job import request
 from ablate.launch.errors import LaunchError as LaunchError
 from ablate.launch.policy import Policy
 from ablate.launches import Ledger
-from ablate.notes import note_failure
+from ablate.notes import failure_of, note_failure
 from ablate.paths import Root
 from ablate.resources import Resources
 from ablate.spec import Run
 from ablate.status import RunStatus, Survey, check_data, requested
 
 POLL_S = 0.5
+DIED = "WorkerDied"  # the kind of a failure that is a worker's, not its run's
 
 Show = Callable[[list[RunStatus]], None]
 
@@ -37,8 +36,8 @@ class Crew(Protocol):
     def deaths(self, statuses: Sequence[RunStatus]) -> Mapping[str, str]:
         """The runs, by key, whose worker is gone without a word, and how it ended."""
 
-    def fill(self, statuses: Sequence[RunStatus]) -> None:
-        """Start workers for the runs that have none."""
+    def fill(self, statuses: Sequence[RunStatus]) -> bool:
+        """Start workers for the runs that have none; whether the runs are to be looked at again at once."""
 
     def stop(self) -> None:
         """Stop all workers, and wait until they have let go of their runs."""
@@ -53,8 +52,10 @@ class Crew(Protocol):
 def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = False) -> list[Run]:
     """Leave a request for every run that has no record, and return these runs.
 
+    A run whose worker died in an earlier launch is taken up again.
+
     Args:
-        retry: forget earlier failures.
+        retry: forget all earlier failures.
 
     Raises:
         SpecError: when their data is missing or cannot give what they ask for.
@@ -66,7 +67,7 @@ def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = F
     survey.stale.clear()
     for run in missing:
         folder = root.run_folder(run.key)
-        if retry:
+        if retry or (failure_of(folder) or {}).get("kind") == DIED:
             (folder / "failure.json").unlink(missing_ok=True)
         held = lease.current(folder)
         if held is None or not held.alive:
@@ -90,7 +91,6 @@ def launch(
     policy = policy or Policy()
     try:
         while True:
-            ledger.touch()
             crew.look()
             statuses = survey.look()
             if deaths := crew.deaths(statuses):
@@ -107,8 +107,8 @@ def launch(
                 crew.stop()
                 ledger.leave()
                 return survey.look()
-            crew.fill([status for status in open_ones if status.state != "failed"])
-            time.sleep(POLL_S)
+            if not crew.fill([status for status in open_ones if status.state != "failed"]):
+                time.sleep(POLL_S)
     except BaseException:
         crew.abandon()
         raise
@@ -128,20 +128,6 @@ def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: st
     for key, cause in deaths.items():
         held = lease.Lease.acquire(root.run_folder(key), name)
         if held is not None:
-            note_failure(root.run_folder(key), cause, name)
+            note_failure(root.run_folder(key), cause, name, kind=DIED)
             held.release()
             policy.lost.add(key)
-
-
-def inline(root: Root, survey: Survey, runs: Sequence[Run], show: Show) -> list[RunStatus]:
-    """Train the runs in this process, one after the other; returns what became of all runs.
-
-    Where torchrun or srun started several processes, the others are told of the runs by a single `work`.
-    """
-    keys = [run.key for run in runs]
-    for some in [[key] for key in keys] if alone() else [keys]:
-        show(survey.look())
-        work(str(root.path), some, f"inline-{os.getpid()}")
-    statuses = survey.look()
-    show(statuses)
-    return statuses

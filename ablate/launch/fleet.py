@@ -100,7 +100,7 @@ class Fleet:
             if self.idle_deaths >= max(IDLE_DEATHS, self.size):
                 raise LaunchError(f"workers die before they take a run; the last one said:\n{worker.said()}")
 
-    def fill(self, statuses: Sequence[RunStatus]) -> None:
+    def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Start workers until every run to train has one, or every slot."""
         mine = sum(status.state == "running" and self._is_mine(status) for status in statuses)
         free = (s for s in statuses if s.state in ("waiting", "queued") or (s.state == "lost" and not self._is_mine(s)))
@@ -109,6 +109,7 @@ class Fleet:
             slot = min(set(range(self.size)) - {worker.slot for worker in self.workers})
             self.workers.append(self.backend.start(f"{self.name}-{self.started}", slot, keys))
             self.started += 1
+        return False
 
     def _is_mine(self, status: RunStatus) -> bool:
         return status.worker.startswith(f"{self.name}-")

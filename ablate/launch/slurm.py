@@ -60,7 +60,7 @@ class Batch:
         self.noted |= {(status.run.key, status.job) for status in new}
         return {status.run.key: status.error for status in explained(new)}
 
-    def fill(self, statuses: Sequence[RunStatus]) -> None:
+    def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Submit what no job will come to.
 
         Raises:
@@ -70,13 +70,14 @@ class Batch:
         before = ""
         for array in arrays(keys, self.resources.runs_per_job):
             before = self._submit_array(array, before)
+        return False
 
     def _submit_array(self, slices: Sequence[Sequence[str]], before: str) -> str:
         """Submit one array, after another one where only so many jobs may run side by side; returns its id."""
         asked = parameters(self.resources, self.jobs, before if self.jobs else "")
         arguments = [(str(self.root.path), list(keys), self.resources.fields()) for keys in slices]
         with _environment(slurm.scrubbed(os.environ)):
-            ids = self.submit(asked, Path(self.ledger.launch.logs), arguments)
+            ids = self.submit(asked, self.ledger.launch.logs, arguments)
         self.mine |= set(ids)
         self.ledger.add_jobs({job: list(keys) for job, keys in zip(ids, slices, strict=True)})
         return ids[0].partition("_")[0]

@@ -66,7 +66,7 @@ def crew(root: Root, runs: Sequence[Run], resources: Resources, size: int) -> tu
     survey = Survey(root, runs)
     launch.prepare(root, survey, resources)
     ledger = Ledger(root, "local", [run.key for run in runs])
-    return survey, Fleet(Local(root, resources, Path(ledger.launch.logs)), ledger.launch.name, size), ledger
+    return survey, Fleet(Local(root, resources, ledger.launch.logs), ledger.launch.name, size), ledger
 
 
 def processes_of(root: Root) -> Iterator[str]:

@@ -137,6 +137,9 @@ def test_a_worker_that_dies_costs_its_run_only(place: Root) -> None:
     note = job.failure_of(place.run_folder(RUNS[1].key))
     assert note is not None
     assert "died" in note["error"]
+    again = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    assert start(place, again) == ["done"] * 4, "a death is no failure of the run: the same command takes it up again"
+    assert again.lists == [[RUNS[1].key]]
 
 
 def die_holding(root: Root, key: str, name: str) -> None:

@@ -186,6 +186,8 @@ def test_a_killed_worker_costs_its_run_only(
     said = (tmp_path / "out.txt").read_text()
     assert "the worker process was killed by SIGKILL" in said
     assert "1 of 3 runs failed; try them again with --retry" in said
+    assert ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1).wait(timeout=120) == 0, "nor for good"
+    assert results_of(tmp_path).items() <= undisturbed.items()
 
 
 def holders(root: Path) -> list[int]:
