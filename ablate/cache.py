@@ -13,12 +13,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
 from ablate.paths import write_atomically
 from ablate.settings import cache_folder
+
+Kind = Literal["decoded", "facts", "rows", "unpacked"]  # what is kept: the folders there are within the cache's
 
 
 def key_of(*parts: object) -> str:
@@ -26,11 +28,11 @@ def key_of(*parts: object) -> str:
     return hashlib.sha256("\0".join(str(part) for part in parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def folder(kind: str, key: str, make: Callable[[Path], None]) -> Path:
+def folder(kind: Kind, key: str, make: Callable[[Path], None]) -> Path:
     """A folder of the cache, made by `make` where it is not there yet.
 
     Args:
-        kind: what it holds, the name of the folder around it.
+        kind: what it holds.
         make: fills the empty folder it is given.
     """
     place = cache_folder() / kind / key
@@ -63,7 +65,7 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def note(kind: str, key: str) -> dict[str, Any] | None:
+def note(kind: Kind, key: str) -> dict[str, Any] | None:
     """A small JSON object that was kept; None where there is none that can be read."""
     try:
         content = orjson.loads(_path(kind, key).read_bytes())
@@ -72,11 +74,11 @@ def note(kind: str, key: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def keep_note(kind: str, key: str, content: dict[str, Any]) -> None:
+def keep_note(kind: Kind, key: str, content: dict[str, Any]) -> None:
     """Keep a small JSON object; a cache that cannot be written only costs time."""
     with suppress(OSError):
         write_atomically(_path(kind, key), orjson.dumps(content), durable=False)
 
 
-def _path(kind: str, key: str) -> Path:
+def _path(kind: Kind, key: str) -> Path:
     return cache_folder() / kind / f"{key}.json"

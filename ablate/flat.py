@@ -23,7 +23,7 @@ from ablate.spec import ADDED_LATER, Run
 Columns = dict[str, list[Any]]
 Stamp = list[int]
 
-KIND = "rows"
+KIND: cache.Kind = "rows"
 SOURCES = ("flat", "records", "spec")
 FIRST = ("key", *(item.name for item in fields(Run)), "top1", "top5", "loss", "n", "params", "macs", "tokens")
 # A file changed so lately may change again within the same tick of its file system's clock: its row is not kept.

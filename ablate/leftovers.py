@@ -1,6 +1,8 @@
 """What lies under `runs/` and in the cache that no study needs: found first, removed when somebody has agreed.
 
 Records are never touched, nor anything of a run that somebody works on, or that a study asks for and has no record yet.
+Where a path leads is told by names on disk, never by what a file holds. A symbolic link is removed as a link; what lies
+behind one stays.
 """
 
 from __future__ import annotations
@@ -13,10 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import orjson
 
 from ablate import lease, records
+from ablate.cache import Kind
 from ablate.launches import Launch, Launches
 from ablate.paths import Root
 from ablate.registry import SpecError
@@ -56,11 +60,13 @@ def find(root: Root, studies: Sequence[Study]) -> list[Leftover]:
     """
     wanted = {variant.run.key for study in studies for scale in study.scales for variant in study.variants(scale)}
     done = set(records.index(root.results))
-    folders = [folder for folder in sorted(root.runs.glob("*/")) if KEY.fullmatch(folder.name)]
+    folders = [path for path in sorted(root.runs.glob("*")) if KEY.fullmatch(path.name) and _is_folder_or_link(path)]
+    held = [folder for folder in folders if _held(folder)]
     launches = Launches(root)
     launches.refresh()
-    handed_out = {key for launch in launches.all() for key in _in_work(launch, launches.jobs)}
-    free = [folder for folder in folders if folder.name not in handed_out and not _held(folder)]
+    over = _without_anybody(launches.all(), held)
+    handed_out = {key for launch in launches.all() for key in _in_work(launch, over, launches.jobs)}
+    free = [folder for folder in folders if folder.name not in handed_out and folder not in held]
     busy = len(free) < len(folders)
     unwanted = {folder for folder in free if _variant(folder) not in wanted}
     stay = [folder for folder in free if folder not in unwanted]
@@ -68,12 +74,15 @@ def find(root: Root, studies: Sequence[Study]) -> list[Leftover]:
         "checkpoints": [folder / "checkpoints" for folder in stay if folder.name in done],
         "runs": sorted(unwanted),
         "unfinished": [*_temporary(stay), *_temporary([root.results, root.runs / "cache"])],
-        "launches": _over(root, launches, {folder.name for folder in folders if folder not in unwanted} - done, busy),
+        "launches": _output(root, over, {folder.name for folder in folders if folder not in unwanted} - done, busy),
         # A worker that has just begun may be reading what is kept.
         "architectures": [] if busy else sorted((root.runs / "cache").glob("*.json")),
         "cache": [] if busy else _cached(cache_folder()),
     }
-    return [Leftover(kind, path, size_of(path)) for kind, paths in found.items() for path in paths if path.exists()]
+    bases = (root.runs, root.results, cache_folder())
+    places = [(kind, path) for kind, paths in found.items() for path in paths if _removable(path, bases)]
+    chosen = {path for _, path in places}
+    return [Leftover(kind, path, size_of(path)) for kind, path in places if chosen.isdisjoint(path.parents)]
 
 
 def remove(leftovers: Iterable[Leftover]) -> None:
@@ -86,6 +95,17 @@ def remove(leftovers: Iterable[Leftover]) -> None:
             shutil.rmtree(one.path)
         else:
             one.path.unlink(missing_ok=True)
+
+
+def _removable(path: Path, bases: Iterable[Path]) -> bool:
+    """Whether a path is there and lies below one of some folders, with no link on the way."""
+    real = path.parent.resolve()
+    below = (base for base in bases if path.is_relative_to(base) and path != base)
+    return os.path.lexists(path) and any(real == base.resolve() / path.parent.relative_to(base) for base in below)
+
+
+def _is_folder_or_link(path: Path) -> bool:
+    return path.is_dir() or path.is_symlink()
 
 
 def size_of(path: Path) -> int:
@@ -115,28 +135,37 @@ def _variant(folder: Path) -> str:
 
 
 def _temporary(folders: Iterable[Path]) -> Iterator[Path]:
-    for folder in folders:
-        for path in sorted(folder.rglob(".*")):
-            if TEMPORARY.fullmatch(path.name) and path.is_file() and time.time() - path.stat().st_mtime > QUIET_S:
-                yield path
+    for top in folders:
+        for folder, _, names in os.walk(top):
+            for path in (Path(folder, name) for name in sorted(names) if TEMPORARY.fullmatch(name)):
+                with suppress(FileNotFoundError):
+                    if time.time() - path.lstat().st_mtime > QUIET_S:
+                        yield path
 
 
-def _in_work(launch: Launch, jobs: Mapping[str, Job] | None) -> Iterator[str]:
+def _without_anybody(launches: Sequence[Launch], held: Iterable[Path]) -> list[Launch]:
+    """The launches whose supervisor has gone, and of whose workers none holds a run."""
+    owners = [current.owner for folder in held if (current := lease.current(folder))]
+    working = {lease.launch_of(owner.worker) for owner in owners if owner}
+    return [launch for launch in launches if not launch.supervised and launch.name not in working]
+
+
+def _in_work(launch: Launch, over: Sequence[Launch], jobs: Mapping[str, Job] | None) -> Iterator[str]:
     """The runs of a launch that somebody looks after, or that wait or run in Slurm's queue, as far as is known."""
-    if launch.supervised:
+    if launch not in over:
         yield from launch.keys
     for job, keys in launch.jobs.items():
         if jobs is None or job in jobs:
             yield from keys
 
 
-def _over(root: Root, launches: Launches, waited_for: set[str], busy: bool) -> list[Path]:
+def _output(root: Root, over: Sequence[Launch], waited_for: set[str], busy: bool) -> list[Path]:
     """Files and folders of launches whose runs are all done or not wanted any more, and submitit's of before."""
-    over = [one for one in launches.all() if not one.supervised and not waited_for & set(one.keys)]
-    paths = [path for one in over for path in (launches.folder / f"{one.name}.json", launches.folder / one.name)]
+    paths = [path for one in over if not waited_for & set(one.keys) for path in (one.path, one.logs)]
     return paths if busy else [*paths, *sorted((root.runs / "submitit").glob("*"))]
 
 
 def _cached(folder: Path) -> list[Path]:
     """What this suite has put into the cache folder, which may hold other things where a user has named it."""
-    return [path for path in sorted(folder.glob("*/*")) if CACHED.fullmatch(path.name)]
+    kinds = sorted(get_args(Kind))
+    return [path for kind in kinds for path in sorted((folder / kind).glob("*")) if CACHED.fullmatch(path.name)]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
@@ -89,9 +90,9 @@ def intact(record: Record) -> bool | None:
 
 def set_aside(path: Path) -> None:
     """Keep a record that does not answer its run (it is of other data) under a name that is no record's."""
-    fingerprint = str(read(path).dataset["fingerprint"])
+    fingerprint = re.sub(r"\W", "_", str(read(path).dataset["fingerprint"])[:8])  # it is to be a part of a name
     with suppress(FileNotFoundError):  # another launcher was faster
-        os.replace(path, path.with_suffix(f".{fingerprint[:8]}.superseded"))
+        os.replace(path, path.with_suffix(f".{fingerprint}.superseded"))
 
 
 def read(path: Path, *, history: bool = True) -> Record:

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+import orjson
 import pytest
 
 from ablate import Scale, Study, job, records
@@ -188,3 +189,134 @@ def test_sizes_do_not_follow_links(tmp_path: Path) -> None:
 
 def test_every_kind_is_explained() -> None:
     assert all(meaning and not meaning.endswith(".") for meaning in KINDS.values())
+
+
+def tree(folder: Path) -> set[Path]:
+    """Every path in a folder, links as links."""
+    return {Path(here, name) for here, folders, names in os.walk(folder) for name in (*folders, *names)}
+
+
+def precious(folder: Path) -> Path:
+    """A folder outside, with what must stay."""
+    for name in ("precious.txt", "0123456789abcdef.json", "checkpoints/0001-000000010.pt"):
+        old(folder / name)
+    old(folder / f".log.txt.{32 * 'a'}")
+    return folder
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_what_a_launch_file_holds_leads_nowhere(root: Root, tmp_path: Path, absolute: bool) -> None:
+    victim = precious(tmp_path / "victim")
+    ledger = Ledger(root, "local", [OTHER.key])
+    ledger.leave()
+    name = str(victim) if absolute else "../../../victim"
+    content = orjson.loads(ledger.path.read_bytes()) | {"name": name, "logs": name}
+    path = ledger.path.rename(ledger.path.with_name("X.json"))
+    path.write_bytes(orjson.dumps(content))
+    (path.with_suffix("") / "0.log").parent.mkdir()
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "launches") == [path, path.with_suffix("")]
+    remove(found)
+    assert tree(victim) == before
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", ["launches", "cache", "submitit"])
+def test_what_lies_behind_a_linked_folder_stays(root: Root, tmp_path: Path, place: str) -> None:
+    victim = precious(tmp_path / "victim")
+    ledger = Ledger(root, "local", [OTHER.key])
+    ledger.leave()
+    (victim / ledger.path.name).write_bytes(ledger.path.read_bytes())
+    ledger.path.unlink()
+    (root.runs / "launches").rmdir()
+    (root.runs / place).symlink_to(victim)
+    before = tree(victim)
+    assert find(root, [STUDY]) == []
+    remove(find(root, [STUDY]))
+    assert tree(victim) == before
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_linked_folder_of_a_run_goes_as_a_link(root: Root, tmp_path: Path, dangling: bool) -> None:
+    victim = precious(tmp_path / "victim")
+    link = root.run_folder(OTHER.key)
+    link.symlink_to(tmp_path / "nowhere" if dangling else victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "runs") == [link]
+    assert len(found) == 1
+    remove(found)
+    assert not link.is_symlink()
+    assert tree(victim) == before
+
+
+def test_the_checkpoints_behind_a_linked_folder_of_a_wanted_run_stay(root: Root, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    folder = done(root, TINY)
+    (victim / "run.json").write_bytes((folder / "run.json").read_bytes())
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(victim)
+    before = tree(victim)
+    assert find(root, [STUDY]) == []
+    assert tree(victim) == before
+
+
+def test_linked_checkpoints_go_as_a_link(root: Root, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    folder = done(root, TINY)
+    (folder / "checkpoints").rename(tmp_path / "moved")
+    (folder / "checkpoints").symlink_to(victim)
+    (folder / "more").symlink_to(victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "checkpoints") == [folder / "checkpoints"]
+    assert len(found) == 1
+    remove(found)
+    assert not (folder / "checkpoints").is_symlink()
+    assert (folder / "more").is_symlink(), "it is nobody's leftover"
+    assert tree(victim) == before
+
+
+def test_a_root_on_another_disk_is_cleaned_too(root: Root, tmp_path: Path) -> None:
+    root.runs.rename(tmp_path / "scratch")
+    root.runs.symlink_to(tmp_path / "scratch")
+    folder = worked_on(root, OTHER)
+    found = find(root, [STUDY])
+    assert paths(found, "runs") == [folder]
+    remove(found)
+    assert not (tmp_path / "scratch" / OTHER.key).exists()
+
+
+def test_nothing_of_the_cache_but_what_is_ours(root: Root, cache: Path, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    own, ours = old(cache / "thesis" / "0123456789abcdef.json"), old(cache / "rows" / "0123456789abcdef.json")
+    (cache / "decoded").symlink_to(victim)
+    (cache / "facts").mkdir()
+    link = cache / "facts" / "0123456789abcdef"
+    link.symlink_to(victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "cache") == [link, ours]
+    remove(found)
+    assert own.exists()
+    assert not link.is_symlink()
+    assert tree(victim) == before
+
+
+def test_each_path_is_named_once(root: Root) -> None:
+    folder = done(root, TINY)
+    old(folder / "checkpoints" / ".0001-000000010.pt.new")
+    assert [one.path for one in find(root, [STUDY])] == [folder / "checkpoints"]
+
+
+def test_what_a_worker_that_outlived_its_launcher_will_come_to_stays(root: Root) -> None:
+    worked_on(root, OTHER)
+    worked_on(root, OTHER.but(seed=1))
+    ledger = Ledger(root, "local", [OTHER.key, OTHER.but(seed=1).key])
+    ledger.leave()
+    lease = Lease.acquire(root.run_folder(OTHER.key), f"{ledger.launch.name}-0")
+    assert lease is not None
+    assert find(root, [STUDY]) == []
+    lease.release()
+    assert len(paths(find(root, [STUDY]), "runs")) == 2

@@ -155,6 +155,12 @@ def test_a_record_set_aside_is_kept_but_counts_no_more(root: Root, written: Path
     assert records.read(written).dataset["fingerprint"] == "0" * 16
 
 
+def test_what_a_record_holds_leads_nowhere(root: Root) -> None:
+    path = records.write(root.results, record_of(TINY, fingerprint="/../../x"))
+    records.set_aside(path)
+    assert [one.name for one in path.parent.iterdir()] == [f"{TINY.key}._______x.superseded"]
+
+
 def test_a_record_is_complete(trained: Record) -> None:
     """What the module's docstring promises, on a run that was really trained."""
     assert trained.schema == SCHEMA

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,7 +28,8 @@ def clean(
 ) -> None:
     """Say what no study needs under runs/ and in the cache, with its size; then remove it, if you agree.
 
-    Records stay, and so does what is worked on. JSON removes nothing without --yes.
+    Every path that would go is listed. Records stay, and so does what is worked on and what lies behind a symbolic
+    link. JSON removes nothing without --yes.
 
     Example: ablate clean --dry-run
     """
@@ -35,16 +37,21 @@ def clean(
     from ablate.paths import Root
 
     place = Root.at(root)
-    found = find(place, _studies(files or [], place))
-    removes = bool(found) and not dry_run and (yes or (not as_json and _agreed(found)))
+    studies = _studies(files or [], place)
+    found = find(place, studies)
+    if not as_json:
+        _say(found)
+    removes = bool(found) and not dry_run and (yes or (not as_json and _agreed()))
     if removes:
-        remove(found)
+        still = {one.path for one in find(place, studies)}  # somebody may have begun to work since it was listed
+        remove(one for one in found if one.path in still)
     if as_json:
         print_json({"removed": removes, "leftovers": [_as_json(one) for one in found]})
-    elif yes or dry_run or not found:
-        _say(found)
-    if not as_json and found:
+    elif found:
         typer.echo("removed" if removes else "nothing was removed")
+        for one in found if removes else ():
+            if os.path.lexists(one.path):
+                typer.echo(f"kept, as somebody works on it: {_shown(one.path)}")
 
 
 def _studies(files: list[str], root: Root) -> list[Study]:
@@ -63,8 +70,7 @@ def _studies(files: list[str], root: Root) -> list[Study]:
         raise SpecError(f"{error}; wanted is that every study can be read, so that its runs are kept") from None
 
 
-def _agreed(found: list[Leftover]) -> bool:
-    _say(found)
+def _agreed() -> bool:
     try:
         return typer.confirm("Remove all this?")
     except typer.Abort:
@@ -73,7 +79,7 @@ def _agreed(found: list[Leftover]) -> bool:
 
 
 def _say(found: list[Leftover]) -> None:
-    """A line a kind: how many, how large, what it is; then every folder of a run that would go."""
+    """A line a kind: how many, how large, what it is; then every path that would go."""
     from ablate.formats.units import size
     from ablate.leftovers import KINDS
 
@@ -86,12 +92,18 @@ def _say(found: list[Leftover]) -> None:
             rows.append((size(sum(one.size for one in of_kind)), len(of_kind), meaning))
     print_columns([*rows, (size(sum(one.size for one in found)), len(found), "in all")])
     for one in found:
-        if one.kind == "runs":
-            typer.echo(f"no study asks for {one.path}")
+        what = "no study asks for" if one.kind == "runs" else f"{one.kind}:"
+        typer.echo(f"{what} {_shown(one.path)}{' (a link)' if one.path.is_symlink() else ''}")
+
+
+def _shown(path: Path) -> str:
+    """A path as a terminal can show it, whatever bytes are in it."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in str(path))
 
 
 def _as_json(one: Leftover) -> dict[str, Any]:
-    return {"kind": one.kind, "path": str(one.path), "bytes": one.size}
+    path = os.fsencode(one.path).decode(errors="backslashreplace")  # JSON is UTF-8, and a name any bytes
+    return {"kind": one.kind, "path": path, "bytes": one.size}
 
 
 COMMANDS = {"clean": clean}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import orjson
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 from ablate import job, load, records
 from ablate.cli import app
+from ablate.launches import Ledger
 from ablate.paths import Root
 from ablate.resources import Resources
 from tests import synthetic
@@ -106,3 +108,57 @@ def test_a_study_that_cannot_be_read_stops_it(used: Path) -> None:
     assert "NameError" in shown
     assert "wanted is that every study can be read, so that its runs are kept" in shown
     assert unwanted(used).exists()
+
+
+def tree(*folders: Path) -> set[Path]:
+    """Every path in some folders, links as links."""
+    walks = [step for folder in folders for step in os.walk(folder)]
+    return {Path(here, name) for here, below, names in walks for name in (*below, *names)}
+
+
+def test_every_path_is_listed_and_what_is_listed_is_what_goes(used: Path, tmp_path: Path) -> None:
+    """Files of launches that name places outside, links to places outside, and the cache."""
+    victim, launches, cache = tmp_path / "victim", used / "runs" / "launches", tmp_path / "cache" / "facts"
+    for folder in (victim, launches / "X", cache):
+        folder.mkdir(parents=True)
+        (folder / "0123456789abcdef.json").write_text("{}")
+    for name, leads in (("X", "../../../victim"), ("Y", str(victim))):
+        content = {"name": leads, "logs": leads, "place": "local", "keys": [UNWANTED.key], "owner": None, "jobs": {}}
+        (launches / f"{name}.json").write_bytes(orjson.dumps(content))
+    (launches / "Y").symlink_to(victim)
+    (used / "runs" / UNWANTED.but(seed=1).key).symlink_to(victim)
+    places = (used, tmp_path / "cache", victim)
+    before, shown = tree(*places), said("--root", str(used), "--dry-run")
+    assert tree(*places) == before
+    words = {word for line in shown.splitlines() for word in line.split()}
+    listed = {path for path in before if str(path) in words}
+    assert f"{launches / 'Y'} (a link)" in shown
+    assert said("--root", str(used), "--yes").endswith("removed\n")
+    gone = before - tree(*places)
+    assert listed <= gone
+    assert all(path in listed or not listed.isdisjoint(path.parents) for path in gone)
+    assert tree(victim) == {victim / "0123456789abcdef.json"}
+    assert {path.name for path in listed} >= {"X.json", "X", "Y.json", "Y", "0123456789abcdef.json", UNWANTED.key}
+
+
+def test_what_somebody_began_while_it_asked_stays(used: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledgers: list[Ledger] = []
+
+    def agree() -> bool:
+        ledgers.append(Ledger(Root(used), "inline", [UNWANTED.key]))
+        return True
+
+    monkeypatch.setattr("ablate.cli.clean._agreed", agree)
+    shown = said("--root", str(used))
+    assert f"kept, as somebody works on it: {unwanted(used)}" in shown
+    assert unwanted(used).exists()
+    ledgers[0].leave()
+
+
+def test_a_name_of_any_bytes_is_shown(used: Path) -> None:
+    path = used / "runs" / "submitit" / "a\udcff\x1b[31m"
+    path.parent.mkdir()
+    path.touch()
+    assert r"submitit/a\\xff" in said("--root", str(used), "--json")
+    assert r"submitit/a\udcff\x1b[31m" in said("--root", str(used), "--yes")
+    assert not path.exists()
