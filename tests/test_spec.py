@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ablate import registry, spec
+from ablate import spec
 from ablate.datasets import digits
 from ablate.registry import SpecError
-from ablate.spec import DATASETS, PIECES, Run, behaviours, differences
+from ablate.spec import DATASETS, Run, differences
 from tests.tiny import PARTS, TINY
 
 BASE = Run(pool="avg")
@@ -129,7 +128,7 @@ def other_values() -> dict[str, Any]:
 
 @pytest.mark.parametrize("key", GOLDEN)
 def test_golden_keys(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the fields alone: a piece whose BEHAVIOUR was raised changes keys, and is meant to."""
+    """Of the fields alone; `test_keys` has the behaviour numbers, which are meant to change keys."""
     monkeypatch.setattr(spec, "behaviours", lambda _: {})
     assert GOLDEN[key].but().key == key, "keys must never change: see the note at GOLDEN"
 
@@ -179,48 +178,6 @@ def test_a_key_is_of_the_run_it_is_asked_of() -> None:
     """The key is kept once computed: a changed run must not inherit it."""
     assert BASE.key != BASE.but(seed=1).key
     assert BASE.but(seed=1).but(seed=0).key == BASE.key
-
-
-@pytest.fixture
-def raise_behaviour(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Declare the behaviour number 2 for one source file."""
-
-    def declare(path: str) -> None:
-        def behaviour(file: Path) -> int:
-            return 2 if file.as_posix().endswith(f"ablate/{path}.py") else 1
-
-        for module in (registry, spec):
-            monkeypatch.setattr(module, "behaviour", behaviour)
-
-    return declare
-
-
-@pytest.mark.parametrize(
-    "piece", [*PIECES, "resident", "mixers/patch_ff", "channels/ff", "stems/patchify", "datasets/digits"]
-)
-def test_a_raised_behaviour_number_changes_the_key(piece: str, raise_behaviour: Any) -> None:
-    run = Run(mixer="patch_ff", dataset="digits")
-    before = run.key
-    raise_behaviour(piece)
-    assert list(behaviours(run).values()) == [2]
-    assert run.but().key != before
-
-
-@pytest.mark.parametrize(
-    "piece",
-    ["mixers/none", "channels/none", "stems/conv", "workers", "datasets/digits_shifted", "datasets/_directory"],
-)
-def test_what_a_run_does_not_bring_in_leaves_its_key_alone(piece: str, raise_behaviour: Any) -> None:
-    run = Run(mixer="patch_ff", dataset="digits")
-    raise_behaviour(piece)
-    assert Run(mixer="patch_ff", dataset="digits").key == run.key
-    assert behaviours(run) == {}
-
-
-def test_a_folder_of_images_brings_in_its_reader(raise_behaviour: Any) -> None:
-    before = Run(dataset="mine").key
-    raise_behaviour("datasets/_directory")
-    assert Run(dataset="mine").key != before
 
 
 def test_a_field_added_later_stays_out_of_the_key_at_its_old_value(monkeypatch: pytest.MonkeyPatch) -> None:
