@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from html import escape
 from types import ModuleType
@@ -21,7 +22,7 @@ from matplotlib.lines import Line2D
 
 from ablate import ranking
 from ablate.formats import units
-from ablate.plots import PLOTS, _data, _rates, _style
+from ablate.plots import PLOTS, _data, _labels, _rates, _style
 from ablate.report.content import Content
 from ablate.report.opening import SHOWN
 
@@ -92,7 +93,7 @@ def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
         rendered: whether to make its files; what it shows is known without.
     """
     found = frames(content)
-    with _style.style():
+    with _style.style(), nullcontext() if rendered else _labels.unplaced():
         drawn = ((name, PLOTS[name].draw(found[PLOTS[name].TAKES])) for name in sorted(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 

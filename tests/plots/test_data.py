@@ -9,8 +9,8 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablate.plots import _data
-from tests.plots.test_plots import drawn
+from ablate.plots import _data, _labels
+from tests.plots.test_plots import draw, drawn
 
 
 def shown(axes: Axes) -> dict[str, Any]:
@@ -55,6 +55,16 @@ def test_a_matrix_has_its_cells_and_categories() -> None:
     assert len(found["texts"]) >= values.size
 
 
+@pytest.mark.parametrize(
+    ("plot", "case"),
+    [("accuracy_params", "fixture"), ("accuracy_params", "thirty"), ("scaling_tokens", "patches")],
+)
+def test_it_is_the_same_before_names_are_placed(plot: str, case: str) -> None:
+    with _labels.unplaced():
+        found = shown(draw(plot, case))
+    assert found == shown(draw(plot, case))
+
+
 def test_where_names_are_put_is_left_out() -> None:
     axes = drawn("accuracy_params", "fixture")
     before = shown(axes)
@@ -64,7 +74,7 @@ def test_where_names_are_put_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("draw", "where", "wanted"),
+    ("add", "where", "wanted"),
     [
         (
             lambda axes: axes.plot([1, 2], [3.0, np.nan], label="a"),
@@ -79,9 +89,9 @@ def test_where_names_are_put_is_left_out() -> None:
         (lambda axes: (axes.plot([1], label="c"), axes.legend()), "legend", ["c"]),
     ],
 )
-def test_plots_of_a_user_s_own_are_read_too(draw: Any, where: str, wanted: Any) -> None:
+def test_plots_of_a_user_s_own_are_read_too(add: Any, where: str, wanted: Any) -> None:
     axes = Figure().add_subplot()
-    draw(axes)
+    add(axes)
     assert shown(axes)[where] == wanted
 
 
