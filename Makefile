@@ -4,10 +4,11 @@
 # make test-slurm   studies on a real Slurm, started on this machine and stopped again
 # make bench  the benchmarks
 # make docs   tables and verdicts in README.md and docs/, filled in from the records
+# make reports   every report: its page and all its figures too, which are not kept in the repository
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slurm lint browser slurm bench docs clean
+.PHONY: demo test test-slurm lint browser slurm bench docs reports clean
 
 demo: .venv/.installed
 	$(BIN)/ablate run quickstart --root demo
@@ -36,6 +37,9 @@ bench: .venv/.installed-dev
 
 docs: .venv/.installed
 	$(BIN)/python docs/fill.py
+
+reports: .venv/.installed
+	$(BIN)/ablate report --all
 
 .venv/.installed: pyproject.toml constraints.txt
 	@echo "installing into .venv; the first time takes some minutes, torch is large"

@@ -29,7 +29,8 @@ Source = Annotated[
 def audit(reports: Reports = None, study: Source = None, as_json: Json = False, root: Folder = None) -> int:
     """Derive every number of reports again from the records, and say what is missing, mixed or edited.
 
-    Without a report named, the page over all studies is derived again too.
+    Without a report named, the index over all studies is derived again too. A float may differ by a relative 1e-5;
+    pictures are not compared, what they show is.
 
     The exit code is 1 when a number does not come out the same, or a record is damaged or was edited.
 
@@ -60,19 +61,14 @@ def _folders(reports: list[str] | None, root: Root) -> list[Path]:
     """The folders asked for, as a path or as the name of a report; all there are where none is."""
     if reports:
         return [root.reports / name if (root.reports / name).is_dir() else Path(name) for name in reports]
-    return sorted(path.parent for path in root.reports.glob("*/index.html"))
+    return sorted({path.parent for name in ("manifest.json", "report.md") for path in root.reports.glob(f"*/{name}")})
 
 
 def _in_words(found: Recheck) -> Iterator[str]:
     verdict = "holds" if found.holds else "DOES NOT HOLD"
-    yield f"{found.report}: {verdict} ({found.cells} {_COMPARED[found.figures]})"
+    yield f"{found.report}: {verdict} ({found.numbers:,} numbers derived again, {found.figures} figures)"
     yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)
     yield from (f"    {finding.kind:12} {finding.sentence}" for finding in found.findings)
 
 
-_COMPARED = {
-    True: "cells derived again, figures compared",
-    False: "cells derived again, figures not compared: drawn with other versions of packages",
-    None: "texts derived again",
-}
 COMMANDS = {"audit": audit}

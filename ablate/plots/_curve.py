@@ -46,7 +46,8 @@ def _thinned(measured: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 def _line(axes: Axes, curve: pd.DataFrame, look: _palette.Look, name: str, shift: float) -> None:
     """One variant's mean, its band, and a few markers, which are not where the others' are."""
-    axes.fill_between(curve.index, curve["min"], curve["max"], color=look.colour, alpha=0.15, linewidth=0)
+    ends = curve["min"], curve["max"]
+    axes.fill_between(curve.index, *ends, color=look.colour, alpha=0.15, linewidth=0, label=f"_seeds of {name}")
     step = max(1, len(curve) // 6)
     axes.plot(
         curve.index,

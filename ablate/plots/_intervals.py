@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.markers import CARETDOWN, CARETLEFT, CARETRIGHT, CARETUP
@@ -30,12 +30,13 @@ def segment(way: Way, at: float, low: float, high: float, limits: Limits | None)
 def draw(axes: Axes, way: Way, at: float, low: float, high: float, colour: str, limits: Limits | None = None) -> bool:
     """Draw an interval along "x" or "y", at a place on the other axis; whether an end of it lies beyond the limits."""
     start, end = segment(way, at, low, high, limits)
-    axes.plot(*zip(start, end, strict=True), color=colour, linewidth=WIDTH)
+    axes.plot(*zip(start, end, strict=True), color=colour, linewidth=WIDTH, label="_interval")
     least, most = limits or (low, high)
     beyond = [(start, low < least), (end, high > most)]
     for (place, outside), arrow in zip(beyond, _ARROWS[way], strict=True):
         if outside:
-            axes.plot(*place, marker=arrow, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
+            look: dict[str, Any] = {"color": colour, "markersize": 5, "markeredgewidth": 0, "clip_on": False}
+            axes.plot(*place, marker=arrow, label="_beyond", **look)
     return low < least or high > most
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -29,6 +31,17 @@ BESIDE_WIDTH, END_WIDTH, END = 28, 20, 1.05  # letters in a line of a name, at l
 MOST = 40  # names written at all; a figure with more of them would be read by nobody
 FULL = 0.33  # share of the axes that names may cover before numbers stand for them
 HALO = [withStroke(linewidth=2.5, foreground="white")]
+_PLACED = ContextVar("placed", default=True)
+
+
+@contextmanager
+def unplaced() -> Iterator[None]:
+    """Write names where their points are, for the block: what a figure shows is the same, and it is drawn sooner."""
+    token = _PLACED.set(False)
+    try:
+        yield
+    finally:
+        _PLACED.reset(token)
 
 
 @dataclass(frozen=True)
@@ -54,6 +67,11 @@ def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> Non
     points, names = [name.point for name in names], _chosen(ax, names)
     if sum(_area(name.text) for name in names) > FULL * width_of(ax) * height_of(ax):
         names = _numbered(ax, names)
+    names = [replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH)) for name in names]
+    if not _PLACED.get():
+        for name in names:
+            _write(ax, name, np.zeros(2), np.zeros(2), far=False)
+        return
     _root(ax).draw_without_rendering()
     inch = 72 / _root(ax).dpi
     frame = Bbox(ax.get_window_extent().get_points() * inch)
@@ -63,7 +81,6 @@ def beside(ax: Axes, names: Sequence[Name], bars: Sequence[Segment] = ()) -> Non
     leads, reach = np.empty((0, 2)), max(LEAST, REACH * min(1.0, MANY / len(names)))
     placed: list[Bbox] = []
     for name, spot in zip(names, spots, strict=True):
-        name = replace(name, text=textwrap.fill(name.text, BESIDE_WIDTH))
         size = _size(ax, name.text) * inch
         corner = _cheapest(spot, size, frame, reach, Obstacles(placed, markers, boxes, leads).near(spot, size + reach))
         placed.append(Bbox.from_bounds(*corner, *size))
@@ -232,6 +249,8 @@ def at_ends(ax: Axes, names: Sequence[Name]) -> None:
     grow(ax, lines * (TEXT_LINE + 1) - height_of(ax))
     names = sorted(names, key=lambda name: (name.point[1], name.text))
     written = [_at_end(ax, name) for name in names]
+    if not _PLACED.get():
+        return
     _root(ax).draw_without_rendering()
     frame = ax.get_window_extent()
     heights = np.array([_size(ax, text.get_text())[1] for text in written]) + 3

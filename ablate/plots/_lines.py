@@ -72,6 +72,6 @@ def _points(rows: pd.DataFrame, x: str, y: str) -> list[tuple[float, Interval]]:
 def _line(axes: Axes, points: list[tuple[float, Interval]], look: _palette.Look, name: str) -> _labels.Name:
     """One line through the means; what to write at its end."""
     xs, means = [at for at, _ in points], [interval.mean for _, interval in points]
-    axes.plot(xs, means, color=look.colour, linestyle=look.line, linewidth=1.4)
+    axes.plot(xs, means, color=look.colour, linestyle=look.line, linewidth=1.4, label=f"_line of {name}")
     axes.plot(xs, means, look.marker, color=look.colour, ms=5, mec="white", mew=0.6, label=name)
     return _labels.Name(name, (xs[-1], means[-1]), look.colour)

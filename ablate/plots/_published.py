@@ -57,4 +57,4 @@ def draw(axes: Axes, mark: Mark, size: float) -> None:
     """A hollow mark; a cross over it where the result is disputed."""
     axes.plot(mark.x, mark.top1, mark.marker, color=mark.colour, fillstyle="none", ms=size, mew=1.0, label=mark.text)
     if mark.disputed:
-        axes.plot(mark.x, mark.top1, "x", color=mark.colour, markersize=size * 0.9, mew=0.8)
+        axes.plot(mark.x, mark.top1, "x", color=mark.colour, markersize=size * 0.9, mew=0.8, label="_disputed")

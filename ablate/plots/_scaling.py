@@ -90,10 +90,10 @@ def _line(axes: Axes, line: Series, x: str, look: _palette.Look, of_macs: bool) 
     """The measured points with their intervals and the fitted line; what to write at its end."""
     rows = line.rows.sort_values(x)
     for at, low, high in rows[[x, "low", "high"]].dropna().itertuples(index=False):
-        axes.plot([at, at], [low, high], color=look.colour, linewidth=1.2)
+        axes.plot([at, at], [low, high], color=look.colour, linewidth=1.2, label=f"_interval of {line.name}")
     axes.plot(rows[x], rows["cost"], look.marker, color=look.colour, ms=5, mec="white", mew=0.6, label=line.name)
     fitted = np.exp(np.polyval(np.polyfit(np.log(rows[x]), np.log(rows["cost"]), 1), np.log(rows[x])))
-    axes.plot(rows[x], fitted, color=look.colour, linestyle=look.line, linewidth=1.2)
+    axes.plot(rows[x], fitted, color=look.colour, linestyle=look.line, linewidth=1.2, label=f"_fit of {line.name}")
     text = [line.name, told(slope(list(rows[x]), list(rows["cost"])))]
     if of_macs:
         text.append("MACs " + told(Slope(slope(list(rows[x]), list(rows["macs"])).exponent, len(rows))))

@@ -66,10 +66,10 @@ def draw(
 
 def _variant(axes: Axes, seeds: pd.DataFrame, row: Mapping[Any, Any], x: str, look: _palette.Look) -> None:
     """The seeds of a variant, faint, and its mean."""
-    axes.plot(seeds[x], seeds["top1"], look.marker, color=look.colour, alpha=0.3, markersize=SIZE / 2, mew=0)
-    axes.plot(
-        row[x], row["top1"], look.marker, color=look.colour, markersize=SIZE, mec="white", mew=0.6, label=row["variant"]
-    )
+    name = row["variant"]
+    faint: dict[str, Any] = {"color": look.colour, "alpha": 0.3, "markersize": SIZE / 2, "mew": 0}
+    axes.plot(seeds[x], seeds["top1"], look.marker, label=f"_seeds of {name}", **faint)
+    axes.plot(row[x], row["top1"], look.marker, color=look.colour, markersize=SIZE, mec="white", mew=0.6, label=name)
 
 
 def _bars(row: Mapping[Any, Any], x: str) -> Iterator[tuple[_intervals.Way, float, float, float]]:
@@ -94,8 +94,9 @@ def _front(axes: Axes, summary: pd.DataFrame, x: str, least: bool) -> list[_labe
     for (left, low), (right, high) in pairwise(points):
         corner = (right, low) if least else (left, high)
         parts += [((left, low), corner), (corner, (right, high))]
+    look: dict[str, Any] = {"color": _style.QUIET, "linewidth": 0.9, "linestyle": (0, (1, 2)), "zorder": 1}
     for start, end in parts:
-        axes.plot(*zip(start, end, strict=True), color=_style.QUIET, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
+        axes.plot(*zip(start, end, strict=True), label="_front", **look)
     return parts
 
 

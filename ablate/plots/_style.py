@@ -1,4 +1,4 @@
-"""What all plots share: sizes, the look of axes, and how a figure becomes the same bytes every time."""
+"""What all plots share: sizes, the look of axes, and how a figure becomes a file without date or version."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from ablate.paths import write_atomically
 from ablate.registry import SpecError, unknown
@@ -22,6 +24,8 @@ LETTER, TEXT_LINE = 4.9, 10.5  # points that a letter is wide and a line is high
 WIDTH = 4.8  # inches, of the report's figures
 WIDTHS = {"half": 3.3, "full": 6.9}  # inches, on paper
 KINDS = ("svg", "png", "pdf")
+DPI = 160  # of PNG
+UNSEEN = 6  # how far a colour of PNG may be from the one drawn, of 255
 
 
 class Drawing(Figure):
@@ -100,7 +104,7 @@ def height_of(ax: Axes) -> float:
 
 
 def encode(figure: Figure, kind: str) -> bytes:
-    """The figure as "svg", "png" or "pdf": the same bytes for the same figure, without date or version.
+    """The figure as "svg", "png" or "pdf", without date or version; PNG in 256 colours if these are enough.
 
     A figure of a plot's own is laid out once, for all kinds.
     """
@@ -114,8 +118,19 @@ def encode(figure: Figure, kind: str) -> bytes:
         if isinstance(figure, Drawing) and figure.get_layout_engine() is not None:
             figure.draw_without_rendering()
             figure.set_layout_engine(None)
-        figure.savefig(buffer, format=kind, dpi=200, metadata=metadata[kind])
-    return buffer.getvalue()
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind])
+    return _small(buffer.getvalue()) if kind == "png" else buffer.getvalue()
+
+
+def _small(png: bytes) -> bytes:
+    """A PNG in 256 colours, where these show it as it is; itself where many areas lie over each other."""
+    picture = Image.open(BytesIO(png)).convert("RGB")
+    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if np.abs(np.asarray(few.convert("RGB"), dtype=int) - np.asarray(picture)).max() > UNSEEN:
+        return png
+    smaller = BytesIO()
+    few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
+    return smaller.getvalue()
 
 
 def save(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "png")) -> list[Path]:

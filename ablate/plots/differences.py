@@ -66,7 +66,8 @@ def _paired(data: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
 def _row(axes: Axes, at: int, row: Mapping[Any, Any], look: _palette.Look, note: str) -> None:
     """A variant's mean difference, its interval, and right of them what is behind them."""
     if pd.notna(row["difference_low"]):
-        axes.plot([row["difference_low"], row["difference_high"]], [at, at], color=look.colour, linewidth=1.4)
+        ends, label = [row["difference_low"], row["difference_high"]], f"_interval of {row['variant']}"
+        axes.plot(ends, [at, at], color=look.colour, linewidth=1.4, label=label)
     axes.plot(row["difference"], at, look.marker, color=look.colour, ms=6, mec="white", mew=0.6, label=row["variant"])
     text: dict[str, Any] = {"va": "center", "fontsize": _style.TEXT_POINTS, "color": _style.QUIET}
     axes.annotate(note, (1, at), (4, 0), ("axes fraction", "data"), "offset points", annotation_clip=False, **text)

@@ -1,7 +1,7 @@
 """A study's report: one page that opens from disk, with its tables and plots as files beside it.
 
-The same records give the same bytes: nothing in it depends on when or where it is written. `ablate.report.recheck`
-derives a report again and says where it does not hold.
+Nothing in it depends on when or where it is written, but for the last digits of floats and the pictures, which may
+differ between processors. `ablate.report.recheck` derives a report again and says where it does not hold.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ablate.study import Study
 
 
 def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Path:
-    """Write `reports/STUDY-SCALE/`: the page, its Markdown twin, the tables' files and the plots.
+    """Write `reports/STUDY-SCALE/`: the page, its Markdown twin, the tables' files, the plots and their data.
 
     Args:
         seeds: only the first so many seeds; None is all there are.

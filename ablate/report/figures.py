@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from html import escape
 from types import ModuleType
+from typing import Any
 
 import matplotlib.figure
 import numpy as np
@@ -20,8 +22,9 @@ from matplotlib.lines import Line2D
 
 from ablate import ranking
 from ablate.formats import units
-from ablate.plots import PLOTS, _rates, _style
+from ablate.plots import PLOTS, _data, _labels, _rates, _style
 from ablate.report.content import Content
+from ablate.report.opening import SHOWN
 
 MOST_POINTS = 600
 RADIUS = 6.0  # points
@@ -47,41 +50,62 @@ class Point:
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot that has been drawn: its files, and how it stands in the page; folded where it is `tall`."""
+    """A plot that has been drawn.
+
+    Args:
+        data: what it shows, as `ablate.plots._data` reads it.
+        tall: whether the page folds it.
+        svg, png: its files, empty where it was not rendered.
+        points: what can be hovered over in the page.
+    """
 
     name: str
     title: str
     caption: str
     takes: str
-    svg: bytes
-    png: bytes
-    points: tuple[Point, ...]
+    data: list[dict[str, Any]]
     tall: bool
+    svg: bytes = b""
+    png: bytes = b""
+    points: tuple[Point, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether report.md shows it."""
+        return self.name in SHOWN
 
     def inline(self, anchors: Mapping[str, str]) -> str:
-        """The figure as an element of a page.
+        """The figure as an element of a page; empty where it was not rendered.
 
         Args:
             anchors: where a variant's points lead to.
         """
+        if not self.svg:
+            return ""
         leads = anchors if self.takes == "runs" else {}
         return _inline(self.svg.decode(), self.name, self.title, _overlay(self.points, leads))
 
 
-def draw_all(content: Content) -> list[Figure]:
-    """Every plot that has something to show, by name."""
+def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
+    """Every plot that has something to show, by name.
+
+    Args:
+        rendered: whether to make its files; what it shows is known without.
+    """
     found = frames(content)
-    with _style.style():
+    with _style.style(), nullcontext() if rendered else _labels.unplaced():
         drawn = ((name, PLOTS[name].draw(found[PLOTS[name].TAKES])) for name in sorted(PLOTS))
-        return [_figure(name, axes) for name, axes in drawn if axes.has_data()]
+        return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
 
-def _figure(name: str, axes: Axes) -> Figure:
-    png, svg = (_style.encode(_canvas(axes), kind) for kind in ("png", "svg"))
-    plot = PLOTS[name]
-    width, height = _canvas(axes).get_size_inches()
-    tall = bool(height > TALL * width)
-    return Figure(name, plot.TITLE, caption(plot), plot.TAKES, svg, png, tuple(_points(axes)), tall)
+def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
+    plot, canvas = PLOTS[name], _canvas(axes)
+    width, height = canvas.get_size_inches()
+    found = Figure(name, plot.TITLE, caption(plot), plot.TAKES, _data.of(canvas), bool(height > TALL * width))
+    if not rendered:
+        return found
+    png, svg = (_style.encode(canvas, kind) for kind in ("png", "svg"))
+    return replace(found, svg=svg, png=png, points=tuple(_points(axes)))
 
 
 def frames(content: Content) -> Mapping[str, pd.DataFrame]:

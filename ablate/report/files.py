@@ -1,4 +1,4 @@
-"""A study's report as files: the page, its Markdown twin, tables and figures, from the same content."""
+"""A study's report as files: the page, its Markdown twin, tables, figures, and what it was made from."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from ablate.audit import in_words
 from ablate.formats import Sheet, comparison
 from ablate.formats import contrasts as sheets
 from ablate.plots import PLOTS
-from ablate.report import speeds
+from ablate.report import drawn, manifest, speeds
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
-from ablate.report.opening import SIZES, opening
+from ablate.report.opening import opening
 from ablate.report.page import fill
 
 PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
 TABLES = ("csv", "md", "tex")
+READ = (*(f"table.{name}" for name in TABLES), RUNS, MARKDOWN, drawn.NAME)
 KINDS = ("svg", "png")
 MANY = 12  # variants from which on long tables are folded
 
@@ -37,8 +38,15 @@ class Shown:
 
 
 def contents(content: Content) -> dict[str, bytes]:
-    """Every file of a report by its name, the page last: the same bytes for the same records."""
+    """Every file of a report by its name, the page last."""
     figures = draw_all(content)
+    pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
+    data = {manifest.NAME: content.manifest.as_json(), drawn.NAME: drawn.as_json(figures)}
+    return pictures | {name: text.encode() for name, text in (data | texts(content, figures)).items()}
+
+
+def texts(content: Content, figures: Sequence[Figure]) -> dict[str, str]:
+    """Every file that people read, the page last; that is without its figures where these were not rendered."""
     files = {f"table.{name}": formats.render(content.summary, name) for name in TABLES}
     files[RUNS] = content.runs.to_csv(index=False, lineterminator="\n")
     tables, ranked = _tables(content), speeds.ranked(content.speeds, content.variants[0])
@@ -52,9 +60,7 @@ def contents(content: Content) -> dict[str, bytes]:
         **_parted(content, figures),
     }
     page = {"csv": files, "anchors": _anchors(content), "folded": len(content.variants) > MANY}
-    files = files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
-    pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
-    return pictures | {name: text.encode() for name, text in files.items()}
+    return files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
 
 
 def _tables(content: Content) -> dict[str, Shown]:
@@ -95,8 +101,7 @@ def _anchors(content: Content) -> Mapping[str, str]:
 def _parted(content: Content, figures: Sequence[Figure]) -> dict[str, object]:
     """The figures by the place they have in a report."""
     by_name = {figure.name: figure for figure in figures}
-    sizes = {name: words for name, words in SIZES.items() if name in by_name}
-    first = sizes if content.study.speed_only else opening(content.runs, by_name)
+    first = opening(content.runs, by_name, speed_only=content.study.speed_only)
     rest = [figure for figure in figures if figure.name not in first]
     return {
         "headlines": {words: by_name[name] for name, words in first.items()},

@@ -1,4 +1,4 @@
-"""What a report was made from, kept in its page, so that it can be derived again and held against the records.
+"""What a report was made from, kept beside it, so that it can be derived again and compared with the records.
 
 Two things are kept that the records do not tell, since they lie under `runs/` of the machine that trained: why runs
 failed, and which have a log. All else follows from the study and the records.
@@ -7,7 +7,6 @@ failed, and which have a log. All else follows from the study and the records.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from importlib.metadata import version
@@ -20,10 +19,11 @@ from ablate.notes import failure_of
 from ablate.paths import Root
 from ablate.registry import SpecError
 
+NAME = "manifest.json"
 SCHEMA = 1
 PACKAGES = ("matplotlib", "numpy", "pandas", "pillow", "scipy")
 LOG = "log.txt"
-_BLOCK = re.compile(r'<script type="application/json" id="manifest">\n(.*?)\n</script>', re.DOTALL)
+_ASK = "write it again: ablate report STUDY"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Manifest:
         models: whether the models were held against the control's.
         records: the digest of every record, by key.
         speeds: the digest of every measurement of speed, by its path under `results/`.
-        drawn_with: versions of the packages that the last digit of a number and the bytes of a figure depend on.
+        drawn_with: versions of the packages that counted and drew.
     """
 
     study: str
@@ -75,29 +75,23 @@ class Manifest:
         """What lay beside the records."""
         return Local(self.failures, tuple(self.logs))
 
-    @property
-    def same_versions(self) -> bool:
-        """Whether the figures can be expected to be the same bytes here."""
-        return self.drawn_with == versions()
-
     def as_json(self) -> str:
-        """JSON that can stand inside an HTML script element."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2).decode().replace("<", r"\u003c")
+        """The file's text."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
     @classmethod
-    def of_page(cls, html: str) -> Manifest:
-        """The manifest in a page.
+    def read(cls, folder: Path) -> Manifest:
+        """The manifest in a report's folder.
 
         Raises:
             SpecError: when it has none that can be read.
         """
-        block = _BLOCK.search(html)
         try:
-            content: Any = orjson.loads(block[1]) if block else None
-        except orjson.JSONDecodeError:
-            content = None
+            content: Any = orjson.loads((folder / NAME).read_bytes())
+        except (OSError, orjson.JSONDecodeError) as error:
+            raise SpecError(f"cannot read {folder / NAME}: {error}; {_ASK}") from None
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise SpecError("it does not say what it was made from; write it again: ablate report STUDY")
+            raise SpecError(f"{folder / NAME} does not say what the report was made from; {_ASK}")
         return cls(**{item.name: content.get(item.name) for item in fields(cls)})  # type: ignore[arg-type]
 
 

@@ -28,16 +28,21 @@ SIZES = {
     "scaling_width": "width",
     "scaling_batch": "batch size",
 }
+# The figures that report.md shows, and that are kept with it; all others are files that `ablate report` renders.
+SHOWN = {"accuracy_params", "accuracy_macs", *DESIGNS, "scaling_tokens", "scaling_depth", "scaling_width"}
 LINES = {"patch_size": "accuracy_patch", "depth": "accuracy_depth"}
 
 
-def opening(runs: pd.DataFrame, drawn: Collection[str]) -> Mapping[str, str]:
-    """What the opening plots show accuracy against, by their names; empty where none of them is drawn.
+def opening(runs: pd.DataFrame, drawn: Collection[str], *, speed_only: bool = False) -> Mapping[str, str]:
+    """What the opening plots show accuracy, or else time, against, by their names; empty where none of them is drawn.
 
     Args:
         runs: a study's frame.
         drawn: names of the plots that have something to show.
+        speed_only: whether the study trains nothing.
     """
+    if speed_only:
+        return {name: words for name, words in SIZES.items() if name in drawn}
     design = leading(runs)
     first = {design: DESIGNS[design]} if design in drawn and design in DESIGNS else {}
     return first | {name: words for name, words in COSTS.items() if name in drawn}

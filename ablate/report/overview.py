@@ -1,8 +1,12 @@
-"""One page over all studies that can be named: what each asks, what came out, how far it is, and where to read on."""
+"""The index over all studies that can be named: what each asks, what came out, how far it is, and where to read on.
+
+It is a page, and a table in Markdown, which is what one reads in a repository.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -11,12 +15,14 @@ from ablate import speed
 from ablate.paths import Root, write_atomically
 from ablate.records import index
 from ablate.registry import SpecError
-from ablate.report import files, folder_of, gather, render
+from ablate.report import drawn, gather, render
+from ablate.report.content import Content
+from ablate.report.opening import SHOWN, opening
 from ablate.report.page import fill
 from ablate.study import Study, load, named
 from ablate.verdict import Verdict
 
-NAME = "index.html"
+INDEX, PAGE = "README.md", "index.html"
 
 
 @dataclass(frozen=True)
@@ -24,16 +30,23 @@ class Entry:
     """A study at a scale.
 
     Args:
-        link: to its report; empty where nothing is measured.
+        folder: the address of its report's; empty where nothing is measured.
         done: how many of `wanted` runs are measured; of variants, where nothing is trained.
+        figure: the address of the picture that its report opens with; empty where it has none.
     """
 
     scale: str
-    link: str
+    folder: str
     done: int
     wanted: int
     verdicts: list[Verdict]
     what: str = "runs"
+    figure: str = ""
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each verdict was reached, the most frequent first."""
+        return dict(Counter(verdict.decision for verdict in self.verdicts).most_common())
 
 
 @dataclass(frozen=True)
@@ -47,7 +60,7 @@ class Listed:
 
 
 def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
-    """Write the report of every study and scale with a record, and the page over them.
+    """Write the report of every study and scale with a record, and the index over them.
 
     Returns:
         The page over all, and those of the reports.
@@ -59,14 +72,15 @@ def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
         for entry in _entries(study, root)
         if entry.done
     ]
-    path = root.reports / NAME
-    write_atomically(path, overview(root).encode(), durable=False)
-    return path, pages
+    for name, text in texts(root).items():
+        write_atomically(root.reports / name, text.encode(), durable=False)
+    return root.reports / PAGE, pages
 
 
-def overview(root: Root) -> str:
-    """The page over all studies."""
-    return fill("overview.html", studies=[*listed(_studies(), root)])
+def texts(root: Root) -> dict[str, str]:
+    """The index's two files, by name."""
+    studies = [*listed(_studies(), root)]
+    return {INDEX: fill("overview.md", studies=studies), PAGE: fill("overview.html", studies=studies)}
 
 
 def listed(studies: Iterable[Study | tuple[str, str]], root: Root) -> Iterator[Listed]:
@@ -94,9 +108,18 @@ def _entries(study: Study, root: Root) -> Iterator[Entry]:
     what = "variants" if study.speed_only else "runs"
     for scale in study.scales:
         done, wanted = _measured(study, scale, root) if study.speed_only else _trained(study, scale, present)
-        verdicts = [verdict for verdict, _ in gather(study, scale, root).verdicts] if done else []
-        link = quote(f"{folder_of(study, scale)}/{files.PAGE}") if done else ""
-        yield Entry(scale, link, done, wanted, verdicts, what)
+        if not done:
+            yield Entry(scale, "", 0, wanted, [], what)
+            continue
+        content = gather(study, scale, root)
+        verdicts = [verdict for verdict, _ in content.verdicts]
+        yield Entry(scale, quote(content.folder.name), done, wanted, verdicts, what, _figure(content))
+
+
+def _figure(content: Content) -> str:
+    """The picture that a report opens with, of those that it says were drawn."""
+    names = opening(content.runs, drawn.names(content.folder), speed_only=content.study.speed_only)
+    return next((quote(f"{content.folder.name}/{name}.png") for name in names if name in SHOWN), "")
 
 
 def _trained(study: Study, scale: str, present: Collection[str]) -> tuple[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from html.parser import HTMLParser
 from typing import NamedTuple
@@ -24,7 +24,6 @@ class _Reader(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Piece] = []
-        self.cells = 0
         self._silent = 0
         self._heading, self._row = "", ""
         self._head: list[str] = []
@@ -68,7 +67,6 @@ class _Reader(HTMLParser):
             self._head.append(text)
         elif not self._row and self._column == 0:
             self._row = text
-        self.cells += not self._in_head
         self._close(*dict.fromkeys([self._row, column]))
 
     def _close(self, *where: str) -> None:
@@ -79,20 +77,24 @@ class _Reader(HTMLParser):
             self.found.append(Piece(", ".join(filter(None, [self._heading, *where])), text))
 
 
-def pieces(html: str) -> tuple[list[Piece], int]:
-    """All texts of a page in order, and how many of them are cells of tables."""
+def pieces(html: str) -> list[Piece]:
+    """All texts of a page in order."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    return reader.found, reader.cells
+    return reader.found
 
 
-def changed(page: str, derived: str) -> Iterator[str]:
-    """Where a page does not say what the derived one says, a sentence each."""
-    (mine, _), (its, _) = pieces(page), pieces(derived)
+def changed(page: str, derived: str, same: Callable[[str, str], bool]) -> Iterator[str]:
+    """Where a page does not say what the derived one says, a sentence each.
+
+    Args:
+        same: whether two texts say the same.
+    """
+    mine, its = pieces(page), pieces(derived)
     if len(mine) == len(its):
         pairs = zip(mine, its, strict=True)
-        yield from (_said(one.where, one.text, other.text) for one, other in pairs if one != other)
+        yield from (_said(one.where, one.text, other.text) for one, other in pairs if not same(one.text, other.text))
         return
     for kind, start, end, other_start, other_end in SequenceMatcher(None, mine, its, autojunk=False).get_opcodes():
         if kind != "equal":

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -37,7 +40,7 @@ def test_files_are_named_by_plot_width_and_kind(tmp_path: Path) -> None:
 def test_a_figure_is_as_wide_as_asked(tmp_path: Path, width: str, inches: float) -> None:
     (path,) = write_plots(NAMES[:1], fixture_study(), None, tmp_path, root=ROOT.path, kinds=["png"], width=width)
     with Image.open(path) as picture:
-        assert picture.width == pytest.approx(inches * 200, abs=1)
+        assert picture.width == pytest.approx(inches * _style.DPI, abs=1)
 
 
 def test_plots_with_nothing_to_show_can_be_left_out(tmp_path: Path) -> None:
@@ -77,3 +80,14 @@ def test_the_command_refuses(tmp_path: Path, study_file: str, option: list[str])
     assert done.exit_code != 0
     assert isinstance(done.exception, SpecError | SystemExit)
     assert not list(tmp_path.rglob("*.*"))
+
+
+@pytest.mark.parametrize(("shades", "few"), [(20, True), (3000, False)])
+def test_a_png_has_few_colours_only_where_they_show_it_as_it_is(shades: int, few: bool) -> None:
+    colours = np.resize(np.random.default_rng(0).random((shades, 3)), (64, 64, 3))
+    figure = Figure(figsize=(2, 2))
+    figure.figimage(colours)
+    picture = Image.open(BytesIO(_style.encode(figure, "png")))
+    assert (picture.mode == "P") == few
+    shown = np.asarray(picture.convert("RGB"))[-64:, :64].astype(int)
+    assert np.abs(shown - colours * 255).max() <= _style.UNSEEN + 1

@@ -9,7 +9,7 @@ import pytest
 
 from ablate.paths import Root
 from ablate.plots import PLOTS
-from ablate.report import figures, files, render
+from ablate.report import figures, files, recheck, render
 from ablate.report.content import Content
 from ablate.report.figures import Figure
 from tests.synthetic import ROOT, fixture_study
@@ -30,15 +30,16 @@ def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {name: PLOTS[name] for name in ("accuracy_params", "training_loss")}
     draw_all = figures.draw_all
 
-    def draw_once(content: Content) -> list[Figure]:
-        key = f"{content.variants} {content.manifest.records} {content.manifest.speeds}"
+    def draw_once(content: Content, *, rendered: bool = True) -> list[Figure]:
+        key = f"{content.variants} {content.manifest.records} {content.manifest.speeds} {rendered}"
         if key not in DRAWN:
-            DRAWN[key] = draw_all(content)
+            DRAWN[key] = draw_all(content, rendered=rendered)
         return DRAWN[key]
 
     for module in (figures, files):
         monkeypatch.setattr(module, "PLOTS", few)
-    monkeypatch.setattr(files, "draw_all", draw_once)
+    for module in (files, recheck):
+        monkeypatch.setattr(module, "draw_all", draw_once)
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def test_nothing_measured(studies: Path, root: Root) -> None:
     assert not list(root.reports.glob("*/index.html"))
 
 
-def test_the_same_records_give_the_same_page(studies: Path, fixture_root: Root) -> None:
+def test_it_repeats(studies: Path, fixture_root: Root) -> None:
     assert write_all(fixture_root) == write_all(fixture_root)
 
 
@@ -69,13 +69,43 @@ def test_the_audit_holds_it_against_the_records(studies: Path, fixture_root: Roo
     audit = ["audit", "--root", str(fixture_root.path)]
     done = CliRunner().invoke(app, audit)
     assert done.exit_code == 0, done.output
-    assert "index.html: holds (" in done.output
-    path = fixture_root.reports / "index.html"
-    path.write_text(path.read_text().replace("8 of 9 runs", "9 of 9 runs"))
-    done = CliRunner().invoke(app, audit)
-    assert done.exit_code == 1
-    assert "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”" in done.output
-    assert "index.html" not in CliRunner().invoke(app, [*audit, "measured-digits"]).output
+    assert "README.md: holds (" in done.output
+    for name, told in (
+        ("index.html", "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
+        ("README.md", "README.md, line 7, is"),
+    ):
+        path = fixture_root.reports / name
+        before = path.read_text()
+        path.write_text(before.replace("8 of 9 runs", "9 of 9 runs"))
+        done = CliRunner().invoke(app, audit)
+        assert done.exit_code == 1
+        assert told in done.output
+        path.write_text(before)
+    assert "README.md" not in CliRunner().invoke(app, [*audit, "measured-digits"]).output
+
+
+def test_the_table_one_reads_in_a_repository(studies: Path, fixture_root: Root) -> None:
+    write_all(fixture_root)
+    text = (fixture_root.reports / "README.md").read_text(encoding="utf-8")
+    (row,) = (line for line in text.splitlines() if line.startswith("| [measured]"))
+    link, question, scale, verdicts, figure = (cell.strip() for cell in row.strip("|").split(" | "))
+    assert link == "[measured](measured-digits/report.md)"
+    assert question.startswith("Does a small vision transformer need attention")
+    assert scale == "digits: 8 of 9 runs"
+    assert re.fullmatch(r"\d supported, \d \w+", verdicts)
+    (source,) = re.findall(r'<img src="([^"]+)"', figure)
+    assert source == "measured-digits/accuracy_params.png"
+    assert (fixture_root.reports / source).is_file()
+    assert "broken cannot be loaded" in text
+    assert "<b>" not in text.replace("\\<", "")
+    (fixture_root.reports / "index.html").unlink()
+    found = recheck_overview(fixture_root)
+    assert found is not None
+    assert found.holds
+    (fixture_root.reports / "measured-digits" / "figures.json").unlink()
+    found = recheck_overview(fixture_root)
+    assert found is not None
+    assert not found.holds
 
 
 def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root: Root) -> None:

@@ -1,4 +1,4 @@
-"""The report of a study: its files, that it repeats byte for byte, and that it says what is missing or mixed."""
+"""The report of a study: its files, that they repeat, and that it says what is missing or mixed."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from ablate.notes import note_failure
 from ablate.paths import Root
 from ablate.plots import PLOTS
 from ablate.report import figures, files, gather, render
+from ablate.report.opening import SHOWN
 from ablate.spec import Run
 from tests.bench.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
@@ -59,14 +60,17 @@ def test_every_file_is_there_and_none_elsewhere(usual: Path) -> None:
     place = Root(usual.parents[2])
     assert usual == place.reports / "fixture_study-digits" / "index.html"
     names = {path.name for path in usual.parent.iterdir()}
-    assert {"index.html", "report.md", "table.csv", "table.md", "table.tex", "runs.csv"} < names
-    assert {path.suffix for path in usual.parent.iterdir()} == {".html", ".md", ".csv", ".tex", ".svg", ".png"}
+    texts = {"report.md", "table.csv", "table.md", "table.tex", "runs.csv", "manifest.json", "figures.json"}
+    assert {path.name for path in usual.parent.iterdir() if path.suffix not in (".svg", ".png")} == {
+        "index.html",
+        *texts,
+    }
     assert {path.with_suffix(".png").name for path in usual.parent.glob("*.svg")} <= names
     others = {path.relative_to(place.path).parts[:2] for path in place.path.rglob("*") if path.is_file()}
     assert others - {("reports", "fixture_study-digits")} == {("results", "digits_shifted"), ("runs", "cache")}
 
 
-def test_same_records_same_bytes_wherever_they_lie(fixture_root: Root, tmp_path: Path) -> None:
+def test_on_one_machine_the_same_files_wherever_they_lie(fixture_root: Root, tmp_path: Path) -> None:
     other = Root.at(tmp_path / "else" / "where")
     shutil.copytree(fixture_root.results, other.results)
     first, second = (render(fixture_study(), "digits", place).parent for place in (fixture_root, other))
@@ -91,6 +95,15 @@ def test_a_plot_with_nothing_to_show_is_left_out(fixture_root: Root) -> None:
     page, markdown = written(fixture_root)
     assert "training_loss" not in page + markdown
     assert not stale.exists()
+
+
+def test_the_markdown_twin_shows_what_is_kept_and_names_the_rest(usual: Path) -> None:
+    _, markdown = texts(usual)
+    shown = re.findall(r"^!\[[^]]*\]\((\w+)\.png\)$", markdown, re.MULTILINE)
+    named = re.findall(r"`(\w+)\.svg`", markdown)
+    assert shown[0] == "accuracy_params"
+    assert set(shown) <= SHOWN
+    assert sorted(shown + named) == sorted(path.stem for path in usual.parent.glob("*.svg"))
 
 
 def test_links_lead_somewhere(usual: Path) -> None:
@@ -206,7 +219,7 @@ def test_everything_from_a_study_is_escaped(root: Root) -> None:
     page = render(study, "../<s>", root)
     assert page.parent.parent == root.reports
     html, markdown = texts(page)
-    assert len(re.findall(r"<script\b", html)) == 2
+    assert len(re.findall(r"<script\b", html)) == 1
     assert "<img" not in html
     assert html.count("</title>") == 1 + html.count("<title>") - 1
     assert "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;" in html
