@@ -18,6 +18,7 @@ from ablate.report import render
 from tests.synthetic import record
 
 pytestmark = pytest.mark.browser
+LIMIT_MS = 600_000  # of every wait for the browser; only what hangs meets it
 
 ARGUMENTS = [
     "--headless",
@@ -42,7 +43,7 @@ def browser() -> Iterator[Any]:
     except ImportError:
         give_up("playwright is not installed: pip install 'ablate[dev]'")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=LIMIT_MS)
         yield chromium
         chromium.close()
 
@@ -76,6 +77,7 @@ def opened(browser: Any) -> Iterator[Any]:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(LIMIT_MS)
         page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: problems.append(f"thrown: {error}"))
         page.on("request", lambda request: request.url == path.as_uri() or problems.append(f"fetched {request.url}"))
@@ -190,6 +192,7 @@ def shown(page: Any) -> list[str]:
 def test_the_headline_s_x_axis_can_be_switched(browser: Any, usual: Path, script: bool) -> None:
     context = browser.new_context(java_script_enabled=script)
     page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.goto(usual.as_uri())
     assert shown(page) == ["plot-accuracy_params"]
     for words, name in (("MACs", "macs"), ("throughput", "throughput"), ("training time", "time")):
@@ -258,6 +261,7 @@ def test_headings_are_a_tree_and_figures_have_names(opened: Any, usual: Path) ->
 def test_readable_without_script(browser: Any, usual: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.goto(usual.as_uri())
     assert page.locator("table.comparison thead th").first.inner_text() == "Variant"
     assert page.locator("svg.plot").count() == len(list(usual.parent.glob("*.svg")))
@@ -270,6 +274,7 @@ def test_readable_without_script(browser: Any, usual: Path) -> None:
 def test_every_committed_page_opens_without_complaint(browser: Any, width: int) -> None:
     """Studies have plots the fixtures have not: a colour bar in the page was once blocked by its own policy."""
     page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(LIMIT_MS)
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text[:200]) if said.type == "error" else None)
     for committed in sorted((Path(__file__).parents[2] / "reports").glob("**/index.html")):
