@@ -83,14 +83,22 @@ def timms_loader(model: torch.nn.Module, folder: Path, size: int, **changes: Any
     )
 
 
-def by_timm(model: torch.nn.Module, folder: Path, size: int, **changes: Any) -> tuple[list[float], float, int]:
-    """Top-1 and top-5 in percent, the loss and the number of pictures, with nothing of ours."""
+def by_timm(
+    model: torch.nn.Module, folder: Path, size: int, **changes: Any
+) -> tuple[list[float], float, int, list[int]]:
+    """Top-1 and top-5 in percent, the loss and the number of pictures, with nothing of ours.
+
+    Last the numbers of pictures of which rounding may decide: in which the first two logits, and the fifth and sixth,
+    are as good as equal.
+    """
     loader = timms_loader(model, folder, size, **changes)
     with torch.no_grad():
         found = [(model.eval()(pictures), labels) for pictures, labels in loader]
     logits, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
     top = accuracy(logits, labels, topk=(1, 5))  # type: ignore[no-untyped-call]
-    return [float(value) for value in top], F.cross_entropy(logits, labels).item(), len(labels)
+    ranked = logits.sort(descending=True).values
+    ties = [int(((ranked[:, k - 1 : k] - ranked[:, k : k + 1]) < 1e-5).sum()) for k in (1, 5)]
+    return [float(value) for value in top], F.cross_entropy(logits, labels).item(), len(labels), ties
 
 
 @by_timm_too
@@ -105,7 +113,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     size = {"img_size": changes["img_size"]} if changes else {}
     model = timm.create_model(name, num_classes=classes, **size)
     candidate = OfTimm(name, saved(model, tmp_path))
-    top, loss, n = by_timm(model, folder, 7, **changes)
+    top, loss, n, ties = by_timm(model, folder, 7, **changes)
     asked = Asked(
         dataset="pictures",
         data={"pictures": str(folder)},
@@ -116,13 +124,11 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     )
     outcome, facts = assess(candidate, asked)
     assert len(outcome.correct) == n == sum(path.suffix in (".jpg", ".JPEG") for path in (folder / "val").rglob("*"))
-    # timm reads the files of a class in another order, so a batch holds others, and the last digits differ.
-    assert outcome.loss == pytest.approx(loss, rel=1e-6)
-    assert outcome.top1 == pytest.approx(top[0], abs=1e-5)
-    assert outcome.top5 == pytest.approx(top[1], abs=1e-5)
-    assert [round(share * n / 100, 3) for share in top] == [
-        round(share * n / 100, 3) for share in (outcome.top1, outcome.top5)
-    ], "the same number of pictures"
+    # timm reads the files of a class in another order, so a batch holds others, and the last digits differ: by 6e-8 for
+    # an addition in fp32, of which a logit has seen some hundreds.
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    for theirs, ours, undecided in zip(top, (outcome.top1, outcome.top5), ties, strict=True):
+        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of pictures"
     assert 0 < outcome.correct.sum() < n, "the model neither knows nor misses everything"
     assert facts["broken"] == 0
 

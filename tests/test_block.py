@@ -60,7 +60,7 @@ def test_the_order_and_the_axis_of_a_norm_change_the_output() -> None:
     changes: list[dict[str, str]] = [{}, {"order": "channel_first"}, {"token_norm": "token"}, {"channel_norm": "token"}]
     outputs = [block_of(TINY.but(mixer="patch_ff", **change))(x) for change in changes]
     for one, other in product(range(4), range(4)):
-        assert torch.allclose(outputs[one], outputs[other], atol=1e-4) == (one == other)
+        assert torch.allclose(outputs[one], outputs[other], atol=1e-5) == (one == other)
 
 
 def test_a_norm_over_the_tokens_has_a_weight_for_each() -> None:
@@ -84,6 +84,6 @@ def test_stochastic_depth_drops_each_branch_that_is_there(gone: dict[str, str]) 
     block = block_of(TINY.but(drop_path=0.5, order="channel_first", **gone))
     assert len([module for module in block.modules() if isinstance(module, DropPath)]) == 2 - len(gone)
     torch.manual_seed(0)
-    x = torch.randn(1, 9, 16).expand(64, 9, 16)
+    x = torch.randn(1, 9, 16).expand(1024, 9, 16)
     same = (block.train()(x) == x).all(dim=(1, 2)).float().mean().item()
-    assert same == pytest.approx(0.5 ** (2 - len(gone)), abs=0.15)
+    assert same == pytest.approx(0.5 ** (2 - len(gone)), abs=0.08)  # five standard deviations

@@ -28,7 +28,7 @@ from ablate.resources import Resources
 from ablate.spec import Run
 from ablate.status import unfinished
 from tests import processes
-from tests.test_resume import slow
+from tests.test_resume import stand_still
 from tests.tiny import DISTINCT, TINY, VARIANTS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -133,10 +133,17 @@ SHARED: dict[str, tuple[Run, Resources]] = {
     **{name: (VARIANTS[name].but(epochs=1), Resources()) for name in DISTINCT},
 }
 
+# Largest relative difference of a loss. Two processes add up the gradients of halves of a batch, which rounds otherwise
+# than adding them up at once: by 6e-8 in fp32, and by 4e-3 and 5e-4 for one activation in bf16 and fp16, of which a
+# mean over hundreds of pictures keeps little. Within two or three epochs that has become 1e-7 and 3e-6, on three
+# instruction sets; allowed is more than a hundred times as much.
+TOLERANCES = {"fp32": 1e-5, "bf16": 1e-3, "fp16": 1e-3}
 
-def at_work(root: Path, keys: list[str], pause_s: float = 0.0) -> None:
-    if pause_s:
-        slow(pause_s)
+
+def at_work(root: Path, keys: list[str], gate: Path | None = None) -> None:
+    """Train as one of several processes; with a gate, stand still in the third step until that file is there."""
+    if gate:
+        stand_still(3, gate)
     job.work(str(root), keys, "worker")
 
 
@@ -157,14 +164,16 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 
 @pytest.mark.parametrize("name", SHARED)
 def test_two_processes_train_as_one(name: str, by_two: dict[str, Record]) -> None:
+    """By their losses: an accuracy jumps by a whole picture where one lies on the border of two classes."""
     alone = execute(*SHARED[name])
-    tolerance = 1e-4 if SHARED[name][0].precision == "fp32" else 1e-2
-    for one, two in zip(alone.history, by_two[name].history, strict=True):
-        assert two == pytest.approx(one, rel=tolerance, abs=0.2)
-        assert two["train_loss"] == pytest.approx(one["train_loss"], rel=tolerance)
-    assert by_two[name].metrics["n"] == alone.metrics["n"] == 360
-    assert by_two[name].metrics["loss"] == pytest.approx(alone.metrics["loss"], rel=tolerance)
-    assert set(by_two[name].metrics) == set(alone.metrics)
+    tolerance = TOLERANCES[SHARED[name][0].precision]
+    for one, two in zip([*alone.history, alone.metrics], [*by_two[name].history, by_two[name].metrics], strict=True):
+        assert set(two) == set(one)
+        assert [two.get(fact) for fact in ("epoch", "lr", "n")] == [one.get(fact) for fact in ("epoch", "lr", "n")]
+        losses = {part: loss for part, loss in one.items() if part.endswith("loss")}
+        assert losses
+        assert {part: two[part] for part in losses} == pytest.approx(losses, rel=tolerance)
+    assert alone.metrics["n"] == 360
     assert by_two[name].provenance["processes"] == 2
     assert by_two[name].key == alone.key
 
@@ -217,9 +226,11 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Record:
 def test_a_signal_to_one_stops_both_and_they_go_on_bit_for_bit(told: int, root: Root, undisturbed: Record) -> None:
     key = ask(root, LONG, Resources())
     folder = root.run_folder(key)
-    ranks = processes.start_ranks(at_work, root.path, [key], 0.02)
+    gate = root.path / "go on"
+    ranks = processes.start_ranks(at_work, root.path, [key], gate)
     processes.wait_for((folder / "progress.json").exists, "progress")
     os.kill(ranks[told].pid, signal.SIGTERM)
+    gate.touch()
     assert 0 not in processes.end(*ranks)
     assert len(list(folder.glob("checkpoints/*"))) == 1
     assert unfinished(folder, LONG).state == "waiting"
@@ -231,9 +242,11 @@ def test_a_signal_to_one_stops_both_and_they_go_on_bit_for_bit(told: int, root: 
 def test_a_killed_process_takes_the_other_along(root: Root) -> None:
     key = ask(root, LONG, Resources())
     folder = root.run_folder(key)
-    ranks = processes.start_ranks(at_work, root.path, [key], 0.05)
+    gate = root.path / "go on"
+    ranks = processes.start_ranks(at_work, root.path, [key], gate)
     processes.wait_for((folder / "progress.json").exists, "progress")
     ranks[1].kill()
+    gate.touch()
     assert processes.end(*ranks) == [1, -signal.SIGKILL]
     note = failure_of(folder) or {}
     assert "another of the 2 processes of this run was lost, after" in note["error"]

@@ -263,7 +263,7 @@ def test_worker_processes_know_the_file(mean: Path, tmp_path: Path) -> None:
     package = str(Path(ablate.__file__).parent.parent)
     environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [*command, "--root", str(tmp_path)], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300
+        [*command, "--root", str(tmp_path)], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stdout + done.stderr
     use(mean)

@@ -64,20 +64,20 @@ def worker(tmp_path: Path) -> Any:
 def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: Process) -> None:
     worker.send(order(SUBJECTS[0]) | {"device": "cudda"})
     with pytest.raises(WorkerError, match=r"^--device is 'cudda'; wanted is auto, cpu, or a device that torch finds"):
-        worker.receive(120)
+        worker.receive(600)
     worker.send(order(Subject("resmlp", timm="resmlp_13_224")))
     with pytest.raises(WorkerError, match="Unknown model") as caught:
-        worker.receive(120)
+        worker.receive(600)
     assert not caught.value.out_of_memory
     worker.send(order(SUBJECTS[0]))
-    facts = worker.receive(120)
+    facts = worker.receive(600)
     assert facts["subject"]["architecture"] == TINY.architecture
     worker.send({"do": "prepare", "batch": 2**44})
     with pytest.raises(WorkerError) as caught:
-        worker.receive(120)
+        worker.receive(600)
     assert caught.value.out_of_memory
     worker.send({"do": "prepare", "batch": 2})
-    assert worker.receive(120) > 0, "the ladder goes on"
+    assert worker.receive(600) > 0, "the ladder goes on"
     with pytest.raises(WorkerLostError, match="gave no answer for 0 s and was ended"):
         worker.receive(0.01)
     with pytest.raises((WorkerLostError, ValueError)):
@@ -90,7 +90,7 @@ def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: 
 def test_a_killed_worker_is_told(worker: Process, number: int, told: str) -> None:
     os.kill(worker.process.pid, number)
     with pytest.raises(WorkerLostError, match=told):
-        worker.receive(60)
+        worker.receive(600)
 
 
 @pytest.mark.usefixtures("one_thread")

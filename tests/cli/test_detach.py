@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -18,6 +16,7 @@ from ablate import lease, load, records
 from ablate.cli import _detach, app
 from ablate.paths import Root
 from tests.launch.test_chaos import processes_of
+from tests.processes import LIMIT_S, wait_for
 
 STUDY = '''"""A study that takes a while."""
 from ablate import Scale, Study
@@ -25,7 +24,7 @@ from ablate import Scale, Study
 study = Study(
     question="Does it go on?",
     axes={"mixer": ["attention", "none"]},
-    scales={"tiny": Scale({"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 30,
+    scales={"tiny": Scale({"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 60,
                            "pool": "avg", "holdout": 0.2})},
     seeds=1,
 )
@@ -56,13 +55,6 @@ class Place:
         return int(orjson.loads(path.read_bytes())["epoch"]) if path.exists() else 0
 
 
-def until(condition: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
-
-
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
@@ -70,34 +62,43 @@ def place(tmp_path: Path) -> Place:
 
 def test_from_start_to_end_without_a_terminal(place: Place) -> None:
     told = orjson.loads(place.say("run", "--jobs", "1", "--detach", "--json"))
-    until(lambda: place.epoch() >= 1)
+    wait_for(lambda: place.epoch() >= 1, "the first epoch's end")
+    (held,) = filter(None, map(lease.current, place.root.runs.iterdir()))
+    assert held.owner
+    os.kill(held.owner.pid, signal.SIGSTOP)  # so that it is not done before it was watched
     assert place.states() == ["running", "queued"]
     assert os.getsid(told["pid"]) == told["pid"], "a session of its own"
     watched(place)
     assert place.states()[0] == "running", "who stops watching stops nothing else"
+    os.kill(held.owner.pid, signal.SIGCONT)
     assert place.say("cancel") == "cancelled: 2 runs, 1 worker\n"
     assert place.states() == ["waiting", "waiting"]
-    until(lambda: not list(processes_of(place.root)))
+    wait_for(lambda: not list(processes_of(place.root)), "the processes' ends")
     assert not any(held.alive for held in map(lease.current, place.root.runs.iterdir()) if held)
     assert not records.index(place.root.results)
     place.say("run", "--jobs", "2", "--detach")
     followed = CliRunner().invoke(app, ["logs", place.runs[0].key[:6], "-f", "--root", str(place.root.path)]).stdout
     assert "going on from" in followed, "it was cancelled with a checkpoint"
     assert "done: test top-1" in followed
-    until(lambda: place.states() == ["done", "done"])
-    assert [process.wait(timeout=60) for process in _detach.STARTED[-2:]] == [1, 0]
+    wait_for(lambda: place.states() == ["done", "done"], "the study's end")
+    assert [process.wait(timeout=LIMIT_S) for process in _detach.STARTED[-2:]] == [1, 0]
     assert not list(processes_of(place.root))
+
+
+def listen() -> None:
+    """Hear Ctrl-C, also where the tests themselves were started to ignore it, as by a shell's `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def watched(place: Place) -> None:
     """Watch the study for a moment, and stop by Ctrl-C."""
     command = [sys.executable, "-m", "ablate", *place.words("status", "--watch")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=listen) as watcher:
         assert watcher.stdout
         assert watcher.stdout.readline().startswith("running attention, seed 0")
         watcher.send_signal(signal.SIGINT)
         assert "stopped watching; the runs go on" in watcher.stdout.read()
-        assert watcher.wait(timeout=30) == 0
+        assert watcher.wait(timeout=LIMIT_S) == 0
 
 
 def test_a_launch_that_cannot_begin_says_so(place: Place) -> None:

@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ from ablate.launch import local
 from ablate.paths import Root
 from ablate.registry import SpecError
 from ablate.resources import Resources
+from tests.launch.test_chaos import processes_of
+from tests.processes import LIMIT_S, wait_for
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +69,7 @@ def test_a_worker_that_ends_is_seen_with_its_cause(tmp_path: Path) -> None:
     backend = local.Local(root, Resources(), tmp_path / "logs")
     worker, killed = backend.start("w-0", 0, ["nothing"]), backend.start("w-1", 1, [])
     os.kill(killed._process.pid, signal.SIGKILL)
-    wait_for(lambda: not worker.alive() and not killed.alive())
+    wait_for(lambda: not worker.alive() and not killed.alive(), "the workers' ends")
     assert worker.returned()
     assert not killed.returned()
     assert "SIGKILL" in killed.cause()
@@ -98,8 +101,9 @@ def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = F
     command = [sys.executable, "-m", "ablate", "run", str(study), "--root", str(root), "--jobs", "2"]
     command += ["--seeds", str(seeds)]
     with open(log, "ab") as file:
-        deafen = (lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)) if deaf else None
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, preexec_fn=deafen)
+        heard = signal.SIG_IGN if deaf else signal.SIG_DFL
+        listen = partial(signal.signal, signal.SIGINT, heard)
+        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, preexec_fn=listen)
 
 
 def results_of(root: Path) -> dict[str, tuple[object, object]]:
@@ -120,25 +124,18 @@ def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     return found
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("everything", [False, True], ids=["launcher", "workers too"])
 def test_killed_in_mid_study_and_run_again(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]], everything: bool
 ) -> None:
-    first = ablate(study_file, tmp_path, tmp_path / "out.txt")
-    wait_for(lambda: len(list((tmp_path / "results").rglob("*.json"))) >= 1)
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    if everything:
-        for pid in holders(tmp_path):
-            os.kill(pid, signal.SIGKILL)
-    assert len(results_of(tmp_path)) < 6, "the study was over before it could be killed"
+    with unfinished(study_file, tmp_path):
+        first = ablate(study_file, tmp_path, tmp_path / "out.txt")
+        wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        if everything:
+            for pid in holders(tmp_path):
+                os.kill(pid, signal.SIGKILL)
     assert ablate(study_file, tmp_path, tmp_path / "out.txt").wait() == 0, (tmp_path / "out.txt").read_text()
     assert results_of(tmp_path) == undisturbed
 
@@ -160,26 +157,25 @@ def test_two_launchers_at_once_train_each_run_once(
 def test_interrupt_stops_the_workers_and_keeps_the_records(
     study_file: Path, tmp_path: Path, number: signal.Signals, deaf: bool
 ) -> None:
-    process = ablate(study_file, tmp_path, tmp_path / "out.txt", deaf=deaf)
-    wait_for(lambda: len(list((tmp_path / "results").rglob("*.json"))) >= 1)
-    process.send_signal(number)
-    assert process.wait(timeout=30) == 130, (tmp_path / "out.txt").read_text()
+    with unfinished(study_file, tmp_path):
+        process = ablate(study_file, tmp_path, tmp_path / "out.txt", deaf=deaf)
+        wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
+        process.send_signal(number)
+        assert process.wait(timeout=LIMIT_S) == 130, (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
-    before = results_of(tmp_path)
-    assert 1 <= len(before) < 6
+    assert 1 <= len(results_of(tmp_path)) < 6
     leases = [lease.current(folder) for folder in (tmp_path / "runs").iterdir()]
     assert not any(held.alive for held in leases if held is not None)
-    time.sleep(1)
-    assert results_of(tmp_path) == before
+    assert not list(processes_of(Root(tmp_path)))
 
 
 def test_a_killed_worker_costs_its_run_only(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
     process = ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1)
-    wait_for(lambda: bool(holders(tmp_path)))
+    wait_for(lambda: holders(tmp_path), "a run in training")
     os.kill(holders(tmp_path)[0], signal.SIGKILL)
-    assert process.wait(timeout=120) == 1
+    assert process.wait(timeout=LIMIT_S) == 1
     found = results_of(tmp_path)
     assert len(found) == 2
     assert all(undisturbed[key] == outcome for key, outcome in found.items())
@@ -191,6 +187,18 @@ def test_a_killed_worker_costs_its_run_only(
 
 
 def holders(root: Path) -> list[int]:
-    """The processes that hold a run."""
+    """The other processes that hold a run."""
     held = [lease.current(folder) for folder in (root / "runs").glob("*")]
-    return [one.owner.pid for one in held if one is not None and one.alive and one.owner is not None]
+    pids = [one.owner.pid for one in held if one is not None and one.alive and one.owner is not None]
+    return [pid for pid in pids if pid != os.getpid()]
+
+
+@contextmanager
+def unfinished(study: Path, root: Path) -> Iterator[None]:
+    """Hold the last run of a study, so that the study cannot end meanwhile, however fast the others are."""
+    held = lease.Lease.acquire(Root(root).run_folder(load(study).runs()[-1].key), "the test")
+    assert held
+    try:
+        yield
+    finally:
+        held.release()

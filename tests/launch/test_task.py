@@ -49,11 +49,32 @@ def requeued(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> list[str
 def in_task(monkeypatch: pytest.MonkeyPatch, root: Root, body: Any, left: float | None = None, **fields: Any) -> None:
     monkeypatch.setattr(slurm, "seconds_left", lambda _: left)
     monkeypatch.setattr(task, "work", body)
+    BEGUN.clear()
     task.task(str(root.path), ["a"], Resources(**fields).fields())
 
 
+BEGUN = threading.Event()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """What the job's clock is set to; it strikes as soon as the work has begun."""
+    seconds: list[float] = []
+
+    class Timer(threading.Timer):
+        def run(self) -> None:
+            seconds.append(self.interval)
+            BEGUN.wait()
+            self.function()
+
+    monkeypatch.setattr(threading, "Timer", Timer)
+    return seconds
+
+
 def sleep(*_: Any) -> None:
-    time.sleep(20)
+    """Work until something ends it."""
+    BEGUN.set()
+    time.sleep(600)
 
 
 def test_it_works_under_a_name_that_tells_its_restarts(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,21 +85,23 @@ def test_it_works_under_a_name_that_tells_its_restarts(root: Root, monkeypatch: 
 
 
 def test_its_clock_stops_it_and_has_it_queued_again(
-    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str]
+    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
-    monkeypatch.setenv(task.MARGIN, "99.9")
+    monkeypatch.setenv(task.MARGIN, "30")
     with pytest.raises(SystemExit) as end:
         in_task(monkeypatch, root, sleep, left=100.0)
+    assert clock == [70.0]
     assert end.value.code == 128 + signal.SIGTERM
     assert requeued == ["7"]
 
 
 def test_a_limit_that_slurm_does_not_tell_is_the_one_asked_for(
-    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str]
+    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
-    monkeypatch.setenv(task.MARGIN, "59.9")
+    monkeypatch.setenv(task.MARGIN, "20")
     with pytest.raises(SystemExit):
         in_task(monkeypatch, root, sleep, left=None, minutes=1)
+    assert clock == [40.0]
     assert requeued == ["7"]
 
 
@@ -140,10 +163,9 @@ def test_the_margin_is_a_share_of_a_short_limit(
 
 
 def test_a_job_that_comes_no_further_is_not_queued_for_ever(
-    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str]
+    root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
     """A checkpoint at a later step is a reason to go on; a new one at the same step is none."""
-    monkeypatch.setenv(task.MARGIN, "99.9")
     folder = root.run_folder("a") / "checkpoints"
     folder.mkdir(parents=True)
 

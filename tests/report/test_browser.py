@@ -19,6 +19,7 @@ from ablate.study import load
 from tests.synthetic import record
 
 pytestmark = pytest.mark.browser
+LIMIT_MS = 600_000  # of every wait for the browser; only what hangs meets it
 
 PROJECT = Path(__file__).parents[2]
 
@@ -45,7 +46,7 @@ def browser() -> Iterator[Any]:
     except ImportError:
         give_up("playwright is not installed: pip install 'ablate[dev]'")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=LIMIT_MS)
         yield chromium
         chromium.close()
 
@@ -79,6 +80,7 @@ def opened(browser: Any) -> Iterator[Any]:
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
+        page.set_default_timeout(LIMIT_MS)
         page.on("console", lambda message: problems.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: problems.append(f"thrown: {error}"))
         page.on("request", lambda request: request.url == path.as_uri() or problems.append(f"fetched {request.url}"))
@@ -193,6 +195,7 @@ def shown(page: Any) -> list[str]:
 def test_the_headline_s_x_axis_can_be_switched(browser: Any, usual: Path, script: bool) -> None:
     context = browser.new_context(java_script_enabled=script)
     page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.goto(usual.as_uri())
     assert shown(page) == ["plot-accuracy_params"]
     for words, name in (("MACs", "macs"), ("throughput", "throughput"), ("training time", "time")):
@@ -261,6 +264,7 @@ def test_headings_are_a_tree_and_figures_have_names(opened: Any, usual: Path) ->
 def test_readable_without_script(browser: Any, usual: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
+    page.set_default_timeout(LIMIT_MS)
     page.goto(usual.as_uri())
     assert page.locator("table.comparison thead th").first.inner_text() == "Variant"
     assert page.locator("svg.plot").count() == len(list(usual.parent.glob("*.svg")))
@@ -286,6 +290,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def test_pages_of_named_studies_open_without_complaint(browser: Any, rendered: list[Path], width: int) -> None:
     """A colour bar in the page was once blocked by the page's own policy."""
     page = browser.new_page(viewport={"width": width, "height": 900})
+    page.set_default_timeout(LIMIT_MS)
     errors: list[str] = []
     page.on("console", lambda said: errors.append(said.text[:200]) if said.type == "error" else None)
     for path in rendered:

@@ -200,7 +200,7 @@ class Cluster:
         for name in ("slurmd", "slurmctld", "slurmdbd", "mariadbd", "munged"):
             self._stop(name)
         for process in self.children:
-            process.wait(timeout=15)
+            process.wait(timeout=120)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _stop(self, name: str) -> None:
