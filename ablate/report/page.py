@@ -47,7 +47,7 @@ def code(text: object) -> str:
 
 
 def sort_key(value: float | str | None) -> str:
-    """What a cell is sorted by: a number's nine digits, which are the same wherever the page is made."""
+    """What a cell is sorted by: a number to nine digits."""
     if isinstance(value, str):
         return ""
     return "" if units.missing(value) else f"{value:.9g}"
