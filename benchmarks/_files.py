@@ -8,8 +8,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ablate import CIFAR10, Run
-from ablate.datasets import source
-from ablate.pictures import rgb
+from ablate.data.datasets import source
+from ablate.data.decode import rgb
 
 
 def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:

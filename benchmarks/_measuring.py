@@ -46,7 +46,7 @@ def conditions(device: torch.device, more: str = "") -> str:
 
 def name_of(device: torch.device) -> str:
     """What the device is sold as."""
-    from ablate.provenance import device_name
+    from ablate.train.provenance import device_name
 
     return device_name(device)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from ablate import load
-from ablate.datasets import digits
+from ablate.data.datasets import digits
 
 
 def write_pictures(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""timm's benchmark.py and `ablate.measuring` on the same models, in turns: images/s of both, and their ratio.
+"""timm's benchmark.py and `ablate.measure.model` on the same models, in turns: images/s of both, and their ratio.
 
     python benchmarks/against_timm_benchmark.py --script PATH/TO/timm/benchmark.py
     python benchmarks/against_timm_benchmark.py --script … --clock processor --threads 1   # on a busy machine
@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from ablate.modes import BUDGET, Mode
-from ablate.stats import t_interval
+from ablate.measure.protocol import BUDGET, Mode
+from ablate.results.stats import t_interval
 
 PRECISIONS = {"float32": "fp32", "amp_bfloat16": "bf16", "bfloat16": "bf16pure"}  # timm's word and ours
 WORK = {"infer": "inference", "train": "training"}
@@ -69,9 +69,9 @@ def ours(given: argparse.Namespace, model: str, precision: str) -> dict[str, flo
 
 def measure_ours(order: dict[str, object]) -> dict[str, float]:
     """One window of inference and one of training, in this process."""
-    from ablate.bench.subjects import Subject
-    from ablate.bench.worker import build
-    from ablate.measuring import measure
+    from ablate.measure.model import measure
+    from ablate.measure.subjects import Subject
+    from ablate.measure.worker import build
 
     torch.set_num_threads(int(str(order["threads"])))
     protocol = replace(BUDGET, rounds=1, window_s=float(str(order["seconds"])))

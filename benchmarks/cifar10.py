@@ -28,10 +28,11 @@ from _measuring import conditions, table
 import torch
 from _files import write_cifar
 
-from ablate import CIFAR10, Run, records
-from ablate.execution import execute
-from ablate.resources import Resources
-from ablate.stats import t_interval
+from ablate import CIFAR10, Run
+from ablate.results.stats import t_interval
+from ablate.spec.resources import Resources
+from ablate.store import records
+from ablate.train.execute import execute
 
 MIXERS = ("attention", "patch_ff")
 HELD_OUT = 0.1

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ablate.stats import Array, half_width, welch_half_width
+from ablate.results.stats import Array, half_width, welch_half_width
 
 SIMULATIONS = 100_000
 RESAMPLES = 1000

@@ -22,18 +22,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate import launch, slurm
-from ablate.cli._states import names
-from ablate.display import counts, open_console, screen
-from ablate.launch.fleet import Fleet
-from ablate.launch.local import Local
-from ablate.launch.slurm import Batch
-from ablate.launches import Ledger
-from ablate.paths import Root
-from ablate.resources import Resources
-from ablate.spec import Run
-from ablate.status import Survey
-from ablate.study import Scale, Study
+from ablate.cli._jobs import names
+from ablate.dispatch import launch, slurm
+from ablate.dispatch.display import counts, open_console, screen
+from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.local_pool import Fleet
+from ablate.dispatch.slots import Local
+from ablate.dispatch.slurm_pool import Batch
+from ablate.dispatch.status import Survey
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store.root import Root
+from ablate.study.study import Scale, Study
 from tests.fake_slurm import FakeSlurm
 
 SLOTS = 2

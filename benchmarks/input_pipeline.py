@@ -24,8 +24,8 @@ import torch
 from timm.data import create_dataset, create_loader
 
 from ablate import Run
-from ablate.loading import open_images
-from ablate.resources import Resources
+from ablate.data.open import open_images
+from ablate.spec.resources import Resources
 
 CPU = torch.device("cpu")
 AHEAD = 2  # batches that PyTorch has each loader process work ahead

@@ -19,7 +19,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate import load, records
+from ablate import load
+from ablate.store import records
 from tests import synthetic
 
 STUDY = '''"""Many variants, for the benchmark."""

@@ -20,12 +20,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import pandas as pd
 
-from ablate import load, speed
-from ablate.bench.session import Plan, Session
-from ablate.bench.subjects import of_study
-from ablate.bench.watch import Watch
-from ablate.modes import FULL, QUICK, matrix
-from ablate.paths import Root
+from ablate import load
+from ablate.measure import frames as speed_frames
+from ablate.measure.progress import Watch
+from ablate.measure.protocol import FULL, QUICK, matrix
+from ablate.measure.session import Plan, Session
+from ablate.measure.subjects import of_study
+from ablate.store.root import Root
 
 
 def measured(folder: str, plan: Plan) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def measured(folder: str, plan: Plan) -> pd.DataFrame:
     with Watch(sys.stdout) as watch:
         session = Session(root, plan, watch)
         session.run()
-    table = speed.frame(root)
+    table = speed_frames.frame(root)
     full = table[table["status"] != "measured"]
     if session.failures or len(full):
         raise SystemExit("\n".join([*session.failures, *(f"{row.variant}: {row.status}" for row in full.itertuples())]))

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import timm.data
 import torch
 
-from ablate.timm import run
+from ablate.zoo.scripts import run
 
 
 class RandomLoader:

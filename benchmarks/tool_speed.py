@@ -18,8 +18,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate import load, records
-from ablate.study import Study
+from ablate import load
+from ablate.store import records
+from ablate.study.study import Study
 from tests import synthetic
 
 REPEATS = 7

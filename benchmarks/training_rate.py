@@ -28,11 +28,11 @@ from against_timm import write_pictures
 import torch
 
 from ablate import CIFAR10, DIGITS, Run
-from ablate.learner import Learner
-from ablate.loading import open_images
-from ablate.recipes import SIZES
-from ablate.resources import Resources
-from ablate.train import fit
+from ablate.data.open import open_images
+from ablate.spec.recipes import SIZES
+from ablate.spec.resources import Resources
+from ablate.train.learner import Learner
+from ablate.train.loop import fit
 
 HERE = Path(__file__).resolve().parent
 Row = tuple[str, ...]

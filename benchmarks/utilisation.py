@@ -4,7 +4,7 @@
     python benchmarks/utilisation.py --device cuda     # 224 pixels, all models, bf16; within 10 minutes
 
 MFU, model FLOPs utilisation, is 6 FLOPs a MAC (forward, and twice that backward) and training image, over the peak of a
-large product of matrices that is measured on the same device first. MACs are by formula, see `ablate.complexity`.
+large product of matrices that is measured on the same device first. MACs are by formula, see `ablate.model.cost`.
 
 The last two rows hold FF-B against itself with the token axis padded by zeros, 197 → 200 and its hidden layer
 788 → 792, so that rows are aligned to 16 bytes in bf16. Its outputs are the same up to rounding, which the tests hold.
@@ -23,10 +23,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from ablate import Run
-from ablate.complexity import macs
-from ablate.learner import Learner
-from ablate.recipes import PAPER, SIZES
-from ablate.resources import Resources
+from ablate.model.cost import macs
+from ablate.spec.recipes import PAPER, SIZES
+from ablate.spec.resources import Resources
+from ablate.train.learner import Learner
 
 CLASSES = 1000
 ALIGNED = 8  # bf16 numbers in 16 bytes

@@ -24,16 +24,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate import formats, paper, scaling, speed
 from ablate.cli._listing import summaries
-from ablate.formats import escape
-from ablate.formats.paper import sheet
-from ablate.paths import Root
-from ablate.registry import SpecError, unknown
+from ablate.measure import frames as speed_frames
 from ablate.report import gather
 from ablate.report.content import Content
-from ablate.study import load
-from ablate.table import frame
+from ablate.results import formats, paper, scaling
+from ablate.results.formats import escape
+from ablate.results.formats.paper import sheet
+from ablate.results.table import frame
+from ablate.spec.errors import SpecError, unknown
+from ablate.store.root import Root
+from ablate.study.load import load
 
 PROJECT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^<!-- ablate: (?P<words>.+) -->\n(?P<body>(?:(?!<!-- ).*\n)*)<!-- end -->$", re.MULTILINE)
@@ -59,7 +60,7 @@ def claims(content: Content) -> str:
 
 def exponents(content: Content) -> str:
     """The exponents of time in the number of tokens, beside those of the MACs, a sentence each."""
-    lines = scaling.curves(speed.headline(content.speed))
+    lines = scaling.curves(speed_frames.headline(content.speed))
     return "".join(f"- {escape.markdown(line.sentence())}\n" for line in lines)
 
 
@@ -123,7 +124,7 @@ class Blocks:
 
     def paper(self) -> str:
         """The paper's table with its notes."""
-        runs, speeds = frame(root=self.root.path), speed.frame(self.root)
+        runs, speeds = frame(root=self.root.path), speed_frames.frame(self.root)
         return formats.render(sheet(paper.table(runs, speeds, load(paper.NAME))), "md")
 
     def studies(self) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from ablate import slurm
-from ablate.datasets import needs_location
-from ablate.paths import Root
-from ablate.records import Record
-from ablate.registry import constant
-from ablate.spec import DATASETS, Run
+from ablate.data.datasets import needs_location
+from ablate.dispatch import slurm
+from ablate.spec.parts import DATASETS
+from ablate.spec.run import Run
+from ablate.spec.source import constant
+from ablate.store.records import Record
+from ablate.store.root import Root
 from tests.fake_slurm import FakeSlurm
 from tests.tiny import TINY, parquet_folder
 
@@ -69,8 +70,8 @@ def tiny() -> Run:
 @pytest.fixture(scope="session")
 def trained() -> Record:
     """The record of `tiny`, really trained, once for all tests that only read it."""
-    from ablate.execution import execute
-    from ablate.resources import Resources
+    from ablate.spec.resources import Resources
+    from ablate.train.execute import execute
 
     return execute(TINY, Resources())
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablate import job
-from ablate.slurm import Job
+from ablate.dispatch import worker as job
+from ablate.dispatch.slurm import Job
 
 
 @dataclass

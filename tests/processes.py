@@ -12,7 +12,14 @@ from typing import Any
 LIMIT_S = 600.0  # only what hangs meets it, however busy the machine is
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["ablate.train", "ablate.loading", "ablate.complexity", "ablate.provenance", "ablate.job", "sklearn.datasets"]
+    [
+        "ablate.train.loop",
+        "ablate.data.open",
+        "ablate.model.cost",
+        "ablate.train.provenance",
+        "ablate.dispatch.worker",
+        "sklearn.datasets",
+    ]
 )
 Process = Any
 

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablate import imagewise, load, records
-from ablate.paths import Root
-from ablate.records import Record
-from ablate.spec import Run
-from ablate.study import Study
+from ablate import load
+from ablate.results import per_image as imagewise
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.records import Record
+from ablate.store.root import Root
+from ablate.study.study import Study
 
 # What is smaller than in the paper's own runs; patches stay 16 and 32 pixels wide.
 SHRUNK = {"image_size", "batch_size", "epochs", "warmup_epochs", "dim", "depth"}

@@ -8,11 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ablate.paths import Root
-from ablate.records import Record
-from ablate.spec import Run
-from ablate.status import fingerprint
-from ablate.study import Study, load
+from ablate.dispatch.status import fingerprint
+from ablate.spec.run import Run
+from ablate.store.records import Record
+from ablate.store.root import Root
+from ablate.study.load import load
+from ablate.study.study import Study
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ROOT = Root(FIXTURES / "quickstart")

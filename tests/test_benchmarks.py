@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 import torch
 
-from ablate.models import build
-from ablate.paths import Root
-from ablate.recipes import PAPER
-from ablate.records import read_all
-from ablate.spec import Run
+from ablate.model.build import build
+from ablate.spec.recipes import PAPER
+from ablate.spec.run import Run
+from ablate.store.records import read_all
+from ablate.store.root import Root
 from tests.tiny import picture_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -12,12 +12,13 @@ from urllib.parse import unquote
 
 import pytest
 
-from ablate import records, speed
-from ablate.bench.subjects import of_study
-from ablate.paths import Root
-from ablate.study import load
+from ablate.measure import record as speed_record
+from ablate.measure.subjects import of_study
+from ablate.store import records
+from ablate.store.root import Root
+from ablate.study.load import load
 from tests import synthetic
-from tests.bench.fake import measurement
+from tests.measure.fake import measurement
 
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[!_]*.py"))
@@ -140,7 +141,7 @@ def test_a_study_of_speed_has_exponents_and_an_environment(root: Root) -> None:
     for subject in of_study(load("sequence_length"), "digits"):
         rate = 1000 / subject.run.tokens
         found = measurement(subject, [rate, rate, rate], "fp32-eager-nchw-inference", batch=64, peak=None)
-        speed.write(root.results / speed.FOLDER / speed.device_folder(found.provenance), found)
+        speed_record.write(root.results / speed_record.FOLDER / speed_record.device_folder(found.provenance), found)
     made = fill.Blocks(root)
     assert "attention: time grows as tokens^1.00" in made("exponents sequence_length digits")
     assert "measurements of speed; source: commit" in made("environment sequence_length digits")

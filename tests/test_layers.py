@@ -109,7 +109,7 @@ def test_imports_go_up(path: Path) -> None:
 def test_the_rule_sees_lazy_relative_and_public_imports(tmp_path: Path) -> None:
     """The checks above can fail: what they look for is found."""
     path = PACKAGE / "cli" / "imagined.py"
-    text = "def f():\n    from ..table import x\n    import ablate.plots.curve\nfrom ablate import Study, job\n"
+    text = "def f():\n    from ..table import x\n    import ablate.report.plots.curve\nfrom ablate import Study, job\n"
     found = {row_of(n) for node in ast.walk(ast.parse(text)) for n in imported(node, path)}
     assert found == {"table", "plots", "study", "job"}
 
@@ -154,14 +154,14 @@ def test_importing_ablate_waits_for_nothing_heavy() -> None:
 
 
 def test_planning_and_reporting_leave_torch_out() -> None:
-    code = "import ablate; import ablate.study, ablate.records, ablate.status, ablate.job, ablate.table, ablate.verdict"
+    code = "import ablate; import ablate.study.study, ablate.store.records, ablate.dispatch.status, ablate.dispatch.worker, ablate.results.table, ablate.results.verdict"
     after = modules_after(code)
     assert "pandas" in after, "the check sees what is imported"
     assert not after & {"torch", "torchvision", "timm", "submitit"}
 
 
 def test_a_launcher_leaves_torch_and_pandas_out() -> None:
-    assert not modules_after("import ablate.launch") & {"torch", "pandas", "timm"}
+    assert not modules_after("import ablate.dispatch.launch") & {"torch", "pandas", "timm"}
 
 
 def test_the_document_tells_the_rooms_in_this_order() -> None:

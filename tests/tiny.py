@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from ablate.extend import SLOTS
-from ablate.records import Record
-from ablate.spec import Run
+from ablate.spec.plugins import SLOTS
+from ablate.spec.run import Run
+from ablate.store.records import Record
 
 TINY = Run(
     dataset="digits_shifted",

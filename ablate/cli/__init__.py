@@ -13,9 +13,11 @@ from typing import Any
 
 import typer
 
-from ablate.cli import audit, bench, clean, data, evaluate, report, results, runs, states, studies
-from ablate.launch import LaunchError
-from ablate.registry import SpecError
+from ablate.cli import bench, clean, data, evaluate, report, results, runs, studies
+from ablate.cli import jobs as states
+from ablate.cli import verify as audit
+from ablate.dispatch.launch import LaunchError
+from ablate.spec.errors import SpecError
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 

@@ -15,12 +15,12 @@ import typer
 from ablate.cli._options import print_json
 
 if TYPE_CHECKING:
-    from ablate.launch import Crew
-    from ablate.launch.policy import Policy
-    from ablate.launches import Ledger
-    from ablate.paths import Root
-    from ablate.resources import Resources
-    from ablate.status import Survey
+    from ablate.dispatch.launch import Crew
+    from ablate.dispatch.ledger import Ledger
+    from ablate.dispatch.retries import Policy
+    from ablate.dispatch.status import Survey
+    from ablate.spec.resources import Resources
+    from ablate.store.root import Root
 
 START_S = 30.0
 STARTED: list[subprocess.Popen[bytes]] = []  # kept, since Python warns of processes that nobody waited for
@@ -48,15 +48,15 @@ class Order:
     def crew(self, ledger: Ledger) -> Crew:
         """Workers of that place."""
         if self.on == SLURM:
-            from ablate.launch.slurm import Batch
+            from ablate.dispatch.slurm_pool import Batch
 
             return Batch(self.root, self.resources, ledger, self.jobs)
         if self.on == INLINE:
-            from ablate.launch.inline import Inline
+            from ablate.dispatch.inline import Inline
 
             return Inline(self.root, ledger.launch.name)
-        from ablate.launch.fleet import Fleet
-        from ablate.launch.local import Local
+        from ablate.dispatch.local_pool import Fleet
+        from ablate.dispatch.slots import Local
 
         return Fleet(Local(self.root, self.resources, ledger.launch.logs), ledger.launch.name, self.size)
 
@@ -107,7 +107,7 @@ def _say(told: Mapping[str, Any], follow: Sequence[str], *, as_json: bool) -> in
 
 def _submit(order: Order) -> dict[str, Any]:
     """Hand to Slurm what no job has yet."""
-    from ablate.launches import Ledger
+    from ablate.dispatch.ledger import Ledger
 
     statuses = [status for status in order.survey.look() if status.state != "done"]
     ledger = Ledger(order.root, order.on, [status.run.key for status in statuses])
@@ -134,7 +134,7 @@ def _supervise(root: Root, command: Sequence[str]) -> dict[str, Any]:
     Raises:
         LaunchError: when it ends at once.
     """
-    from ablate.launch import LaunchError
+    from ablate.dispatch.launch import LaunchError
 
     log = root.runs / "launches" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +157,7 @@ def _supervise(root: Root, command: Sequence[str]) -> dict[str, Any]:
 
 def _begun(root: Root, pid: int) -> bool:
     """Whether a process has written down its launch."""
-    from ablate.launches import Launches
+    from ablate.dispatch.ledger import Launches
 
     launches = Launches(root)
     launches.refresh()

@@ -11,9 +11,9 @@ import typer
 from ablate.cli._place import Place
 
 if TYPE_CHECKING:
-    from ablate.launch.probe import Probe
-    from ablate.resources import Resources
-    from ablate.spec import Run
+    from ablate.dispatch.probe import Probe
+    from ablate.spec.resources import Resources
+    from ablate.spec.run import Run
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Estimate:
 
     def as_data(self) -> dict[str, Any]:
         """Ready for JSON."""
-        from ablate.launch.slurm import parameters
+        from ablate.dispatch.slurm_pool import parameters
 
         told: dict[str, Any] = {"on": str(self.on), "runs": len(self.runs), "side_by_side": self.size}
         if self.on is Place.slurm:
@@ -68,8 +68,8 @@ class Estimate:
 
 def estimate(on: Place, resources: Resources, runs: Sequence[Run], size: int, *, probing: bool) -> Estimate:
     """Work out a launch, after a few steps of every variant where that is wished."""
-    from ablate.launch.probe import probe_all
-    from ablate.launch.slurm import arrays
+    from ablate.dispatch.probe import probe_all
+    from ablate.dispatch.slurm_pool import arrays
 
     keys = [run.key for run in runs]
     found = [len(one) for one in arrays(keys, resources.runs_per_job)] if on is Place.slurm else []

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ablate.cli._detach import in_words, leave_all, submit
+from ablate.cli._jobs import conclusion, measured_only, names
 from ablate.cli._options import check_given, print_columns, print_json
 from ablate.cli._place import Place
-from ablate.cli._states import conclusion, measured_only, names
 
 if TYPE_CHECKING:
     from ablate.cli._wish import Wish
-    from ablate.study import Study
+    from ablate.study.study import Study
 
 
 @dataclass
@@ -88,8 +88,8 @@ def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]
     Raises:
         SpecError: when no study has that scale.
     """
-    from ablate.registry import SpecError
-    from ablate.study import load, named
+    from ablate.spec.errors import SpecError
+    from ablate.study.load import load, named
 
     found, rest = [], []
     for name in sorted(named()):
@@ -116,8 +116,8 @@ def _check_data(wish: Wish, studies: Sequence[tuple[Study, str]]) -> None:
 
 def _one(wish: Wish, study: Study, scale: str) -> Outcome:
     """Train a study, or hand it to Slurm, and write its report; its own failure stops no other."""
-    from ablate.launch import LaunchError
-    from ablate.registry import SpecError
+    from ablate.dispatch.launch import LaunchError
+    from ablate.spec.errors import SpecError
 
     outcome, began = Outcome(study.name, scale), time.monotonic()
     try:
@@ -151,7 +151,7 @@ def _say(wish: Wish, *lines: str) -> None:
 
 def _print(outcomes: Sequence[Outcome], rest: Sequence[Outcome]) -> None:
     """A row a study, all together (a run that several have counts once there), and why the rest was left out."""
-    from ablate.display import clock
+    from ablate.dispatch.display import clock
 
     everything = {key: state for one in outcomes for key, state in one.states.items()}
     rows = [(one.study, one.scale, *counts(one.states).values(), clock(one.seconds), one.error) for one in outcomes]

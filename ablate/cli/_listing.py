@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 if TYPE_CHECKING:
-    from ablate.paths import Root
-    from ablate.study import Study
+    from ablate.store.root import Root
+    from ablate.study.study import Study
 
-SPEED = "speed"  # the folder of `ablate.speed`, which imports pandas
+SPEED = "speed"  # the folder of `ablate.measure`, which imports pandas
 GAP = "  "
 INDENT = "    "
 
 
 def summaries(root: Root) -> list[dict[str, Any]]:
     """Every named study, ready for JSON."""
-    from ablate.records import index
-    from ablate.study import named
+    from ablate.store.records import index
+    from ablate.study.load import named
 
     recorded = set(index(root.results))
     measured = {path.name.partition("-")[0] for path in (root.results / SPEED).glob("*/*.json")}
@@ -33,8 +33,8 @@ def summaries(root: Root) -> list[dict[str, Any]]:
 
 def _summary(path: Path, recorded: set[str], measured: set[str]) -> dict[str, Any]:
     """A study at each of its scales; one whose file fails is listed with its error, and hides no other."""
-    from ablate.registry import SpecError
-    from ablate.study import load
+    from ablate.spec.errors import SpecError
+    from ablate.study.load import load
 
     try:
         study = load(path)
@@ -59,7 +59,7 @@ def _trained(study: Study, scale: str, recorded: set[str]) -> dict[str, int]:
 
 def _measured(study: Study, scale: str, measured: set[str]) -> dict[str, int]:
     """The models of a study that trains nothing, and how many have a measurement of speed."""
-    from ablate.bench.subjects import of_study
+    from ablate.measure.subjects import of_study
 
     keys = {subject.key for subject in of_study(study, scale)}
     return {"runs": 0, "done": 0, "models": len(keys), "measured": len(measured & keys)}

@@ -11,15 +11,15 @@ import typer
 
 def _study_names(incomplete: str) -> list[str]:
     """Shell completion of a study's name."""
-    from ablate.study import named
+    from ablate.study.load import named
 
     return [name for name in named() if name.startswith(incomplete)]
 
 
 def _scale_names(context: typer.Context, incomplete: str) -> list[str]:
     """Shell completion of the scales of the study already typed."""
-    from ablate.registry import SpecError
-    from ablate.study import load
+    from ablate.spec.errors import SpecError
+    from ablate.study.load import load
 
     try:
         return [name for name in load(context.params.get("name") or "").scales if name.startswith(incomplete)]
@@ -53,7 +53,7 @@ Data = Annotated[
 
 def one_or_all(command: str, name: str | None, every: bool) -> None:
     """A study is given, or --all; a `SpecError` for both, and for neither."""
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if (name is None) is not every:
         given = "both a study and --all" if every else "neither a study nor --all"
@@ -62,7 +62,7 @@ def one_or_all(command: str, name: str | None, every: bool) -> None:
 
 def locations(data: list[str] | None) -> dict[str, str]:
     """The paths given with --data, by name, absolute."""
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     pairs = [entry.partition("=") for entry in data or []]
     for name, equals, path in pairs:
@@ -77,8 +77,8 @@ def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
     Raises:
         SpecError: for a given name that needs no place, or that the study does not use.
     """
-    from ablate.datasets import needs_location, resolve
-    from ablate.registry import SpecError
+    from ablate.data.datasets import needs_location, resolve
+    from ablate.spec.errors import SpecError
 
     for name in data:
         if not needs_location(name):
@@ -90,7 +90,7 @@ def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
 
 def data_lines(used: set[str], data: dict[str, str]) -> list[str]:
     """What lies where, a line for each data set that needs a place; or that it is not at hand."""
-    from ablate.datasets import at_hand, needs_location, source
+    from ablate.data.datasets import at_hand, needs_location, source
 
     lines = []
     for name in sorted(filter(needs_location, used)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ablate.resources import Resources
+    from ablate.spec.resources import Resources
 
 
 class Place(StrEnum):
@@ -34,8 +34,8 @@ def side_by_side(on: Place, resources: Resources, jobs: int | None, runs: int) -
     Raises:
         SpecError: when the place cannot give that.
     """
-    from ablate.launch.local import slots
-    from ablate.registry import SpecError
+    from ablate.dispatch.slots import slots
+    from ablate.spec.errors import SpecError
 
     if on is Place.inline and resources.processes > 1:
         raise SpecError(f"a run of {resources.processes} processes cannot be trained inline; wanted is --on local")

@@ -16,7 +16,7 @@ from ablate.cli._place import Place, side_by_side
 from ablate.cli._resources import resources
 
 if TYPE_CHECKING:
-    from ablate.paths import Root
+    from ablate.store.root import Root
 
 
 def plan_all(
@@ -32,7 +32,7 @@ def plan_all(
     as_json: bool,
 ) -> None:
     """A row a study, and all runs together: one that several studies have counts once there."""
-    from ablate.status import Survey
+    from ablate.dispatch.status import Survey
 
     found, rest = at_scale(scale)
     of_study = {study.name: (name, study.runs(name, seeds)) for study, name in found}

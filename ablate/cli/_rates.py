@@ -14,9 +14,9 @@ from ablate.cli._options import print_columns
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ablate.ranking import Order, Stability
-    from ablate.scaling import Curve
-    from ablate.speed import Measured
+    from ablate.measure.frames import Measured
+    from ablate.results.ranking import Order, Stability
+    from ablate.results.scaling import Curve
 
 MEASURED = "measured"  # what a status says where there is a number
 FEW = 4  # models that fit beside each other
@@ -34,8 +34,8 @@ def sentences(found: Sequence[Measured], ranked: Sequence[Stability], control: s
 
 def _curves(found: Sequence[Measured]) -> list[Curve]:
     """Of three sizes or more: two have no interval."""
-    from ablate.scaling import curves
-    from ablate.speed import tidy
+    from ablate.measure.frames import tidy
+    from ablate.results.scaling import curves
 
     table = tidy(found)
     return [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over) if curve.time.n > 2]
@@ -43,8 +43,8 @@ def _curves(found: Sequence[Measured]) -> list[Curve]:
 
 def print_rates(found: Sequence[Measured]) -> None:
     """Images per second and peak memory at the headline batch, and the latency of single images, on each device."""
-    from ablate.ranking import orders, turned
-    from ablate.speed import headline, tidy
+    from ablate.measure.frames import headline, tidy
+    from ablate.results.ranking import orders, turned
 
     table, ordered = tidy(found), orders(found)
     for (device, batch), rows in headline(table).groupby(["device", "batch"], sort=False):
@@ -96,7 +96,7 @@ def _latency(row: Any) -> str:
 
 def as_json_content(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:
     """The measurements, every pair in every mode, and how time grows: JSON-ready."""
-    from ablate.speed import tidy
+    from ablate.measure.frames import tidy
 
     rows = tidy(found).astype({"variant": str}).astype(object)
     return {

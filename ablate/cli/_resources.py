@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.resources import Resources, options, standing
+from ablate.spec.resources import Resources, options, standing
 
 PANEL = "How runs are executed"
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ablate.cli._detach import Order
+from ablate.cli._jobs import names
 from ablate.cli._options import check_given, data_lines
 from ablate.cli._place import Place, side_by_side
 from ablate.cli._resources import resources, words
-from ablate.cli._states import names
 
 if TYPE_CHECKING:
-    from ablate.launch.policy import Policy
-    from ablate.paths import Root
-    from ablate.spec import Run
-    from ablate.status import RunStatus
-    from ablate.study import Study
+    from ablate.dispatch.retries import Policy
+    from ablate.dispatch.status import RunStatus
+    from ablate.spec.run import Run
+    from ablate.store.root import Root
+    from ablate.study.study import Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +63,9 @@ class Wish:
         Raises:
             SpecError: when they cannot be trained so.
         """
-        from ablate.audit import check_matches
-        from ablate.launch import prepare
-        from ablate.status import Survey
+        from ablate.dispatch.launch import prepare
+        from ablate.dispatch.status import Survey
+        from ablate.study.compare import check_matches
 
         wanted = study.runs(scale, self.seeds)
         used = {run.dataset for run in wanted}
@@ -99,19 +99,19 @@ class Wish:
 
 def _train_nothing(root: Root) -> None:
     """Tell the other processes, where torchrun or srun started several, that nothing is left to train."""
-    from ablate.distributed import alone
-    from ablate.job import work
+    from ablate.dispatch.worker import work
+    from ablate.train.distributed import alone
 
     if not alone():
         work(str(root.path), [], "")
 
 
 def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json: bool) -> list[RunStatus]:
-    from ablate.display import Display
-    from ablate.distributed import alone
-    from ablate.launch import launch
-    from ablate.launch.inline import together
-    from ablate.launches import Ledger
+    from ablate.dispatch.display import Display
+    from ablate.dispatch.inline import together
+    from ablate.dispatch.launch import launch
+    from ablate.dispatch.ledger import Ledger
+    from ablate.train.distributed import alone
 
     # Handlers of our own, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
     for number in (signal.SIGINT, signal.SIGTERM):

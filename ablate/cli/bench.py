@@ -16,11 +16,11 @@ from ablate.cli._rates import as_json_content, print_rates, sentences
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ablate.bench.session import Plan, Session
-    from ablate.bench.subjects import Subject
-    from ablate.modes import Protocol
-    from ablate.paths import Root
-    from ablate.speed import Measured
+    from ablate.measure.frames import Measured
+    from ablate.measure.protocol import Protocol
+    from ablate.measure.session import Plan, Session
+    from ablate.measure.subjects import Subject
+    from ablate.store.root import Root
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -82,9 +82,9 @@ def bench(
     Example: ablate bench quickstart --quick
     Example: ablate bench --models paper --modes bf16 --time-budget 9m
     """
-    from ablate.bench.session import Plan
-    from ablate.modes import matrix
-    from ablate.paths import Root
+    from ablate.measure.protocol import matrix
+    from ablate.measure.session import Plan
+    from ablate.store.root import Root
 
     place, subjects = Root.at(root), _subjects(name, scale, models, timm)
     if ranking:
@@ -104,8 +104,8 @@ def bench(
 
 def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
     """Measure, and tell how far it has come: beside the JSON where that is asked for."""
-    from ablate.bench.session import Session
-    from ablate.bench.watch import Watch
+    from ablate.measure.progress import Watch
+    from ablate.measure.session import Session
 
     root.make_writable()
     with Watch(sys.stderr if as_json else sys.stdout) as watch:
@@ -116,9 +116,9 @@ def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
 
 
 def _subjects(name: str | None, scale: str | None, models: str | None, timm: str | None) -> list[Subject]:
-    from ablate.bench.subjects import of_names, of_study, of_timm
-    from ablate.registry import SpecError
-    from ablate.study import load
+    from ablate.measure.subjects import of_names, of_study, of_timm
+    from ablate.spec.errors import SpecError
+    from ablate.study.load import load
 
     if scale and not name:
         raise SpecError(f"--scale is {scale!r} and no study is given; wanted is the study it is of")
@@ -137,7 +137,7 @@ def _words(text: str | None) -> list[str]:
 
 
 def _batches(text: str | None) -> Sequence[int]:
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if text is None:
         return ()
@@ -148,13 +148,13 @@ def _batches(text: str | None) -> Sequence[int]:
 
 
 def _protocol(quick: bool, budget: str | None) -> Protocol:
-    from ablate.modes import BUDGET, FULL, QUICK
+    from ablate.measure.protocol import BUDGET, FULL, QUICK
 
     return QUICK if quick else BUDGET if budget else FULL
 
 
 def _threads(asked: int | None) -> int:
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if asked is not None and asked < 1:
         raise SpecError(f"--threads is {asked}; wanted is 1 or more")
@@ -163,7 +163,7 @@ def _threads(asked: int | None) -> int:
 
 def _seconds(text: str | None) -> float | None:
     """A time such as 9m, 540s or 540."""
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if text is None:
         return None
@@ -188,7 +188,7 @@ def _counted(number: int, what: str) -> str:
 
 def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, *, as_json: bool) -> int:
     """Print what is known by now: rates, and who is faster in how many modes."""
-    from ablate.ranking import orders, stability
+    from ablate.results.ranking import orders, stability
 
     found = _measured(root, subjects, session)
     ranked = stability(orders(found))
@@ -213,7 +213,7 @@ def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, 
 
 def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) -> list[Measured]:
     """The records of these subjects, under these names; of a session, those of its device."""
-    from ablate.speed import measured
+    from ablate.measure.frames import measured
 
     labels = {subject.key: subject.label for subject in subjects}
     order = list(labels)

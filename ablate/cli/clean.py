@@ -11,9 +11,9 @@ import typer
 from ablate.cli._options import Folder, Json, print_columns, print_json
 
 if TYPE_CHECKING:
-    from ablate.leftovers import Leftover
-    from ablate.paths import Root
-    from ablate.study import Study
+    from ablate.dispatch.cleanup import Leftover
+    from ablate.store.root import Root
+    from ablate.study.study import Study
 
 
 def clean(
@@ -33,8 +33,8 @@ def clean(
 
     Example: ablate clean --dry-run
     """
-    from ablate.leftovers import find, remove
-    from ablate.paths import Root
+    from ablate.dispatch.cleanup import find, remove
+    from ablate.store.root import Root
 
     place = Root.at(root)
     studies = _studies(files or [], place)
@@ -60,8 +60,8 @@ def _studies(files: list[str], root: Root) -> list[Study]:
     Raises:
         SpecError: when one cannot be read: nobody knows what it asks for.
     """
-    from ablate.registry import SpecError
-    from ablate.study import load, named
+    from ablate.spec.errors import SpecError
+    from ablate.study.load import load, named
 
     beside = sorted(root.path.glob("studies/[!_]*.py"))
     try:
@@ -80,8 +80,8 @@ def _agreed() -> bool:
 
 def _say(found: list[Leftover]) -> None:
     """A line a kind: how many, how large, what it is; then every path that would go."""
-    from ablate.formats.units import size
-    from ablate.leftovers import KINDS
+    from ablate.dispatch.cleanup import KINDS
+    from ablate.results.formats.units import size
 
     if not found:
         typer.echo("there is nothing that no study needs")

@@ -23,10 +23,10 @@ def data(
     Example: ablate data
     Example: ablate data cifar10 --download ~/data/cifar10
     """
-    from ablate.datasets import needs_location
-    from ablate.registry import SpecError
-    from ablate.settings import data_folders
-    from ablate.spec import DATASETS
+    from ablate.data.datasets import needs_location
+    from ablate.spec.errors import SpecError
+    from ablate.spec.parts import DATASETS
+    from ablate.spec.settings import data_folders
 
     if download is not None:
         _download(name, download)
@@ -50,7 +50,7 @@ def _text(place: object) -> str | None:
 
 def _place(name: str, place: object) -> str:
     """Where a data set lies, in words."""
-    from ablate.datasets import needs_location
+    from ablate.data.datasets import needs_location
 
     if not needs_location(name):
         return "in scikit-learn"
@@ -59,7 +59,7 @@ def _place(name: str, place: object) -> str:
 
 def _looked_at(name: str, given: dict[str, str]) -> dict[str, Any]:
     """What one data set holds."""
-    from ablate.datasets import source
+    from ablate.data.datasets import source
 
     module, location = source(name, given)
     if location is None:
@@ -83,8 +83,9 @@ def _download(name: str | None, place: Path) -> None:
     Raises:
         SpecError: for any other, or when the network fails.
     """
-    from ablate.registry import SpecError, defined
-    from ablate.spec import DATASETS
+    from ablate.spec.errors import SpecError
+    from ablate.spec.parts import DATASETS
+    from ablate.spec.source import defined
 
     known = [one for one in DATASETS if "ORIGINAL" in defined(DATASETS.path(one))]
     if name not in known:

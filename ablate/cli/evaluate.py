@@ -13,9 +13,9 @@ from ablate.cli._options import Folder, Json, print_columns, print_json
 if TYPE_CHECKING:
     import torch
 
-    from ablate.assess import Asked
-    from ablate.candidates import OfRun, OfTimm
-    from ablate.evaluation import Outcome
+    from ablate.train.evaluate import Outcome
+    from ablate.zoo.assess import Asked
+    from ablate.zoo.candidates import OfRun, OfTimm
 
 
 class Part(StrEnum):
@@ -65,9 +65,9 @@ def evaluate(
     Example: ablate evaluate vit_tiny_patch16_224 --pretrained --data imagenet=PATH
     Example: ablate evaluate 08e4f74ab3
     """
-    from ablate.assess import Asked, assess
-    from ablate.candidates import find
-    from ablate.paths import Root
+    from ablate.store.root import Root
+    from ablate.zoo.assess import Asked, assess
+    from ablate.zoo.candidates import find
 
     _check(batch_size, workers, image_size, eval_crop)
     found = find(target, Root.at(root), averaged=ema and weights is None)
@@ -89,7 +89,7 @@ def evaluate(
 
 
 def _check(batch_size: int, workers: int, image_size: int | None, eval_crop: float | None) -> None:
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     numbers = (("--batch-size", batch_size, 1), ("--workers", workers, 0), ("--image-size", image_size, 1))
     for option, value, least in numbers:
@@ -103,8 +103,8 @@ def _with_options(found: OfRun | OfTimm, weights: Path | None, *, ema: bool, pre
     """A model of timm's with the weights asked for; a file's or a run's has its own."""
     from dataclasses import replace
 
-    from ablate.candidates import OfRun
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
+    from ablate.zoo.candidates import OfRun
 
     if isinstance(found, OfRun):
         if weights is not None or pretrained:
@@ -120,8 +120,8 @@ def _with_options(found: OfRun | OfTimm, weights: Path | None, *, ema: bool, pre
 
 def _dataset(data: str, found: OfRun | OfTimm) -> tuple[str, dict[str, str]]:
     """The data set's name, and where it lies if that was said."""
-    from ablate.candidates import OfRun
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
+    from ablate.zoo.candidates import OfRun
 
     name, equals, path = data.partition("=")
     if data and not (name and (path or not equals)):
@@ -136,7 +136,7 @@ def _dataset(data: str, found: OfRun | OfTimm) -> tuple[str, dict[str, str]]:
 def _device(name: str) -> torch.device:
     import torch
 
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -32,11 +32,11 @@ def report(
     Example: ablate report quickstart
     Example: ablate report --all
     """
-    from ablate.paths import Root
-    from ablate.registry import SpecError
     from ablate.report import render
     from ablate.report.overview import write_all
-    from ablate.study import load
+    from ablate.spec.errors import SpecError
+    from ablate.store.root import Root
+    from ablate.study.load import load
 
     place = Root.at(root)
     if every:

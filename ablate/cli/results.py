@@ -13,16 +13,16 @@ from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ablate.formats import Sheet
-    from ablate.paths import Root
-    from ablate.study import Study
+    from ablate.results.formats import Sheet
+    from ablate.store.root import Root
+    from ablate.study.study import Study
 
 UNDECIDED = 3  # the exit code where claims are neither supported nor contradicted
 
 
 def _plot_names(incomplete: str) -> list[str]:
     """Shell completion of a plot's name."""
-    from ablate.plots import PLOTS
+    from ablate.report.plots import PLOTS
 
     return [name for name in PLOTS if name.startswith(incomplete)]
 
@@ -61,9 +61,9 @@ def table(
 
     Example: ablate table quickstart --format md
     """
-    from ablate.formats import render
-    from ablate.paths import Root
-    from ablate.registry import SpecError
+    from ablate.results.formats import render
+    from ablate.spec.errors import SpecError
+    from ablate.store.root import Root
 
     if stats and images:
         raise SpecError("--stats and --images are two tables; wanted is one of them")
@@ -81,8 +81,8 @@ def _table(
     name: str, scale: str | None, seeds: int | None, root: Root, kind: str, where: tuple[str | None, str | None]
 ) -> Sheet:
     """The table asked for; without a scale of its own to look at, the study `paper` is the paper's table."""
-    from ablate.paper import NAME, SCALE
-    from ablate.study import load
+    from ablate.results.paper import NAME, SCALE
+    from ablate.study.load import load
 
     if name == NAME and scale in (None, SCALE) and not kind:
         return _paper(root, *where)
@@ -95,21 +95,23 @@ def _table(
 
 def _comparison(study: Study, scale: str, seeds: int | None, root: Root, mode: str | None, device: str | None) -> Sheet:
     """The variants, with speeds of a mode and device where one is asked for."""
-    from ablate import speed
-    from ablate.formats import comparison
-    from ablate.registry import SpecError
+    from ablate.measure import frames as speed_frames
+    from ablate.results.formats import comparison
+    from ablate.spec.errors import SpecError
 
     if device is not None and mode is None:
         raise SpecError(f"--device is {device!r} without --mode; wanted is a mode that was measured on it")
     rows = summary(study, scale, seeds, root)
-    return comparison(rows if mode is None else speed.join(rows, speed.frame(root, study, scale), mode, device))
+    return comparison(
+        rows if mode is None else speed_frames.join(rows, speed_frames.frame(root, study, scale), mode, device)
+    )
 
 
 def _over_seeds(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
     """Differences to the control, over seeds."""
-    from ablate.contrasts import over_seeds
-    from ablate.formats import contrasts
-    from ablate.table import frame
+    from ablate.results.contrasts import over_seeds
+    from ablate.results.formats import contrasts
+    from ablate.results.table import frame
 
     runs = frame(study, scale, seeds=seeds, root=root.path)
     return contrasts.over_seeds(over_seeds(runs), str(runs["variant"].cat.categories[0]))
@@ -117,9 +119,9 @@ def _over_seeds(study: Study, scale: str, seeds: int | None, root: Root) -> Shee
 
 def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
     """Differences to the control, picture by picture."""
-    from ablate.contrasts import over_pictures
-    from ablate.formats import contrasts
-    from ablate.table import study_records
+    from ablate.results.contrasts import over_pictures
+    from ablate.results.formats import contrasts
+    from ablate.results.table import study_records
 
     label_of = {variant.run: variant.label for variant in study.variants(scale)}
     control = next(iter(label_of.values()))
@@ -130,20 +132,21 @@ def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> S
 
 def _paper(root: Root, mode: str | None, device: str | None) -> Sheet:
     """The paper's table, with the runs of the study `paper` where there is one, and speeds of a mode and device."""
-    from ablate import paper, speed
-    from ablate.formats.paper import sheet
-    from ablate.study import load, named
-    from ablate.table import frame
+    from ablate.measure import frames as speed_frames
+    from ablate.results import paper
+    from ablate.results.formats.paper import sheet
+    from ablate.results.table import frame
+    from ablate.study.load import load, named
 
     study = load(paper.NAME) if paper.NAME in named() else None
-    speeds = speed.chosen(speed.frame(root), mode, device)
+    speeds = speed_frames.chosen(speed_frames.frame(root), mode, device)
     return sheet(paper.table(frame(root=root.path), speeds, study))
 
 
 def print_table(made: Sheet | pd.DataFrame) -> None:
     """The table on a terminal, as wide as that is; wide enough for everything elsewhere."""
-    from ablate.display import open_console
-    from ablate.formats import as_text, terminal
+    from ablate.dispatch.display import open_console
+    from ablate.results.formats import as_text, terminal
 
     if sys.stdout.isatty():
         console = open_console(sys.stdout)
@@ -154,7 +157,7 @@ def print_table(made: Sheet | pd.DataFrame) -> None:
 
 def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataFrame:
     """A row a variant of a study, from the records under the root."""
-    from ablate.table import frame, summarise
+    from ablate.results.table import frame, summarise
 
     runs = frame(study, scale, seeds=seeds, root=root.path)
     return summarise(runs, study.seed_count(scale, seeds), study.variants(scale))
@@ -168,10 +171,10 @@ def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Js
 
     Example: ablate claims quickstart --json
     """
-    from ablate.paths import Root
-    from ablate.study import load
-    from ablate.table import frame
-    from ablate.verdict import judge
+    from ablate.results.table import frame
+    from ablate.results.verdict import judge
+    from ablate.store.root import Root
+    from ablate.study.load import load
 
     study, place = load(name), Root.at(root)
     scale = study.scale(scale)
@@ -204,8 +207,8 @@ def export(
 
     Example: ablate export runs.parquet --study quickstart
     """
-    from ablate.registry import SpecError
-    from ablate.table import frame, write
+    from ablate.results.table import frame, write
+    from ablate.spec.errors import SpecError
 
     if study is None and not (scale is None and seeds is None):
         raise SpecError("--scale and --seeds are of a study; wanted is --study STUDY with them")
@@ -227,12 +230,13 @@ def plot(
 
     Example: ablate plot quickstart --plot accuracy_params --format pdf --width half
     """
-    from ablate.notebook import write_plots
-    from ablate.paths import Root
-    from ablate.plots import PLOTS, _style
-    from ablate.registry import SpecError
     from ablate.report import folder_of
-    from ablate.study import load
+    from ablate.report.drawing import style
+    from ablate.report.notebook import write_plots
+    from ablate.report.plots import PLOTS
+    from ablate.spec.errors import SpecError
+    from ablate.store.root import Root
+    from ablate.study.load import load
 
     study, place = load(name), Root.at(root)
     scale = study.scale(scale)
@@ -243,8 +247,8 @@ def plot(
         place.reports / folder_of(study, scale),
         seeds=seeds,
         root=place.path,
-        kinds=[_style.check_kind(kind) for kind in kinds or ("svg", "png")],
-        width=width or _style.WIDTH,
+        kinds=[style.check_kind(kind) for kind in kinds or ("svg", "png")],
+        width=width or style.WIDTH,
         empty=bool(plots),
     )
     if not written:

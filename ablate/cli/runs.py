@@ -8,27 +8,16 @@ import typer
 
 from ablate.cli._detach import leave
 from ablate.cli._every import run_all
-from ablate.cli._options import (
-    All,
-    Data,
-    Folder,
-    Json,
-    NameOrAll,
-    ScaleName,
-    Seeds,
-    locations,
-    one_or_all,
-    print_json,
-)
+from ablate.cli._jobs import as_data, conclusion, measured_only, names
+from ablate.cli._options import All, Data, Folder, Json, NameOrAll, ScaleName, Seeds, locations, one_or_all, print_json
 from ablate.cli._place import Jobs, On, Place
 from ablate.cli._resources import with_resources
-from ablate.cli._states import as_data, conclusion, measured_only, names
 from ablate.cli._wish import Wish
 
 if TYPE_CHECKING:
-    from ablate.paths import Root
-    from ablate.status import RunStatus
-    from ablate.study import Study
+    from ablate.dispatch.status import RunStatus
+    from ablate.store.root import Root
+    from ablate.study.study import Study
 
 
 Detach = Annotated[
@@ -64,10 +53,10 @@ def run(
     Example: ablate run quickstart --on slurm --minutes 60 --device cpu
     Example: ablate run --all --scale digits
     """
-    from ablate.distributed import alone, is_main
-    from ablate.launch.policy import Policy
-    from ablate.paths import Root
-    from ablate.registry import SpecError
+    from ablate.dispatch.retries import Policy
+    from ablate.spec.errors import SpecError
+    from ablate.store.root import Root
+    from ablate.train.distributed import alone, is_main
 
     one_or_all("run", name, every)
     wish = Wish(
@@ -91,7 +80,7 @@ def run(
 
 def _run_one(wish: Wish, name: str, scale: str | None) -> int:
     """Train a study and conclude; or have it go on without this terminal."""
-    from ablate.study import load
+    from ablate.study.load import load
 
     study = load(name)
     scale = study.scale(scale)
@@ -103,7 +92,7 @@ def _run_one(wish: Wish, name: str, scale: str | None) -> int:
 
 def _train_along(root: Root) -> int:
     """As one of several processes that torchrun or srun started, and not the first: train what that one says."""
-    from ablate.job import work
+    from ablate.dispatch.worker import work
 
     work(str(root.path), [], "")
     return 0

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablate.cli._audit import print_audits
+from ablate.cli._compare import print_audits
 from ablate.cli._disk import disk_in_words, disk_of
 from ablate.cli._estimate import estimate, print_estimate
+from ablate.cli._jobs import measured_only
 from ablate.cli._listing import print_studies, summaries
 from ablate.cli._options import (
     All,
@@ -32,13 +33,12 @@ from ablate.cli._place import Jobs, On, Place, side_by_side
 from ablate.cli._plan_all import plan_all
 from ablate.cli._resources import resources as chosen
 from ablate.cli._resources import with_resources
-from ablate.cli._states import measured_only
 
 if TYPE_CHECKING:
-    from ablate.audit import Audit
-    from ablate.paths import Root
-    from ablate.spec import Run
-    from ablate.study import Study, Variant
+    from ablate.spec.run import Run
+    from ablate.store.root import Root
+    from ablate.study.compare import Audit
+    from ablate.study.study import Study, Variant
 
 TEMPLATE = '''"""{question}
 
@@ -68,7 +68,7 @@ def list_(as_json: Json = False, root: Folder = None) -> None:
 
     Example: ablate list
     """
-    from ablate.paths import Root
+    from ablate.store.root import Root
 
     found = summaries(Root.at(root))
     if as_json:
@@ -104,9 +104,9 @@ def plan(
     Example: ablate plan quickstart --on slurm --probe
     Example: ablate plan --all --scale digits
     """
-    from ablate.paths import Root
-    from ablate.registry import SpecError
-    from ablate.study import load
+    from ablate.spec.errors import SpecError
+    from ablate.store.root import Root
+    from ablate.study.load import load
 
     one_or_all("plan", name, every)
     place = Root.at(root)
@@ -142,8 +142,8 @@ def plan(
 
 def _missing(study: Study, scale: str, runs: list[Run], root: Root, data: dict[str, str]) -> list[Run]:
     """The runs without a record, once the data at hand is known to allow them."""
-    from ablate.audit import check_matches
-    from ablate.status import Survey, check_data
+    from ablate.dispatch.status import Survey, check_data
+    from ablate.study.compare import check_matches
 
     check_matches(study, scale, data)
     missing = [status.run for status in Survey(root, runs, data).look() if status.state != "done"]
@@ -163,14 +163,14 @@ def _print_variants(study: Study, scale: str, lines: Iterable[str], variants: li
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:
     """Whether a run's data can be looked at: a plan does not wait for data."""
-    from ablate.datasets import at_hand
+    from ablate.data.datasets import at_hand
 
     return at_hand(run.dataset, data)
 
 
 def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Audit]:
     """Every variant held against the control."""
-    from ablate.audit import audit
+    from ablate.study.compare import audit
 
     return audit(study, scale, root, data)
 
@@ -186,7 +186,7 @@ def _variants(study: Study, scale: str, missing: list[Run]) -> list[dict[str, An
 
 def _variant(control: Run, variant: Variant, missing: list[str]) -> dict[str, Any]:
     """What a variant changes, and the keys of its runs that have no record, ready for JSON."""
-    from ablate.spec import differences
+    from ablate.spec.run import differences
 
     changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
     match = {"match": variant.match.as_data()} if variant.match else {}
@@ -205,7 +205,7 @@ def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the ne
 
     Example: ablate new mixers
     """
-    from ablate.registry import SpecError
+    from ablate.spec.errors import SpecError
 
     if not name.isidentifier():
         raise SpecError(

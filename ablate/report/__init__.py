@@ -1,7 +1,7 @@
 """A study's report: one page that opens from disk, with its tables and plots as files beside it.
 
 Nothing in it depends on when or where it is written, but for the last digits of floats and the pictures, which may
-differ between processors. `ablate.report.recheck` derives a report again and says where it does not hold.
+differ between processors. `ablate.report.verification` derives a report again and says where it does not hold.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ablate.paths import Root, write_atomically
 from ablate.report import files
 from ablate.report.content import Content
-from ablate.study import Study
+from ablate.store.root import Root, write_atomically
+from ablate.study.study import Study
 
 
 def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ablate import records
-from ablate.paths import Root
-from ablate.registry import SpecError
 from ablate.report.content import Content
 from ablate.report.findings import Finding
 from ablate.report.manifest import Manifest
+from ablate.spec.errors import SpecError
+from ablate.store import records
+from ablate.store.root import Root
 
 
 def damaged(root: Root, read: Callable[[], object]) -> list[Finding]:

@@ -13,48 +13,21 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ablate import contrasts, records, speed
-from ablate.audit import Audit, audit
-from ablate.complexity import inputs
-from ablate.paths import Root
-from ablate.records import Record
+from ablate.measure import frames as speed_frames
+from ablate.measure.frames import Measured
+from ablate.model.cost import inputs
 from ablate.report import facts, speeds
-from ablate.report.facts import Fact
+from ablate.report.facts import Fact, Row
 from ablate.report.manifest import LOG, Local, Manifest, digests, versions
-from ablate.spec import Run, differences
-from ablate.speed import Measured
-from ablate.study import Study
-from ablate.table import curves, study_frame, study_records, summarise
-from ablate.verdict import Verdict, judge
-
-
-@dataclass(frozen=True)
-class Row:
-    """One run, measured or not.
-
-    Args:
-        link: to its record; empty where there is none.
-        log: link to its log; empty where there is none.
-        error: why a failed one has no record.
-    """
-
-    variant: str
-    run: Run
-    record: Record | None
-    link: str
-    log: str = ""
-    error: str = ""
-
-    @property
-    def name(self) -> str:
-        """What to call it."""
-        return f"{self.variant}, seed {self.run.seed}"
-
-    @property
-    def replaced(self) -> int:
-        """How many pictures could not be read and were grey instead."""
-        broken = self.record.dataset.get("broken") if self.record is not None else None
-        return int(broken["count"]) if broken else 0
+from ablate.results import contrasts
+from ablate.results.table import curves, study_frame, study_records, summarise
+from ablate.results.verdict import Verdict, judge
+from ablate.spec.run import Run, differences
+from ablate.store import records
+from ablate.store.records import Record
+from ablate.store.root import Root
+from ablate.study.compare import Audit, audit
+from ablate.study.study import Study
 
 
 @dataclass(frozen=True)
@@ -121,13 +94,13 @@ class Content:
 
     @cached_property
     def speed(self) -> pd.DataFrame:
-        """The measurements of speed, a row each; see `ablate.plots`."""
-        return speed.tidy(self.speeds, self.variants)
+        """The measurements of speed, a row each; see `ablate.report.plots`."""
+        return speed_frames.tidy(self.speeds, self.variants)
 
     @cached_property
     def speeds(self) -> list[Measured]:
         """The measurements of speed of the study's architectures."""
-        return speed.of_study(self.root.results, self.study, self.scale)
+        return speed_frames.of_study(self.root.results, self.study, self.scale)
 
     @cached_property
     def seed_count(self) -> int:

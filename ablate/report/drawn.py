@@ -1,7 +1,7 @@
 """`figures.json`: what every figure of a report shows, its numbers to six digits.
 
 A line a figure, each a list of its axes: what x and y are, the series, fits and intervals as lines labelled with what
-they are of, areas, cells, and texts with the points they name. See `ablate.plots._data`.
+they are of, areas, cells, and texts with the points they name. See `ablate.report.drawing._data`.
 """
 
 from __future__ import annotations

@@ -5,14 +5,41 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ablate.records import Record
-
-if TYPE_CHECKING:
-    from ablate.report.content import Row
+from ablate.spec.run import Run
+from ablate.store.records import Record
 
 PARTS = {"training images": "n_train", "held-out images": "n_heldout", "test images": "n_test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One run, measured or not.
+
+    Args:
+        link: to its record; empty where there is none.
+        log: link to its log; empty where there is none.
+        error: why a failed one has no record.
+    """
+
+    variant: str
+    run: Run
+    record: Record | None
+    link: str
+    log: str = ""
+    error: str = ""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return f"{self.variant}, seed {self.run.seed}"
+
+    @property
+    def replaced(self) -> int:
+        """How many pictures could not be read and were grey instead."""
+        broken = self.record.dataset.get("broken") if self.record is not None else None
+        return int(broken["count"]) if broken else 0
 
 
 @dataclass(frozen=True)

@@ -20,20 +20,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from ablate import ranking
-from ablate.formats import units
-from ablate.plots import PLOTS, _data, _labels, _rates, _style
 from ablate.report.content import Content
+from ablate.report.drawing import _data, _labels, _rates, style
 from ablate.report.opening import SHOWN
+from ablate.report.plots import PLOTS
+from ablate.results import ranking
+from ablate.results.formats import units
 
 MOST_POINTS = 600
 RADIUS = 6.0  # points
 TALL = 3.0  # height over width from which on a figure is folded
 # The figure's neutral colours become the page's, so that it can be read on light and on dark.
 COLOURS = {
-    _style.INK: "currentColor",
-    _style.QUIET: "var(--quiet)",
-    _style.RULE: "var(--rule)",
+    style.INK: "currentColor",
+    style.QUIET: "var(--quiet)",
+    style.RULE: "var(--rule)",
     "#ffffff": "var(--paper)",
 }
 
@@ -53,7 +54,7 @@ class Figure:
     """A plot that has been drawn.
 
     Args:
-        data: what it shows, as `ablate.plots._data` reads it.
+        data: what it shows, as `ablate.report.drawing._data` reads it.
         tall: whether the page folds it.
         svg, png: its files, empty where it was not rendered.
         points: what can be hovered over in the page.
@@ -93,7 +94,7 @@ def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
         rendered: whether to make its files; what it shows is known without.
     """
     found = frames(content)
-    with _style.style(), nullcontext() if rendered else _labels.unplaced():
+    with style.style(), nullcontext() if rendered else _labels.unplaced():
         drawn = ((name, PLOTS[name].draw(found[PLOTS[name].TAKES])) for name in sorted(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
@@ -104,7 +105,7 @@ def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
     found = Figure(name, plot.TITLE, caption(plot), plot.TAKES, _data.of(canvas), bool(height > TALL * width))
     if not rendered:
         return found
-    png, svg = (_style.encode(canvas, kind) for kind in ("png", "svg"))
+    png, svg = (style.encode(canvas, kind) for kind in ("png", "svg"))
     return replace(found, svg=svg, png=png, points=tuple(_points(axes)))
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablate import formats
-from ablate.audit import in_words
-from ablate.formats import Sheet, comparison
-from ablate.formats import contrasts as sheets
-from ablate.plots import PLOTS
 from ablate.report import drawn, manifest, speeds
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
 from ablate.report.opening import opening
 from ablate.report.page import fill
+from ablate.report.plots import PLOTS
+from ablate.results import formats
+from ablate.results.formats import Sheet, comparison
+from ablate.results.formats import contrasts as sheets
+from ablate.study.compare import in_words
 
 PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
 TABLES = ("csv", "md", "tex")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate.report.content import Content, Row
-from ablate.report.facts import Fact
+from ablate.report.content import Content
+from ablate.report.facts import Fact, Row
 
 SHOWN = 6  # names in a sentence; more are counted
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from ablate.notes import failure_of
-from ablate.paths import Root
-from ablate.registry import SpecError
+from ablate.dispatch.notes import failure_of
+from ablate.spec.errors import SpecError
+from ablate.store.root import Root
 
 NAME = "manifest.json"
 SCHEMA = 1

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import pandas as pd
 
-from ablate.plots import _frames, _series
+from ablate.report.drawing import _series, frames
 
 # What a plot shows accuracy, or else time, against. A switch holds all costs, of the designs the leading one.
 COSTS = {
@@ -54,8 +54,8 @@ def leading(runs: pd.DataFrame) -> str:
     A line along the number that all variants differ in, a table of two crossed axes, the differences to the control
     where most variants cost what it costs, and otherwise accuracy against parameters.
     """
-    data = _frames.ordered(runs)
-    if not _frames.has(data, "top1", "params"):
+    data = frames.ordered(runs)
+    if not frames.has(data, "top1", "params"):
         return "accuracy_params"
     data = data.dropna(subset=["top1"])
     field = _series.axis(data)

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ablate import speed
-from ablate.paths import Root, write_atomically
-from ablate.records import index
-from ablate.registry import SpecError
+from ablate.measure import frames as speed_frames
 from ablate.report import drawn, gather, render
 from ablate.report.content import Content
 from ablate.report.opening import SHOWN, opening
 from ablate.report.page import fill
-from ablate.study import Study, load, named
-from ablate.verdict import Verdict
+from ablate.results.verdict import Verdict
+from ablate.spec.errors import SpecError
+from ablate.store.records import index
+from ablate.store.root import Root, write_atomically
+from ablate.study.load import load, named
+from ablate.study.study import Study
 
 INDEX, PAGE = "README.md", "index.html"
 
@@ -131,4 +132,4 @@ def _trained(study: Study, scale: str, present: Collection[str]) -> tuple[int, i
 def _measured(study: Study, scale: str, root: Root) -> tuple[int, int]:
     """How many variants have a measurement of speed, and of how many."""
     labels = {variant.label for variant in study.variants(scale)}
-    return len(labels & {one.variant for one in speed.of_study(root.results, study, scale)}), len(labels)
+    return len(labels & {one.variant for one in speed_frames.of_study(root.results, study, scale)}), len(labels)

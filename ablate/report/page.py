@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from ablate.formats import escape, units
+from ablate.results.formats import escape, units
 
 
 def fill(template: str, **values: Any) -> str:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ablate.formats import Sheet, units
-from ablate.formats.sheet import Column, Row, rows_of
-from ablate.ranking import orders, stability
-from ablate.scaling import curves
-from ablate.speed import FOLDER, Measured, tidy
+from ablate.measure.frames import Measured, tidy
+from ablate.measure.record import FOLDER
+from ablate.results.formats import Sheet, units
+from ablate.results.formats.sheet import Column, Row, rows_of
+from ablate.results.ranking import orders, stability
+from ablate.results.scaling import curves
 
 NOTES = (
     "Images per second: the median of all windows, and between its quartiles. A ranking may flip with the device and "

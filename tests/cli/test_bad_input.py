@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner, Result
 
-from ablate import load, records
+from ablate import load
 from ablate.cli import app
+from ablate.store import records
 from tests import synthetic
 
 STUDY = """

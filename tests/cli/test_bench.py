@@ -13,14 +13,14 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import speed
-from ablate.bench.lock import alone
-from ablate.bench.process import Start
-from ablate.bench.session import Session
 from ablate.cli import app
-from ablate.modes import Mode
-from ablate.study import load
-from tests.bench.fake import Fleet, dead, full
+from ablate.measure import record as speed_record
+from ablate.measure.lock import alone
+from ablate.measure.process import Start
+from ablate.measure.protocol import Mode
+from ablate.measure.session import Session
+from ablate.study.load import load
+from tests.measure.fake import Fleet, dead, full
 
 WORDS = ["--modes", "fp32-eager", "--batches", "64,1", "--threads", "1"]
 
@@ -106,13 +106,13 @@ def test_a_time_budget_takes_short_windows_and_goes_on_next_time(bench: Any, fle
     shown = bench("quickstart", "--time-budget", "0.000001s", *WORDS).stdout
     assert "the time is up; the same command goes on" in shown
     bench("quickstart", "--time-budget", "9m", *WORDS)
-    assert {one.protocol["name"] for _, one in speed.read_all(tmp_path / "results")} == {"budget"}
+    assert {one.protocol["name"] for _, one in speed_record.read_all(tmp_path / "results")} == {"budget"}
 
 
 def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
     fleet.rates = Fleet(rates={"linear_tiny": 1.0, "ablate_tiny:mixer=pool": 2.0, "resmlp_12_224": 3.0}).rates
     bench("--models", "linear_tiny, ablate_tiny:mixer=pool", "--timm", "resmlp_12_224", "--quick", *WORDS)
-    found = {one.subject["label"] for _, one in speed.read_all(tmp_path / "results")}
+    found = {one.subject["label"] for _, one in speed_record.read_all(tmp_path / "results")}
     assert found == {"linear_tiny", "ablate_tiny:mixer=pool", "resmlp_12_224"}
 
 
@@ -194,7 +194,7 @@ def test_a_wrong_request_is_a_sentence(bench: Any, words: list[str], told: str) 
 
 def test_the_command_waits_for_no_torch_of_its_own() -> None:
     code = (
-        "import sys; import ablate.bench.session, ablate.bench.watch, ablate.ranking, ablate.scaling;"
+        "import sys; import ablate.measure.session, ablate.measure.progress, ablate.results.ranking, ablate.results.scaling;"
         "print('torch' in sys.modules)"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

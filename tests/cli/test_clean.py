@@ -9,11 +9,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import job, load, records
+from ablate import load
 from ablate.cli import app
-from ablate.launches import Ledger
-from ablate.paths import Root
-from ablate.resources import Resources
+from ablate.dispatch import worker as job
+from ablate.dispatch.ledger import Ledger
+from ablate.spec.resources import Resources
+from ablate.store import records
+from ablate.store.root import Root
 from tests import synthetic
 from tests.tiny import TINY
 

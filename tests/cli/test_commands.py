@@ -11,10 +11,13 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from ablate import job, load, records
-from ablate.cli import app, states
-from ablate.paths import Root
-from ablate.plots import PLOTS
+from ablate import load
+from ablate.cli import app
+from ablate.cli import jobs as states
+from ablate.dispatch import worker as job
+from ablate.report.plots import PLOTS
+from ablate.store import records
+from ablate.store.root import Root
 from tests import synthetic
 
 README = Path(__file__).parents[2] / "README.md"

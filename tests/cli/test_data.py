@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 
 from ablate.cli import app
 from ablate.cli._options import check_given, data_lines
-from ablate.registry import SpecError
+from ablate.spec.errors import SpecError
 from tests.tiny import picture_folder
 
 

@@ -12,10 +12,12 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import lease, load, records
+from ablate import load
 from ablate.cli import _detach, app
-from ablate.paths import Root
-from tests.launch.test_chaos import processes_of
+from ablate.dispatch import lease
+from ablate.store import records
+from ablate.store.root import Root
+from tests.dispatch.test_chaos import processes_of
 from tests.processes import LIMIT_S, wait_for
 
 STUDY = '''"""A study that takes a while."""

@@ -9,12 +9,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from ablate.checkpoint import Checkpoints
 from ablate.cli import app
-from ablate.execution import execute
-from ablate.models import build
-from ablate.paths import Root
-from ablate.resources import Resources
+from ablate.model.build import build
+from ablate.spec.resources import Resources
+from ablate.store.root import Root
+from ablate.train.checkpoint import Checkpoints
+from ablate.train.execute import execute
 from tests.tiny import TINY, picture_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -8,15 +8,17 @@ import orjson
 import pytest
 from typer.testing import CliRunner, Result
 
-from ablate import job, load, records
-from ablate import study as studies
-from ablate.bench.subjects import of_study
+from ablate import load
 from ablate.cli import _detach, _listing, app
-from ablate.paths import Root
-from ablate.records import Record
-from ablate.resources import Resources
-from ablate.spec import Run
-from ablate.speed import FOLDER
+from ablate.dispatch import worker as job
+from ablate.measure.record import FOLDER
+from ablate.measure.subjects import of_study
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.records import Record
+from ablate.store.root import Root
+from ablate.study import study as studies
 from tests import synthetic
 
 STUDY = '''"""A study."""

@@ -9,11 +9,12 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import load, records
+from ablate import load
 from ablate.cli import app
-from ablate.launch import probe as probing
-from ablate.launch.probe import Probe, probe
-from ablate.resources import Resources
+from ablate.dispatch import probe as probing
+from ablate.dispatch.probe import Probe, probe
+from ablate.spec.resources import Resources
+from ablate.store import records
 from tests import synthetic
 from tests.fake_slurm import FakeSlurm
 from tests.tiny import TINY

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from ablate import job, load
+from ablate import load
 from ablate.cli import app
 from ablate.cli._resources import words
-from ablate.paths import Root
-from ablate.resources import Resources, options
+from ablate.dispatch import worker as job
+from ablate.spec.resources import Resources, options
+from ablate.store.root import Root
 from tests import synthetic
 
 KEY = load("quickstart").runs()[0].key

@@ -10,13 +10,15 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner, Result
 
-from ablate import load, records, speed
-from ablate.bench.subjects import Subject
+from ablate import load
 from ablate.cli import app
-from ablate.paper import ENTRIES
-from ablate.spec import Run
+from ablate.measure import record as speed_record
+from ablate.measure.subjects import Subject
+from ablate.results.paper import ENTRIES
+from ablate.spec.run import Run
+from ablate.store import records
 from tests import synthetic
-from tests.bench.fake import measurement
+from tests.measure.fake import measurement
 
 
 def invoke(*words: str, code: int = 0) -> Result:
@@ -75,7 +77,7 @@ def with_speed(finished: str, tmp_path: Path) -> str:
     for at, (label, run, channels, classes) in enumerate(runs, start=1):
         found = measurement(Subject(label, run, "", channels, classes), [100.0 * at, 101.0 * at, 102.0 * at], peak=None)
         found.subject |= {"channels": channels, "classes": classes}
-        speed.write(tmp_path / "root" / "results" / "speed" / "a-cpu", found)
+        speed_record.write(tmp_path / "root" / "results" / "speed" / "a-cpu", found)
     return str(tmp_path / "root")
 
 

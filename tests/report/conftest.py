@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from ablate.paths import Root
-from ablate.plots import PLOTS
-from ablate.report import figures, files, recheck, render
+from ablate.report import figures, files, render
+from ablate.report import verification as recheck
 from ablate.report.content import Content
 from ablate.report.figures import Figure
+from ablate.report.plots import PLOTS
+from ablate.store.root import Root
 from tests.synthetic import ROOT, fixture_study
 
 DRAWN: dict[str, list[Figure]] = {}

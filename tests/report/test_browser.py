@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from ablate import Scale, Study, records
-from ablate.paths import Root
+from ablate import Scale, Study
 from ablate.report import overview, render
-from ablate.study import load
+from ablate.store import records
+from ablate.store.root import Root
+from ablate.study.load import load
 from tests.synthetic import record
 
 pytestmark = pytest.mark.browser

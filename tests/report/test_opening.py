@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ablate import Scale, Study
-from ablate.plots import PLOTS
 from ablate.report.opening import COSTS, DESIGNS, SIZES, leading, opening
-from tests.plots.frames import MIXERS, SMALL, frames, of
+from ablate.report.plots import PLOTS
+from tests.report.plots.frames import MIXERS, SMALL, frames, of
 
 
 def one_at_a_time() -> Study:

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.paths import Root
-from ablate.records import index
-from ablate.report.recheck import recheck_overview
+from ablate.report.verification import recheck_overview
+from ablate.store.records import index
+from ablate.store.root import Root
 from tests.fixtures.fixture_study import __file__ as STUDY
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -26,7 +26,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copy(STUDY, folder / "measured.py")
     (folder / "broken.py").write_text("raise ValueError('<b>no</b>')")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("ablate.study.folders", lambda: [folder])
+    monkeypatch.setattr("ablate.study.load.folders", lambda: [folder])
     return folder
 
 

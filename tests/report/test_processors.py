@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ablate import speed
-from ablate.bench.subjects import of_study
-from ablate.paths import Root
-from tests.bench.fake import measurement
+from ablate.measure import record as speed_record
+from ablate.measure.subjects import of_study
+from ablate.store.root import Root
+from tests.measure.fake import measurement
 from tests.synthetic import fixture_study
 
 CORES = ("Haswell", "Nehalem")
@@ -47,6 +47,6 @@ def test_what_one_processor_writes_holds_on_another(fixture_root: Root, written_
         for batch in (1, 16, 64):
             rates = [(100 + 7 * at + seed) * batch**0.8 for seed in range(3)]
             found = measurement(subject, rates, "fp32-eager-nchw-inference", batch=batch, peak=None)
-            speed.write(fixture_root.results / "speed" / "a-cpu", found)
+            speed_record.write(fixture_root.results / "speed" / "a-cpu", found)
     on(written_on, WRITE, fixture_root)
     assert int(on(verified_on, VERIFY, fixture_root)) > 5

@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 
-from ablate import Claim, Scale, Study, exponent, records, speed, top1
-from ablate.bench.subjects import of_study
-from ablate.notes import note_failure
-from ablate.paths import Root
-from ablate.plots import PLOTS
+from ablate import Claim, Scale, Study, exponent, top1
+from ablate.dispatch.notes import note_failure
+from ablate.measure import record as speed_record
+from ablate.measure.subjects import of_study
 from ablate.report import figures, files, gather, render
 from ablate.report.opening import SHOWN
-from ablate.spec import Run
-from tests.bench.fake import measurement
+from ablate.report.plots import PLOTS
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
+from tests.measure.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
 
 pytestmark = pytest.mark.usefixtures("few_plots")
@@ -291,7 +293,7 @@ def test_speeds_stand_with_their_modes(fixture_root: Root) -> None:
     attention, patch_ff, _ = of_study(study, "digits")
     folder = fixture_root.results / "speed" / "a-cpu"
     for subject, rate in ((attention, 100.0), (patch_ff, 200.0)):
-        speed.write(folder, measurement(subject, [rate, rate * 1.01, rate * 1.02]))
+        speed_record.write(folder, measurement(subject, [rate, rate * 1.01, rate * 1.02]))
     html, markdown = written(fixture_root, models=False)
     for text in (html, markdown):
         assert "faster than" in text.replace(r"\_", "_")
@@ -331,7 +333,7 @@ def test_a_study_of_speed_alone_has_measurements_and_no_runs(root: Root, monkeyp
         tokens, power = subject.run.tokens, 2.0 if subject.run.mixer == "attention" else 1.0
         found = measurement(subject, [(1e6 + at) / tokens**power * (1.02 if tokens == 64 else 1) for at in range(3)])
         found.subject |= {"macs": tokens**2, "tokens": tokens}
-        speed.write(root.results / "speed" / "a-cpu", found)
+        speed_record.write(root.results / "speed" / "a-cpu", found)
     html, markdown = texts(render(study, "s", root, models=False))
     for text in (html, markdown):
         assert "time grows as tokens^2.00" in text.replace("\\^", "^")

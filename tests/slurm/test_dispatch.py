@@ -18,12 +18,15 @@ import orjson
 import pytest
 from typer.testing import CliRunner
 
-from ablate import job, lease, load, records, slurm
+from ablate import load
 from ablate.cli import app
-from ablate.paths import Root
-from ablate.resources import Resources
-from ablate.spec import Run
-from ablate.status import Survey
+from ablate.dispatch import lease, slurm
+from ablate.dispatch import worker as job
+from ablate.dispatch.status import Survey
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
 from tests import small_imagenet
 from tests.slurm.cluster import Cluster
 

@@ -1,0 +1,123 @@
+"""What timm's dataset factory opens by index, such as torchvision's own local copies; nothing is downloaded.
+
+Another scheme of timm's with a picture for every index is one more `Timm`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ablate.data.datasets._layout import Catalogue, Facts
+from ablate.spec.errors import SpecError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class TimmReader:
+    """Pictures of timm's data sets, one after the other."""
+
+    parts: tuple[Any, ...]
+
+    def __getitem__(self, index: int) -> Image.Image:
+        part, position = self._at(index)
+        picture: Image.Image = self.parts[part][position][0]
+        return picture
+
+    def _at(self, index: int) -> tuple[int, int]:
+        for part, pictures in enumerate(self.parts):
+            if index < len(pictures):
+                return part, index
+            index -= len(pictures)
+        raise IndexError(index)
+
+    def name(self, index: int) -> str:
+        """Part and position."""
+        part, position = self._at(index)
+        return f"picture {position} of the {('training', 'test')[part]} part"
+
+    def in_any_order(self) -> TimmReader:
+        """Itself."""
+        return self
+
+
+@dataclass(frozen=True)
+class Timm:
+    """A data set as one of timm's schemes has it on disk.
+
+    Args:
+        scheme: timm's name for it, such as "torch/cifar10".
+        folder: what it makes under its root.
+    """
+
+    scheme: str
+    folder: str
+
+    def fits(self, location: Path) -> bool:
+        """Whether its folder lies there."""
+        return (location / self.folder).is_dir()
+
+    def stamp(self, location: Path) -> str:
+        """Every file's name, size and time."""
+        found = self._files(location)
+        return str([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found])
+
+    def facts(self, location: Path) -> Facts:
+        """The fingerprint is over all the files' content; timm opens them, so that they are known to be whole.
+
+        Raises:
+            SpecError: when files are missing or damaged.
+        """
+        import numpy as np
+
+        found = self.load(location)
+        train, test = (
+            tuple(map(int, np.bincount(labels, minlength=len(found.classes))))
+            for labels in np.split(found.labels, [found.n_train])
+        )
+        digest = hashlib.sha256()
+        for path in self._files(location):
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode())
+            digest.update(path.read_bytes())
+        return Facts(classes=found.classes, train=train, test=test, fingerprint=digest.hexdigest()[:16])
+
+    def load(self, location: Path) -> Catalogue:
+        """Both parts, as timm opens them.
+
+        Raises:
+            SpecError: when files are missing or damaged.
+        """
+        import numpy as np
+        from timm.data import create_dataset
+
+        try:
+            parts = [create_dataset(self.scheme, root=str(location), split=split) for split in ("train", "validation")]
+        except (OSError, RuntimeError) as error:
+            raise SpecError(f"{location} holds no whole {self.scheme}: {error}") from None
+        labels = [np.array(part.targets, np.int64) for part in parts]
+        return Catalogue(
+            reader=TimmReader(tuple(parts)),
+            labels=np.concatenate(labels),
+            n_train=len(labels[0]),
+            classes=tuple(parts[0].classes),
+        )
+
+    def download(self, location: Path) -> None:
+        """Have torchvision fetch it into a directory.
+
+        Raises:
+            SpecError: when the network or the disk fails.
+        """
+        from timm.data import create_dataset
+
+        try:
+            create_dataset(self.scheme, root=str(location), split="train", download=True)
+        except (OSError, RuntimeError) as error:
+            raise SpecError(f"cannot download {self.scheme} into {location}: {error}") from None
+
+    def _files(self, location: Path) -> list[Path]:
+        return sorted(path for path in (location / self.folder).iterdir() if path.is_file())

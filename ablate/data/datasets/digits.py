@@ -1,0 +1,56 @@
+"""scikit-learn's handwritten digits: 1,797 real images of 8×8 in 10 classes, each in the middle of the canvas.
+
+Centred digits may need no token mixing at all: a patch at a fixed place tells much by itself. In `digits_shifted` it
+does not.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+
+from ablate.data.datasets import Arrays, Part, check_batch, check_plain, hold_out
+from ablate.spec.errors import SpecError
+from ablate.spec.run import Run
+
+BEHAVIOUR = 1
+CHANNELS = 1
+CLASSES = 10
+LOADER = "resident"
+SIDE = 8
+PICTURES = 1797
+TEST = 360
+
+
+def fingerprint(location: Path | None = None) -> str:
+    """Hash of the file scikit-learn ships, unpacked, found without importing scikit-learn."""
+    spec = find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise SpecError("dataset digits is a file of scikit-learn, which is not installed; pip install scikit-learn")
+    packed = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    return hashlib.sha256(gzip.decompress(packed.read_bytes())).hexdigest()[:16]
+
+
+def check(run: Run, location: Path | None = None, *, smallest: int = SIDE) -> None:
+    """The canvas must hold the digit, there is nothing to crop or flip, and a batch is no larger than the data."""
+    if run.image_size < smallest:
+        raise SpecError(f"image_size is {run.image_size}; dataset {run.dataset} wants {smallest} or more")
+    check_plain(run)
+    check_batch(run, PICTURES - TEST, CLASSES)
+
+
+def load(run: Run, location: Path | None = None, *, shifted: bool = False) -> Arrays:
+    """The pictures scaled from 0..16 to 0..255; 360 for testing, `holdout` of the rest held out."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    labels = digits.target.astype(np.int64)
+    rest, test = train_test_split(np.arange(len(labels)), test_size=TEST, stratify=labels, random_state=0)
+    train, heldout = hold_out(labels[rest], run.holdout)
+    parts: dict[Part, np.ndarray] = {"train": rest[train], "heldout": rest[heldout], "test": np.sort(test)}
+    return Arrays(images=images, labels=labels, parts=parts, classes=tuple("0123456789"), shifted=shifted)

@@ -1,0 +1,1 @@
+"""Runs to workers, on this machine or on Slurm: who trains what, and what became of it."""

@@ -1,0 +1,217 @@
+"""The state of many runs on one screen: a live table on a terminal, calm lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ablate.dispatch.status import RunStatus, State
+
+COLOURS: dict[State, str] = {
+    "done": "green",
+    "running": "cyan",
+    "queued": "yellow",
+    "waiting": "dim",
+    "lost": "magenta",
+    "failed": "red",
+}
+INTEREST: tuple[State, ...] = ("running", "failed", "lost", "queued", "waiting", "done")
+AROUND = 5  # lines of a screen beside the table's rows: heading, what is left out, counts, prompt
+NUMBERS = 45  # columns of a row's state and numbers
+WITH_KEYS, WITH_PLACES = 72, 100  # columns from which there is room for them
+
+
+class _Console(Console):
+    """rich's console, but for a reader that went away: that is for the caller to see, no failure of a run."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def open_console(stream: TextIO) -> Console:
+    """A console on a stream, for what people read."""
+    return _Console(file=stream, highlight=False)
+
+
+class Display:
+    """Shows the state of a study's runs again and again.
+
+    Args:
+        names: what to call each run, by key.
+        size: number of slots, for the estimate of the time left.
+        stream: where to; a terminal gets a table that changes in place.
+        live: False keeps to lines on a terminal too.
+    """
+
+    def __init__(self, names: Mapping[str, str], size: int, stream: TextIO, *, live: bool = True) -> None:
+        self.names, self.size = names, size
+        self.console = open_console(stream)
+        self.started = time.monotonic()
+        self.seen: dict[str, str] = {}
+        table_fits = live and self.console.is_terminal
+        self.live = Live(console=self.console, auto_refresh=False, transient=True) if table_fits else None
+
+    def __enter__(self) -> Display:
+        if self.live:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.live:
+            self.live.stop()
+
+    def __call__(self, statuses: Sequence[RunStatus]) -> None:
+        """Show the newest state."""
+        for line in self._news(statuses):
+            self.console.print(line, soft_wrap=True)
+        if self.live:
+            shown = screen(statuses, self.names, self.console)
+            self.live.update(Group(*shown, self._summary(statuses)), refresh=True)
+
+    def _news(self, statuses: Sequence[RunStatus]) -> Iterator[Text]:
+        """A line for each run that started, finished or failed since the last look."""
+        done = sum(status.state == "done" for status in statuses)
+        first = not self.seen
+        for status in statuses:
+            if self.seen.get(status.run.key) == status.state:
+                continue
+            self.seen[status.run.key] = status.state
+            ended = status.state in ("done", "failed", "lost") and not first
+            if ended or (status.state == "running" and not self.live):
+                yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
+
+    def _line(self, status: RunStatus, count: str) -> Text:
+        detail = "started" if status.state == "running" else status.error
+        if status.state == "done":
+            detail = f"test top-1 {status.metrics['top1']:.1f} % in {clock(status.metrics['total_s'])}"
+        name = self.names[status.run.key]
+        return Text.assemble((f"{status.state:8}", COLOURS[status.state]), f"{name}: {detail} {count}".rstrip())
+
+    def _summary(self, statuses: Sequence[RunStatus]) -> Text:
+        left = time_left(statuses, self.size)
+        ending = f" · about {clock(left)} left" if left is not None else ""
+        elapsed = clock(time.monotonic() - self.started)
+        return Text.assemble(counts(statuses), f" · {elapsed} elapsed{ending}")
+
+
+def counts(statuses: Sequence[RunStatus]) -> Text:
+    """How many runs are in each state; done, running and failed are always told."""
+    number = Counter(status.state for status in statuses)
+    told = [state for state in COLOURS if number[state] or state in ("done", "running", "failed")]
+    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in told]
+    return Text(" · ").join(Text(*part) for part in parts)
+
+
+def screen(
+    statuses: Sequence[RunStatus],
+    names: Mapping[str, str],
+    console: Console,
+    *,
+    everything: bool = False,
+    below: Sequence[str] = (),
+) -> list[RenderableType]:
+    """The runs as a table that fits the console; a line says what was left out.
+
+    Args:
+        everything: show all rows however many they are.
+        below: lines that will stand below, and need room too.
+    """
+    width = console.width
+    most = max(3, console.height - AROUND - sum(1 + (len(line) - 1) // width for line in below))
+    most = len(statuses) if everything else most
+    shown = [table(statuses, names, most=most, width=width)]
+    left_out = sorted(statuses, key=_interest)[most:]
+    return [*shown, Text.assemble(f"and {len(left_out)} more: ", counts_of(left_out))] if left_out else [*shown]
+
+
+def counts_of(statuses: Sequence[RunStatus]) -> Text:
+    """How many there are of each state that occurs."""
+    number = Counter(status.state for status in statuses)
+    return Text(", ").join(Text(f"{number[state]} {state}", COLOURS[state]) for state in COLOURS if number[state])
+
+
+def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int, width: int) -> Table:
+    """A row a run: those that matter most now first, where there are too many to show.
+
+    Where there is room, each run's key is shown too, and where it is or what it waits for.
+
+    Args:
+        most: rows.
+        width: columns of the terminal.
+    """
+    keys, places = width >= WITH_KEYS, width >= WITH_PLACES
+    grid = Table(box=None, pad_edge=False, header_style="dim")
+    grid.add_column(
+        "run", no_wrap=True, overflow="ellipsis", max_width=max(10, width - NUMBERS - 12 * keys - 22 * places)
+    )
+    grid.add_column("state", no_wrap=True, min_width=7)
+    for heading in ("epoch", "loss", "top-1", "left"):
+        grid.add_column(heading, justify="right", no_wrap=True, min_width=6)
+    if places:
+        grid.add_column("where", no_wrap=True, overflow="ellipsis")
+    if keys:
+        grid.add_column("key", no_wrap=True, min_width=10)
+    shown = statuses if len(statuses) <= most else sorted(statuses, key=_interest)[:most]
+    for status in shown:
+        state = Text(status.state, COLOURS[status.state])
+        more = [*([_place(status)] if places else []), *([status.run.key] if keys else [])]
+        grid.add_row(names[status.run.key], state, *_cells(status), *more)
+    return grid
+
+
+def _interest(status: RunStatus) -> int:
+    return INTEREST.index(status.state)
+
+
+def _place(status: RunStatus) -> str:
+    """Where a run is, in a few words; what a queued one waits for."""
+    if status.state not in ("running", "queued", "lost"):
+        return ""
+    job = f"job {status.job}" if status.job else ""
+    detail = status.where if status.state == "running" else status.error if status.state == "queued" else ""
+    return " ".join(part for part in (job, detail) if part)
+
+
+def _cells(status: RunStatus) -> tuple[str, str, str, str]:
+    """Epoch, loss, top-1 (held out while training, test when done) and time left."""
+    if status.state == "done":
+        epochs = str(status.run.epochs)
+        return f"{epochs}/{epochs}", f"{status.metrics['loss']:.3f}", f"{status.metrics['top1']:.1f} %", ""
+    said = status.progress
+    if status.state != "running" or not said:
+        return "", "", "", ""
+    loss = f"{said['train_loss']:.3f}" if "train_loss" in said else ""
+    top1 = f"{said['heldout_top1']:.1f} %" if "heldout_top1" in said else ""
+    return f"{said['epoch']}/{said['epochs']}", loss, top1, clock(said["eta_s"])
+
+
+def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
+    """Seconds until all is done, from what finished runs took and running ones say; None before anything is known."""
+    running = [float(s.progress["eta_s"]) for s in statuses if s.state == "running" and s.progress.get("epoch")]
+    whole = [float(s.metrics["total_s"]) for s in statuses if s.state == "done"]
+    whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
+    if not whole:
+        return None
+    waiting = sum(status.state in ("waiting", "queued", "lost") for status in statuses)
+    return max([*running, (sum(running) + waiting * sum(whole) / len(whole)) / size])
+
+
+def clock(seconds: float) -> str:
+    """Seconds as 0.4 s, 41 s, 2:05 or 3:10:00."""
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -1,0 +1,137 @@
+"""Runs to worker processes: start them, see what becomes of them, replace the dead, try again what failed.
+
+A crew is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs, `inline.py` this process.
+This folder holds the only modules that import submitit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from ablate.dispatch import lease
+from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.notes import failure_of, note_failure
+from ablate.dispatch.retries import Policy
+from ablate.dispatch.status import RunStatus, Survey, check_data, requested
+from ablate.dispatch.worker import request
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
+
+POLL_S = 0.5
+DIED = "WorkerDied"  # the kind of a failure that is a worker's, not its run's
+
+Show = Callable[[list[RunStatus]], None]
+
+
+class LaunchError(Exception):
+    """Workers cannot be started here, or jobs not submitted."""
+
+
+class Crew(Protocol):
+    """The workers of one launch."""
+
+    def look(self) -> None:
+        """See which workers have ended; called before the runs are looked at."""
+
+    def deaths(self, statuses: Sequence[RunStatus]) -> Mapping[str, str]:
+        """The runs, by key, whose worker is gone without a word, and how it ended."""
+
+    def fill(self, statuses: Sequence[RunStatus]) -> bool:
+        """Start workers for the runs that have none; whether the runs are to be looked at again at once."""
+
+    def stop(self) -> None:
+        """Stop all workers, and wait until they have let go of their runs."""
+
+    def finish(self) -> None:
+        """See the workers off: nothing is left to train."""
+
+    def abandon(self) -> None:
+        """The launcher is interrupted: do what is right with the workers."""
+
+
+def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = False) -> list[Run]:
+    """Leave a request for every run that has no record, and return these runs.
+
+    A run whose worker died in an earlier launch is taken up again.
+
+    Args:
+        retry: forget all earlier failures.
+
+    Raises:
+        SpecError: when their data is missing or cannot give what they ask for.
+    """
+    missing = [status.run for status in survey.look() if status.state != "done"]
+    check_data(missing, resources.data)
+    for path in survey.stale.values():
+        records.set_aside(path)
+    survey.stale.clear()
+    for run in missing:
+        folder = root.run_folder(run.key)
+        if retry or (failure_of(folder) or {}).get("kind") == DIED:
+            (folder / "failure.json").unlink(missing_ok=True)
+        held = lease.current(folder)
+        if held is None or not held.alive:
+            request(root, run, resources)
+    return missing
+
+
+def launch(
+    root: Root, survey: Survey, crew: Crew, ledger: Ledger, show: Show, policy: Policy | None = None
+) -> list[RunStatus]:
+    """Have every requested run trained, here or by whoever holds it, and return what became of all runs.
+
+    Args:
+        ledger: the launch's own file.
+        show: called with the state of all runs, about twice a second.
+        policy: what is done about runs that fail.
+
+    Raises:
+        KeyboardInterrupt: after the workers were stopped.
+    """
+    policy = policy or Policy()
+    try:
+        while True:
+            crew.look()
+            statuses = survey.look()
+            if deaths := crew.deaths(statuses):
+                _note_deaths(root, deaths, policy, ledger.launch.name)
+                statuses = survey.look()
+            if policy.release(root, statuses):
+                statuses = survey.look()
+            show(statuses)
+            open_ones = [status for status in statuses if _open(survey, policy, status)]
+            if not open_ones:
+                crew.finish()
+                return statuses
+            if policy.fail_fast and any(map(policy.given_up, statuses)):
+                crew.stop()
+                ledger.leave()
+                return survey.look()
+            if not crew.fill([status for status in open_ones if status.state != "failed"]):
+                time.sleep(POLL_S)
+    except BaseException:
+        crew.abandon()
+        raise
+    finally:
+        ledger.leave()
+
+
+def _open(survey: Survey, policy: Policy, status: RunStatus) -> bool:
+    """Whether a run still has to be trained: it is at work or will be."""
+    if status.state in ("waiting", "queued", "lost"):
+        return requested(survey.launches, status.run)
+    return status.state == "running" or policy.pending(status)
+
+
+def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: str) -> None:
+    """Leave a failure note for every run whose worker is gone, unless somebody else has taken it over by now."""
+    for key, cause in deaths.items():
+        held = lease.Lease.acquire(root.run_folder(key), name)
+        if held is not None:
+            note_failure(root.run_folder(key), cause, name, kind=DIED)
+            held.release()
+            policy.lost.add(key)

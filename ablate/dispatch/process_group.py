@@ -1,0 +1,88 @@
+"""A local worker's process: `python -m ablate.dispatch.process_group ROOT NAME PROCESSES`, the keys of its runs on its input.
+
+With more than one process for each run it starts these as a gang, each with its place in the environment as torchrun
+would give it, and waits for them. The gang dies together: a run cannot go on without one of its processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+POLL_S = 0.1
+GRACE_S = 10.0  # for the others when one has failed
+STOP_S = 120.0  # for the others when all were asked to stop, and one may still write a checkpoint
+
+
+def main(words: Sequence[str], keys: Sequence[str]) -> int:
+    """Work alone, or have a gang work; returns the exit code."""
+    root, name, processes = words
+    if int(processes) > 1:
+        return gang(
+            [sys.executable, "-m", "ablate.dispatch.process_group", root, name, "1"], json.dumps(keys), int(processes)
+        )
+    from ablate.dispatch.worker import work
+
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it asks a run in training for a checkpoint, and must not kill
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        work(root, keys, name)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGTERM
+    return 0
+
+
+def gang(command: Sequence[str], text: str, size: int) -> int:
+    """Start processes that work together, give each a text to read, and wait; returns the first exit code but 0.
+
+    SIGTERM, SIGINT and SIGUSR1 are handed on to each of them.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    members = [_member(command, text, rank, size, port) for rank in range(size)]
+    asked: list[int] = []
+
+    def hand_on(number: int, _: FrameType | None) -> None:
+        asked.append(number)
+        for member in members:
+            member.send_signal(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, hand_on)
+    while (codes := [member.poll() for member in members]).count(None) and not any(codes):
+        time.sleep(POLL_S)
+    stopping = bool({signal.SIGTERM, signal.SIGINT} & set(asked))
+    _end(members, STOP_S if stopping else 0.0 if any((code or 0) < 0 for code in codes) else GRACE_S)
+    return next((code if code > 0 else 128 - code for code in codes if code), 0)
+
+
+def _member(command: Sequence[str], text: str, rank: int, size: int, port: int) -> subprocess.Popen[str]:
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    environment = os.environ | {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, text=True)
+    assert process.stdin
+    process.stdin.write(text)
+    process.stdin.close()
+    return process
+
+
+def _end(members: Sequence[subprocess.Popen[str]], grace_s: float) -> None:
+    """See that all are gone, those that are left after a while."""
+    deadline = time.monotonic() + grace_s
+    for member in members:
+        try:
+            member.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            member.kill()
+            member.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], json.load(sys.stdin)))

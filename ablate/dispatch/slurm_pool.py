@@ -1,0 +1,163 @@
+"""Runs as Slurm jobs: arrays, by submitit's Slurm executor, named explicitly.
+
+Nothing of submitit's own requeueing is relied on. A job that Slurm starts again, for whatever reason, begins with its
+first list of runs, skips what is recorded and goes on from our checkpoints; see `task.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any, Protocol
+
+from ablate.dispatch import slurm
+from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.slurm_task import task
+from ablate.dispatch.status import RunStatus, explained
+from ablate.spec.errors import SpecError
+from ablate.spec.resources import Resources
+from ablate.store.root import Root
+
+SIGNAL_BEFORE_S = 1  # the user signal is for preemption; the limit is seen by the job's own clock
+
+
+class Submit(Protocol):
+    """Hands one array to Slurm: its parameters, and the arguments of `task` for each element; gives the jobs' ids."""
+
+    def __call__(
+        self, parameters: Mapping[str, Any], folder: Path, arguments: Sequence[tuple[Any, ...]]
+    ) -> Sequence[str]: ...
+
+
+class Batch:
+    """A crew of Slurm jobs, each with a slice of the runs.
+
+    Args:
+        jobs: how many may run side by side; None leaves that to Slurm.
+        submit: for tests; submitit otherwise.
+    """
+
+    def __init__(
+        self, root: Root, resources: Resources, ledger: Ledger, jobs: int | None = None, submit: Submit | None = None
+    ) -> None:
+        self.root, self.resources, self.ledger, self.jobs = root, resources, ledger, jobs
+        self.submit = submit or by_submitit
+        self.mine: set[str] = set()
+        self.noted: set[tuple[str, str]] = set()
+
+    def look(self) -> None:
+        """Slurm is asked when the runs are looked at."""
+
+    def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
+        """The runs whose job is over without a word, and how Slurm says it ended."""
+        self.mine |= {status.job for status in statuses if status.job and status.state in ("queued", "running")}
+        lost = [status for status in statuses if status.state == "lost" and status.job in self.mine]
+        new = [status for status in lost if (status.run.key, status.job) not in self.noted]
+        self.noted |= {(status.run.key, status.job) for status in new}
+        return {status.run.key: status.error for status in explained(new)}
+
+    def fill(self, statuses: Sequence[RunStatus]) -> bool:
+        """Submit what no job will come to.
+
+        Raises:
+            SpecError: when Slurm refuses it.
+        """
+        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost")]
+        before = ""
+        for array in arrays(keys, self.resources.runs_per_job):
+            before = self._submit_array(array, before)
+        return False
+
+    def _submit_array(self, slices: Sequence[Sequence[str]], before: str) -> str:
+        """Submit one array, after another one where only so many jobs may run side by side; returns its id."""
+        asked = parameters(self.resources, self.jobs, before if self.jobs else "")
+        arguments = [(str(self.root.path), list(keys), self.resources.fields()) for keys in slices]
+        with _environment(slurm.scrubbed(os.environ)):
+            ids = self.submit(asked, self.ledger.launch.logs, arguments)
+        self.mine |= set(ids)
+        self.ledger.add_jobs({job: list(keys) for job, keys in zip(ids, slices, strict=True)})
+        return ids[0].partition("_")[0]
+
+    def stop(self) -> None:
+        """Cancel the jobs."""
+        slurm.cancel(self.mine)
+
+    def finish(self) -> None:
+        """Jobs end with their last run."""
+
+    def abandon(self) -> None:
+        """Whoever stops watching leaves the jobs to Slurm; `ablate cancel` ends them."""
+
+
+def arrays(keys: Sequence[str], runs_per_job: int) -> list[list[list[str]]]:
+    """Keys as arrays of slices, one slice a job, no array longer than Slurm allows."""
+    slices = [list(keys[at : at + runs_per_job]) for at in range(0, len(keys), runs_per_job)]
+    longest = slurm.max_array_size() if len(slices) > 1 else 1
+    return [slices[at : at + longest] for at in range(0, len(slices), longest)]
+
+
+def parameters(resources: Resources, jobs: int | None = None, before: str = "") -> dict[str, Any]:
+    """What submitit's Slurm executor is told."""
+    gpus = resources.device == "auto" or resources.device.startswith("cuda")
+    cpus = resources.cpus or resources.threads + resources.workers
+    more: dict[str, Any] = {name: value or True for name, value in resources.slurm.items()}
+    if resources.memory:
+        more["mem"] = resources.memory
+    if before:
+        more["dependency"] = ",".join(filter(None, (resources.slurm.get("dependency"), f"afterany:{before}")))
+    return {
+        "job_name": more.pop("job-name", "ablate"),
+        "time": resources.minutes or None,
+        "nodes": resources.nodes,
+        "ntasks_per_node": resources.gpus_per_run,
+        "cpus_per_task": cpus,
+        "gpus_per_node": resources.gpus_per_run if gpus else None,
+        "partition": resources.partition or None,
+        "account": resources.account or None,
+        "qos": resources.qos or None,
+        "constraint": resources.constraint or None,
+        "array_parallelism": jobs or slurm.max_array_size(),
+        "signal_delay_s": SIGNAL_BEFORE_S,
+        "stderr_to_stdout": True,
+        # A run cannot go on without one of its processes; and srun no longer takes the CPUs from sbatch.
+        "srun_args": ["--kill-on-bad-exit=1", f"--cpus-per-task={cpus}"],
+        "additional_parameters": {"requeue": True, **more},
+    }
+
+
+def by_submitit(parameters: Mapping[str, Any], folder: Path, arguments: Sequence[tuple[Any, ...]]) -> Sequence[str]:
+    """Submit an array by submitit's Slurm executor; returns the jobs' ids.
+
+    Raises:
+        SpecError: when there is no Slurm, or it refuses.
+    """
+    import submitit
+    from submitit.core.utils import FailedJobError
+
+    try:
+        executor = submitit.SlurmExecutor(folder)
+        executor.update_parameters(**parameters)
+        with redirect_stderr(StringIO()):  # submitit prints what sbatch says as well as raising it
+            return [job.job_id for job in executor.map_array(task, *zip(*arguments, strict=True))]
+    except FailedJobError as error:
+        said = re.findall(r"^sbatch: error: (.*)$", str(error), re.MULTILINE)
+        raise SpecError(f"Slurm refused the jobs: {'; '.join(said) or error}") from None
+    except RuntimeError as error:
+        raise SpecError(f"--on slurm needs Slurm's commands on this machine: {error}") from None
+
+
+@contextmanager
+def _environment(content: Mapping[str, str]) -> Iterator[None]:
+    """What child processes inherit, exchanged for a moment."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(content)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

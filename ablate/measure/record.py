@@ -1,0 +1,182 @@
+"""One measurement of speed, and its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import orjson
+
+from ablate.measure.protocol import METHOD, Mode, Protocol
+from ablate.spec.errors import SpecError
+from ablate.store.root import write_atomically
+
+SCHEMA = 1
+FOLDER = "speed"
+DRIFT = 0.03  # of the control between its first and last window, from which on a session is flagged
+# A training step's MACs in units of the forward pass: the backward pass has twice as many.
+WORK_OF = {"inference": 1, "training": 3}
+
+MEASURED, OUT_OF_MEMORY = "measured", "out of memory"
+
+
+@dataclass(kw_only=True)
+class Measurement:
+    """One model in one mode at one batch size.
+
+    Args:
+        subject: what was measured: `key`, `label`, `architecture`, the `run`'s fields that shape it or the name in
+            `timm`, `channels`, `classes`, `image_size`, `params`, `macs` (one image, forward) and,
+            of a run, `tokens`.
+        mode: its four words.
+        batch: pictures of one step.
+        headline_batch: the batch size of its session that every model and mode shares.
+        status: "measured", or "out of memory" at this batch size.
+        protocol: settings of `ablate.measure.protocol.Protocol`.
+        windows: of all rounds, each with its `session`, `round` and `rate` (images/s); see `Bench.window`.
+        thrown: windows that do not count, each with its `session`, `round`, `rate` and `why`: how the device was
+            throttled.
+        sessions: `id` (begins with the UTC time), `control` (a subject's key), `drift` of the control (None where it is
+            unknown: its last window is missing), `load` (average of one minute) of the machine at start and end,
+            `members` measured together, when it `finished`.
+        memory_status: "measured", or "out of memory" where just the steps for the peak memory found too little.
+        peak: the device's measured peak, MACs per second, of a product of matrices.
+        latency_ms: of single steps, for a batch of 1.
+        complete: whether nothing is left to measure: it has as many windows as its protocol's rounds, beside the
+            thrown ones and the control's last.
+        method: the way of measuring, see `ablate.measure.protocol.METHOD`.
+    """
+
+    subject: dict[str, Any]
+    mode: dict[str, str]
+    batch: int
+    headline_batch: int
+    protocol: dict[str, Any]
+    provenance: dict[str, Any]
+    status: str = MEASURED
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    thrown: list[dict[str, Any]] = field(default_factory=list)
+    sessions: list[dict[str, Any]] = field(default_factory=list)
+    first_step_s: float | None = None
+    warmup: dict[str, Any] | None = None
+    latency_ms: list[float] = field(default_factory=list)
+    peak_memory_mib: float | None = None
+    memory_status: str = MEASURED
+    peak: dict[str, Any] | None = None
+    complete: bool = False
+    method: int = METHOD
+    schema: int = SCHEMA
+
+    @property
+    def name(self) -> str:
+        """Its file's name."""
+        return f"{self.subject['key']}-{Mode(**self.mode)}-{self.batch}.json"
+
+    @property
+    def rates(self) -> list[float]:
+        """Images per second of every window that counts."""
+        return [window["rate"] for window in self.windows]
+
+    @property
+    def begun(self) -> str:
+        """When its last session began: UTC, as text that sorts by time; empty without a session."""
+        return max((str(session["id"]).partition("-")[0] for session in self.sessions), default="")
+
+    def answers(self, protocol: Protocol, versions: Mapping[str, Any]) -> bool:
+        """Whether it was measured in today's way, at least as thoroughly as asked, with the same timm and torch."""
+        mine = self.provenance["versions"]
+        same = self.method == METHOD and all(mine[name] == versions[name] for name in ("torch", "timm"))
+        return same and protocol.met_by(self.protocol)
+
+    def summary(self) -> dict[str, Any]:
+        """What a table shows: median and quartiles of the rate, MACs per second, MFU, latency percentiles."""
+        rates = self.rates
+        if not rates:
+            return {"rate": None, "q1": None, "q3": None, "n": 0, "macs_per_s": None, "mfu": None, "latency": None}
+        q1, _, q3 = quantiles(rates, n=4, method="inclusive") if len(rates) > 1 else (rates[0],) * 3
+        rate = median(rates)
+        macs_per_s = rate * self.subject["macs"] * WORK_OF[self.mode["work"]]
+        mfu = macs_per_s / self.peak["macs_per_s"] if self.peak and self.mode["work"] == "training" else None
+        return {
+            "rate": rate,
+            "q1": q1,
+            "q3": q3,
+            "n": len(rates),
+            "macs_per_s": macs_per_s,
+            "mfu": mfu,
+            "latency": percentiles(self.latency_ms),
+        }
+
+
+def percentiles(milliseconds: Sequence[float]) -> dict[str, float] | None:
+    """p50, p90 and p99 of some latencies, and their number; None where there are too few."""
+    if len(milliseconds) < 2:
+        return None
+    cuts = quantiles(milliseconds, n=100, method="inclusive")
+    return {"p50": cuts[49], "p90": cuts[89], "p99": cuts[98], "n": len(milliseconds)}
+
+
+def device_folder(provenance: Mapping[str, Any]) -> str:
+    """The name of the folder for a device, its threads where it is a CPU, and a version of torch."""
+    threads = "" if provenance["device_type"] == "cuda" else f"-{provenance['resources']['threads']}-thread"
+    words = f"{provenance['device']}{threads}-torch-{provenance['versions']['torch']}"
+    return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-")
+
+
+def write(folder: Path, found: Measurement) -> Path:
+    """Write a measurement, in place of an earlier one of the same model, mode and batch.
+
+    Raises:
+        SpecError: when it shows more MACs per second than the device can do.
+    """
+    summary = found.summary()
+    _check_plausible(found, summary["macs_per_s"])
+    path = folder / found.name
+    content = {"schema": found.schema, "summary": summary} | asdict(found)
+    write_atomically(path, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
+    return path
+
+
+def _check_plausible(found: Measurement, macs_per_s: float | None) -> None:
+    if macs_per_s is None or found.peak is None or macs_per_s <= found.peak["macs_per_s"]:
+        return
+    raise SpecError(
+        f"{found.subject['label']} in mode {Mode(**found.mode)} at batch {found.batch} shows {macs_per_s:.3g} MACs/s, "
+        f"above the device's measured peak of {found.peak['macs_per_s']:.3g}: the measurement is wrong, or the peak "
+        "was measured on a busy device; measure again when it is idle"
+    )
+
+
+def read(path: Path) -> Measurement:
+    """The measurement in a file.
+
+    Raises:
+        SpecError: when the file is none, or of a newer schema than this version knows.
+    """
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError) as error:
+        raise SpecError(
+            f"cannot read the measurement {path}: {error}; restore it, or delete it to measure again"
+        ) from None
+    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        raise SpecError(f"{path} is no measurement of speed: it has no schema number; move it out of results/speed")
+    if content["schema"] > SCHEMA:
+        raise SpecError(
+            f"the measurement {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: "
+            "upgrade it"
+        )
+    names = [item.name for item in fields(Measurement)]
+    if missing := [name for name in names if name not in content]:
+        raise SpecError(f"the measurement {path} lacks {', '.join(missing)}; restore it, or delete it to measure again")
+    return Measurement(**{name: content[name] for name in names})
+
+
+def read_all(results: Path) -> Iterator[tuple[str, Measurement]]:
+    """Every measurement under a results folder, by path, each with the name of its device's folder."""
+    for path in sorted((results / FOLDER).glob("*/[!.]*.json")):
+        yield path.parent.name, read(path)

@@ -1,0 +1,210 @@
+"""The order of everything: mode after mode, batch after batch, within a time budget and nothing measured twice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ablate.measure import record as speed_record
+from ablate.measure.group import Group, Setting
+from ablate.measure.lock import alone
+from ablate.measure.process import Process, Start, Worker, WorkerError
+from ablate.measure.protocol import BATCHES, Mode, Protocol
+from ablate.measure.subjects import Subject
+from ablate.measure.workers import Crew, TimeUpError
+from ablate.spec.errors import SpecError
+from ablate.store.root import Root
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What is to be measured.
+
+    Args:
+        subjects: the control first.
+        modes: in this order.
+        batches: the headline batch first; none are the usual ones of the device's type.
+        device: a torch device's name, or "auto".
+        again: measure what is there too, and put the new in its place.
+        budget_s: seconds all may take; None is as long as it takes. With one, every mode's headline batch comes first.
+    """
+
+    subjects: Sequence[Subject]
+    modes: Sequence[Mode]
+    batches: Sequence[int] = ()
+    protocol: Protocol
+    device: str = "auto"
+    threads: int = 1
+    budget_s: float | None = None
+    again: bool = False
+
+    def groups(self) -> list[tuple[Mode, int]]:
+        """Modes and batch sizes in the order they are measured; latency is of inference, so training has no 1."""
+        head, *rest = self.batches
+        sized = [head] if self.budget_s is None else []
+        first = [] if self.budget_s is None else [(mode, head) for mode in self.modes]
+        return first + [
+            (mode, batch)
+            for mode in self.modes
+            for batch in [*sized, *rest]
+            if batch > 1 or mode.work == "inference" or batch == head
+        ]
+
+
+@dataclass
+class Told:
+    """How far a session has come, for who watches it."""
+
+    done: int
+    total: int
+    mode: str
+    batch: int
+    phase: str = ""
+    label: str = ""
+    rates: dict[str, float | str] = field(default_factory=dict)
+    drift: float | None = None
+    drift_known: bool = True
+    finished: bool = False
+
+
+class Session:
+    """Measures a plan; what is on disk already, as thoroughly and with the same versions, is not measured again.
+
+    Args:
+        report: called whenever something is begun or finished.
+        start: starts a worker; a process by default.
+    """
+
+    def __init__(
+        self, root: Root, plan: Plan, report: Callable[[Told], None], start: Callable[[Mode], Start] | None = None
+    ) -> None:
+        self.root, self.plan, self.report = root, plan, report
+        self.start = start or self._processes
+        self.failures: list[str] = []
+        self.time_is_up = False
+        self.folder: Path | None = None
+        self.provenance: dict[str, Any] = {}
+        self.peaks: dict[str, dict[str, Any]] = {}
+        self.crew: Crew | None = None
+        self.mode: Mode | None = None
+        self.deadline = None if plan.budget_s is None else time.monotonic() + plan.budget_s
+
+    def _processes(self, mode: Mode) -> Start:
+        logs = self.root.runs / "speed"
+
+        def start(subject: Subject) -> Worker:
+            return Process(logs / f"{subject.key}-{mode}.log", self.plan.threads)
+
+        return start
+
+    def run(self) -> None:
+        """Measure what is missing; `failures` and `time_is_up` say what of it could not be."""
+        with ExitStack() as held:
+            try:
+                self._find_device(self.plan.modes[0], held)
+                self._measure_all()
+            except TimeUpError:
+                self.time_is_up = True
+            finally:
+                self._end_crew()
+
+    def _measure_all(self) -> None:
+        groups = self.plan.groups()
+        for at, (mode, batch) in enumerate(groups):
+            told = Told(at, len(groups), str(mode), batch)
+            if members := self._members(mode, batch):
+                self.report(told)
+                self._measure(members, mode, batch, told)
+            told.finished, told.done = True, at + 1
+            self.report(told)
+
+    def _find_device(self, mode: Mode, held: ExitStack) -> None:
+        """Have the first worker that can build its model say where it is; that settles folder and batch sizes.
+
+        From then on the device is held.
+        """
+        crew = self._crew(mode)
+        for subject in self.plan.subjects:
+            if crew.muster([subject]):
+                self.provenance = crew.facts[subject.key]["provenance"]
+                device = crew.facts[subject.key]["device_id"]
+                held.enter_context(alone(self.root.runs / speed_record.FOLDER, device, self.provenance["device"]))
+                self.folder = self.root.results / speed_record.FOLDER / speed_record.device_folder(self.provenance)
+                usual = BATCHES.get(self.provenance["device_type"], BATCHES["cpu"])
+                self.plan = replace(self.plan, batches=self.plan.batches or usual)
+                return
+        raise SpecError(f"no model could be built: {self.failures[0]}")
+
+    def _members(self, mode: Mode, batch: int) -> list[Subject]:
+        """The control and who has no complete measurement; nobody where all have one."""
+        everyone = self.plan.subjects
+        lacking = [one for one in everyone if self.plan.again or not self._is_complete(one, mode, batch)]
+        return list(dict.fromkeys([self.plan.subjects[0], *lacking])) if lacking else []
+
+    def _is_complete(self, subject: Subject, mode: Mode, batch: int) -> bool:
+        assert self.folder, "a worker has said what device it is"
+        path = self.folder / f"{subject.key}-{mode}-{batch}.json"
+        if not path.exists():
+            return False
+        found = speed_record.read(path)
+        return found.complete and found.answers(self.plan.protocol, self.provenance["versions"])
+
+    def _measure(self, members: list[Subject], mode: Mode, batch: int, told: Told) -> None:
+        crew = self._crew(mode)
+        members = crew.muster(members)
+        if not members or not self._find_peaks(crew, members, mode):
+            return
+
+        def say(phase: str, label: str) -> None:
+            told.phase, told.label = phase, label
+            self.report(told)
+
+        assert self.folder, "a worker has said what device it is"
+        setting = Setting(
+            folder=self.folder,
+            protocol=self.plan.protocol,
+            headline_batch=self.plan.batches[0],
+            peak=self.peaks[mode.dtype],
+            again=self.plan.again,
+            report=say,
+        )
+        group = Group(crew, members, mode, batch, setting)
+        group.measure()
+        told.rates, told.drift = group.rates(), group.session["drift"]
+        told.drift_known = told.drift is not None or not group.rounds
+
+    def _find_peaks(self, crew: Crew, members: list[Subject], mode: Mode) -> bool:
+        """The device's peak for a mode, once a session: that of its dtype, or of fp32 where that is higher."""
+        try:
+            for dtype in ("fp32", mode.dtype):
+                if dtype not in self.peaks:
+                    self.peaks[dtype] = crew.ask(members[0], "peak", dtype=dtype)
+        except WorkerError as error:
+            crew.drop(members[0], f"the device's peak could not be measured: {error}")
+            return False
+        self.peaks[mode.dtype] = max(self.peaks["fp32"], self.peaks[mode.dtype], key=lambda peak: peak["macs_per_s"])
+        return True
+
+    def _crew(self, mode: Mode) -> Crew:
+        """The workers of a mode; those of another one are ended first."""
+        if self.crew is None or self.mode != mode:
+            self._end_crew()
+            order = {"mode": asdict(mode), "device": self.plan.device, "threads": self.plan.threads}
+            self.crew = Crew(self.start(mode), order, self._lost(mode), self.deadline)
+            self.mode = mode
+        return self.crew
+
+    def _lost(self, mode: Mode) -> Callable[[Subject, str], None]:
+        def note(subject: Subject, why: str) -> None:
+            self.failures.append(f"{subject.label}, {mode}: {why}")
+
+        return note
+
+    def _end_crew(self) -> None:
+        if self.crew:
+            self.crew.close()
+        self.crew = None

@@ -1,0 +1,75 @@
+"""timm's pre-norm block with its parts exchanged: what mixes tokens, what mixes features, their order and norms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from timm.layers import LayerNorm
+from timm.models.vision_transformer import Block
+from torch import nn
+
+from ablate.spec.parts import CHANNELS, MIXERS
+from ablate.spec.run import Run
+
+BEHAVIOUR = 1
+
+
+class TokenNorm(LayerNorm):
+    """LayerNorm over the token axis, as the released code has it; maps (B, N, D) to (B, N, D)."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normed: torch.Tensor = super().forward(x.transpose(1, 2))
+        return normed.transpose(1, 2)
+
+
+class VariantBlock(Block):
+    """A block whose branches may be missing, exchanged, in the other order, or normalised over the tokens."""
+
+    run: Run
+
+    def __init__(self, *args: Any, attn_layer: Any, mlp_layer: Any, **kwargs: Any) -> None:
+        layers = {"attn_layer": attn_layer or nn.Identity, "mlp_layer": mlp_layer or nn.Identity}
+        super().__init__(*args, **(kwargs | layers))
+        run = self.run
+        factory: dict[str, Any] = {name: kwargs.get(name) for name in ("device", "dtype")}
+        if run.token_norm == "token":  # noqa: S105 - an axis
+            self.norm1 = TokenNorm(run.tokens, **factory)
+        if run.channel_norm == "token":
+            self.norm2 = TokenNorm(run.tokens, **factory)
+        # A norm left without its branch would get no gradient; an identity in the branch would add norm(x).
+        if attn_layer is None:
+            del self.norm1, self.attn, self.ls1, self.drop_path1
+        if mlp_layer is None:
+            del self.norm2, self.mlp, self.ls2, self.drop_path2
+        present = {"_mix_tokens": attn_layer, "_mix_features": mlp_layer}
+        order = reversed(present) if run.order == "channel_first" else present
+        self.branches = [name for name in order if present[name] is not None]
+
+    def _mix_tokens(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = x + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
+        return out
+
+    def _mix_features(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
+        return out
+
+    def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False) -> torch.Tensor:
+        for branch in self.branches:
+            x = getattr(self, branch)(x)
+        return x
+
+
+def order_of(block: Any) -> list[str]:
+    """A block's branches in their order: "mixer" and "channel"; timm's own mixes tokens first."""
+    names = {"_mix_tokens": "mixer", "_mix_features": "channel"}
+    return [names[branch] for branch in getattr(block, "branches", names)]
+
+
+def parts(run: Run) -> dict[str, Any]:
+    """timm's `block_fn`, `attn_layer` and `mlp_layer` for a run: timm's own block where nothing needs another."""
+    mixer = MIXERS[run.mixer].layer(run, run.tokens)
+    channel = CHANNELS[run.channel].layer(run, run.tokens)
+    plain = mixer and channel and run.order == "token_first" and {run.token_norm, run.channel_norm} == {"channel"}
+    block = Block if plain else type("VariantBlock", (VariantBlock,), {"run": run})
+    return {"block_fn": block, "attn_layer": mixer, "mlp_layer": channel}

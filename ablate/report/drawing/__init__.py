@@ -1,0 +1,1 @@
+"""What plots are drawn with: frames, style, palette, labels, axes, and the kinds of plot."""

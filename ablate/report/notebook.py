@@ -1,0 +1,101 @@
+"""What a notebook asks for in one call, beside `ablate.frame`: a study's plot, as axes or as files, and its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from ablate.measure import frames as speed_frames
+from ablate.report.drawing import _rates, style
+from ablate.report.plots import PLOTS
+from ablate.results import ranking, table
+from ablate.store.root import Root
+from ablate.study.load import load
+from ablate.study.study import Study
+
+
+def curves(
+    study: Study | str, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
+) -> pd.DataFrame:
+    """A row per run and epoch of a study, with `variant`, `mixer` and `seed`; arguments as for `ablate.frame`."""
+    study = load(study) if isinstance(study, str) else study
+    scale = study.scale(scale)
+    return table.curves(study, scale, table.study_records(study, scale, Root.at(root).results, seeds))
+
+
+def data(
+    takes: str,
+    study: Study | str,
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+) -> pd.DataFrame:
+    """The frame that a plot with this `TAKES` draws: "runs", "curves", "speed" or "orders"."""
+    if takes == "curves":
+        return curves(study, scale, seeds=seeds, root=root)
+    study = load(study) if isinstance(study, str) else study
+    if takes == "orders":
+        found = ranking.orders(speed_frames.of_study(Root.at(root).results, study, scale))
+        return ranking.tidy(found, [variant.label for variant in study.variants(scale)])
+    measured = speed_frames.frame(root, study, scale)
+    if takes == "speed":
+        return measured
+    return _rates.beside(table.frame(study, scale, seeds=seeds, root=root), measured)
+
+
+def plot(
+    name: str,
+    study: Study | str,
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+    ax: Axes | None = None,
+    width: str | float = style.WIDTH,
+) -> Axes:
+    """Draw one of `ablate.report.plots.PLOTS` from a study's records; the other arguments are those of `ablate.frame`.
+
+    Args:
+        ax: axes to draw on; None makes a figure, which is the returned axes' `figure`.
+        width: of that figure: "half" or "full" of a page, or inches.
+    """
+    drawn, wide = PLOTS[name], style.inches(width)
+    axes: Axes = drawn.draw(data(drawn.TAKES, study, scale, seeds=seeds, root=root), ax, width=wide)
+    return axes
+
+
+def write_plots(
+    names: Iterable[str],
+    study: Study | str,
+    scale: str | None,
+    folder: Path,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+    kinds: Sequence[str] = ("svg", "png"),
+    width: str | float = style.WIDTH,
+    empty: bool = True,
+) -> list[Path]:
+    """Draw plots into a folder, as `NAME.KIND`, or `NAME-WIDTH.KIND` for a width that is not the report's.
+
+    Args:
+        kinds: of files: "svg", "png", "pdf".
+        width: "half" or "full" of a page, or inches.
+        empty: whether to write plots that have nothing to show.
+
+    Returns:
+        The paths of the files.
+    """
+    end = "" if style.inches(width) == style.WIDTH else f"-{width}"
+    frames = {takes: data(takes, study, scale, seeds=seeds, root=root) for takes in {PLOTS[n].TAKES for n in names}}
+    paths: list[Path] = []
+    with style.style():
+        for name in names:
+            axes = PLOTS[name].draw(frames[PLOTS[name].TAKES], width=style.inches(width))
+            if empty or axes.has_data():
+                paths += style.save(axes.figure, folder / f"{name}{end}", kinds)
+    return paths

@@ -1,0 +1,190 @@
+"""How time and memory grow with the number of tokens, depth, width or batch: the exponent of a power law, measured.
+
+A straight line through the logarithms, with Student's t interval of its slope, beside the slope of the MACs by formula.
+Where a call costs something whatever its work, small sizes flatten the line: the interval says how straight it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+
+from ablate.results.stats import LEVEL
+from ablate.spec.errors import unknown
+from ablate.spec.run import SHAPING
+
+# What grows, and the fields that may move with it inside one line.
+OVER: Mapping[str, frozenset[str]] = {
+    "tokens": frozenset({"patch_size", "image_size"}),
+    "depth": frozenset({"depth"}),
+    "dim": frozenset({"dim", "heads"}),
+    "batch": frozenset(),
+}
+# What is held still after all where the line would otherwise pass one size twice, or not tell what moves.
+APART: Mapping[str, str] = {"tokens": "patch_size", "dim": "heads"}
+INPUTS = ["channels", "classes"]
+
+
+@dataclass(frozen=True)
+class Slope:
+    """An exponent over `n` sizes with its 95 % interval; the bounds are None below three sizes or on an exact line."""
+
+    exponent: float
+    n: int
+    error: float | None = None
+
+    @property
+    def half(self) -> float | None:
+        """Half of the interval's width."""
+        return None if self.error is None else float(stdtrit(self.n - 2, (1 + LEVEL) / 2)) * self.error
+
+    @property
+    def low(self) -> float | None:
+        """The interval's lower end."""
+        return None if self.half is None else self.exponent - self.half
+
+    @property
+    def high(self) -> float | None:
+        """The interval's upper end."""
+        return None if self.half is None else self.exponent + self.half
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One model at several sizes, in one mode on one device.
+
+    Args:
+        names: the variants, in the order of size.
+        shape: the fields that shape the model and do not move.
+        inputs: channels and classes.
+        sizes: tokens, blocks, width or batch, rising.
+        time: exponent of the seconds an image takes; over the batch, of those a step takes.
+        memory: of the peak memory.
+        macs: of the MACs, by formula.
+        over: what grows.
+        head_width: features of a head, where the heads move with the width of the tokens.
+    """
+
+    names: Sequence[str]
+    shape: Mapping[str, Any]
+    inputs: tuple[int, int]
+    device: str
+    mode: str
+    batch: int | None
+    sizes: Sequence[float]
+    seconds: Sequence[float]
+    time: Slope
+    memory: Slope | None
+    macs: Slope
+    over: str
+    head_width: int | None = None
+
+    @property
+    def heads(self) -> str:
+        """What stays of the heads over the width of the tokens: "4 heads", or "heads of width 16"."""
+        number = self.shape.get("heads")
+        return f"heads of width {self.head_width}" if number is None else f"{number} head{'' if number == 1 else 's'}"
+
+    @property
+    def label(self) -> str:
+        """What the names of its variants begin with in common, else the first and the last of them."""
+        parts = zip(*(name.split(", ") for name in self.names), strict=False)
+        common = [part[0] for part in takewhile(lambda part: len(set(part)) == 1, parts)]
+        return ", ".join(common) or f"{self.names[0]} to {self.names[-1]}"
+
+    def sentence(self) -> str:
+        """Such as "attention: time grows as tokens^1.62 ± 0.10, MACs as tokens^1.58 (5 sizes; training, float32)"."""
+        half = "" if self.time.half is None else f" ± {self.time.half:.2f}"
+        time, macs = (f"{self.over}^{one.exponent:.2f}" for one in (self.time, self.macs))
+        batch = "" if self.batch is None else f", batch {self.batch}"
+        heads = f", {self.heads}" if self.over == "dim" else ""
+        place = f"{self.time.n} sizes{heads}; {self.mode}{batch}"
+        return f"{self.label}: time grows as {time}{half}, MACs as {macs} ({place})"
+
+
+def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
+    """The exponent of a power law through values at two or more sizes."""
+    from scipy.stats import linregress  # here, since it imports slowly
+
+    found = linregress(np.log(sizes), np.log(values))
+    return Slope(float(found.slope), len(sizes), float(found.stderr) if len(sizes) > 2 and found.stderr > 0 else None)
+
+
+def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) -> list[Curve]:
+    """Every line of two or more sizes in a frame of speed.
+
+    Over the width of the tokens, either the width of a head stays or the number of heads does: models that differ
+    otherwise are on lines of their own. Over the tokens, models of several patch sizes are on one line unless the
+    image sizes differ too, so that one number of tokens is there twice. Of several measurements of a model the newest
+    counts.
+
+    Args:
+        table: from `ablate.measure.frame`.
+        over: what grows: "tokens", "depth", "dim" or "batch".
+        batch: the batch size of the others; None takes the headline batch.
+
+    Raises:
+        SpecError: for another `over`.
+    """
+    if over not in OVER:
+        raise unknown("size", over, OVER)
+    rows = table[table["images_per_s"].notna() & table["architecture"].notna()]
+    if over != "batch":
+        rows = rows[rows["batch"] == (rows["headline_batch"] if batch is None else batch)]
+    rows = rows.sort_values("measured_at", ascending=False, kind="stable")
+    rows = rows.drop_duplicates(["device", "mode", "batch", *INPUTS, *sorted(SHAPING)]).sort_index()
+    still = sorted(SHAPING - OVER[over])
+    held = ["device", "mode", *INPUTS, *still] if over == "batch" else ["device", "mode", "batch", *INPUTS, *still]
+    return [
+        found
+        for _, group in rows.groupby(held, sort=False, dropna=False, observed=True)
+        for each, fields in _apart(group, over, still)
+        for found in _curve(each, over, fields)
+    ]
+
+
+def _apart(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[tuple[pd.DataFrame, Sequence[str]]]:
+    """The lines in a group, each with the fields that stay along it; every size is on a line once."""
+    mixed = _head_widths(group).nunique() > 1 if over == "dim" else bool(group[over].duplicated().any())
+    if not (mixed and over in APART):
+        yield group, still
+        return
+    for _, each in group.groupby(APART[over], sort=False):
+        yield each, [*still, APART[over]]
+
+
+def _head_widths(group: pd.DataFrame) -> pd.Series:
+    return group["dim"] / group["heads"]
+
+
+def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Curve]:
+    """The line through a group, a point a size; none where there is one size."""
+    if group[over].nunique() < 2:
+        return
+    each = group.sort_values(over)
+    sizes = [float(value) for value in each[over]]
+    pictures = each["batch"] if over == "batch" else 1
+    seconds = [float(value) for value in pictures / each["images_per_s"]]
+    first = each.iloc[0]
+    memory = each["memory_mib"]
+    yield Curve(
+        names=[str(name) for name in each["variant"]],
+        shape={name: first[name] for name in still},
+        inputs=(int(first["channels"]), int(first["classes"])),
+        device=str(first["device"]),
+        mode=str(first["mode"]),
+        batch=None if over == "batch" else int(first["batch"]),
+        sizes=sizes,
+        seconds=seconds,
+        time=slope(sizes, seconds),
+        memory=slope(sizes, list(memory)) if memory.notna().all() else None,
+        macs=slope(sizes, [float(value) for value in pictures * each["macs"]]),
+        over=over,
+        head_width=int(_head_widths(each).iloc[0]) if over == "dim" and "heads" not in still else None,
+    )

@@ -1,0 +1,246 @@
+"""Records to a tidy pandas frame, a row a run; and that to a summary, a row a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ablate.measure import frames as speed_frames
+from ablate.model.cost import complexity, inputs
+from ablate.results.stats import ROUNDING, half_width
+from ablate.spec.errors import SpecError
+from ablate.spec.parts import DATASETS
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store import rows as flat
+from ablate.store.records import Record
+from ablate.store.root import Root
+from ablate.store.rows import Columns, row
+from ablate.study.load import load
+from ablate.study.study import Study, Variant
+
+SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "ema_top1", "images_per_s", "training_s", "peak_memory_mib")
+CONSTANT = ("params", "macs", "tokens")
+
+# All fields of a run but its seed: what the runs of one variant share.
+SHARED = [item.name for item in fields(Run) if item.name != "seed"]
+
+
+def frame(
+    study: Study | str | None = None,
+    scale: str | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+    mode: str | None = None,
+    device: str | None = None,
+) -> pd.DataFrame:
+    """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance; speed where asked for.
+
+    With a study, `variant` and the fields in words that the study varies (`mixer`, `stem`, `opt`) are ordered
+    categories in its order; fields that are numbers or truth values stay what they are, since they have an order.
+
+    Args:
+        study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
+        scale: of the study; None is its first one.
+        seeds: only the first so many seeds; None is all there are.
+        root: the folder with `results/`; None is ABLATE_ROOT or the current one.
+        mode: of a study, joins what `ablate bench` measured in that mode, see `ablate.measure.join`.
+        device: the one it was measured on; None where there is only one.
+
+    Raises:
+        SpecError: for what is a study's without one; for a device without a mode, a mode or device that was not
+            measured, or one measured on several devices of which none is chosen.
+    """
+    if study is None:
+        _refuse(scale=scale, seeds=seeds, mode=mode, device=device)
+        return pd.DataFrame(flat.columns(Root.at(root).results))
+    if device is not None and mode is None:
+        raise SpecError(f"device is {device!r} without a mode; wanted is a mode that was measured on it")
+    found = flat.columns(Root.at(root).results)
+    study = load(study) if isinstance(study, str) else study
+    scale = study.scale(scale)
+    if seeds is not None:
+        study.seed_count(scale, seeds)
+    labels = _labels(study, scale)
+    at = _places(_trained(study, scale), found, seeds)
+    places = [place for place, _ in at]
+    chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
+    runs = _by_variant({"variant": [label for _, label in at], **chosen}, labels)
+    return runs if mode is None else speed_frames.join(runs, speed_frames.frame(root, study, scale), mode, device)
+
+
+def _refuse(**given: Any) -> None:
+    """Refuse what only a study has."""
+    for name, value in given.items():
+        if value is not None:
+            raise SpecError(f"{name} is {value!r} without a study; wanted is a study, or no {name}")
+
+
+def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
+    """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
+    found, paths = flat.columns(results), records.index(results)
+    at = _places(_trained(study, scale), found, seeds)
+    return [records.read(paths[found["key"][place]]) for place, _ in at]
+
+
+def _trained(study: Study, scale: str | None) -> list[Variant]:
+    """The variants that have runs: none of a study of speed alone, though other studies may train the same."""
+    return [] if study.speed_only else study.variants(scale)
+
+
+def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:
+    """Where in the columns the runs of some variants stand, in the order of variants and seeds, with their labels."""
+    if not found:
+        return []
+    order = {_shared(variant.run): (at, variant) for at, variant in enumerate(variants)}
+    places: dict[int, list[int]] = {}
+    for place, values in enumerate(zip(*(found[name] for name in SHARED), strict=True)):
+        if values in order and (seeds is None or found["seed"][place] < seeds):
+            places.setdefault(order[values][0], []).append(place)
+    return [
+        (place, variant.label)
+        for at, variant in order.values()
+        for place in sorted(_current(variant.run, places.get(at, []), found), key=found["seed"].__getitem__)
+    ]
+
+
+def _shared(run: Run) -> tuple[Any, ...]:
+    values = run.fields()
+    return tuple(values[name] for name in SHARED)
+
+
+def _current(run: Run, places: list[int], found: Columns) -> list[int]:
+    """The places whose key is the run's of today: a raised behaviour number gives a run a new key.
+
+    Records from before it have the same fields, but are not of this study any more.
+    """
+    keys = run.keys(found["seed"][place] for place in places) if places else []
+    return [place for place, key in zip(places, keys, strict=True) if found["key"][place] == key]
+
+
+def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
+    """The frame of some records of a study, with `variant` as an ordered category."""
+    labels, rows = _labels(study, scale), [row(record) for record in found]
+    names = flat.ordered({name for values in rows for name in values})
+    shown = {"variant": [labels[tuple(values[name] for name in SHARED)].label for values in rows]}
+    return _by_variant(shown | {name: [values.get(name) for values in rows] for name in names}, labels)
+
+
+def _labels(study: Study, scale: str) -> dict[tuple[Any, ...], Variant]:
+    """Every variant, by its fields but the seed."""
+    return {_shared(variant.run): variant for variant in study.variants(scale)}
+
+
+def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -> pd.DataFrame:
+    """Columns as a frame whose categories keep the study's order; without rows it has the columns one looks for.
+
+    Numbers stay numbers where some, or all, are missing.
+    """
+    empty = {name: [None] * len(found["variant"]) for name in ("key", "seed", *SUMMARISED, *CONSTANT)}
+    table = pd.DataFrame({**empty, **found})[[*dict.fromkeys([*found, *empty])]]
+    orders = {name: order for name, order in _orders(labels.values()).items() if name in table}
+    kinds: dict[str, Any] = {name: pd.CategoricalDtype(order, ordered=True) for name, order in orders.items()}
+    return table.astype(kinds | dict.fromkeys(SUMMARISED, float))
+
+
+def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:
+    """The labels, and the values of every field in words that varies, in the order the variants bring them."""
+    runs = [variant.run.fields() for variant in variants]
+    values = {name: [*dict.fromkeys(run[name] for run in runs)] for name in SHARED}
+    varied = {name: found for name, found in values.items() if len(found) > 1 and isinstance(found[0], str)}
+    return {"variant": [variant.label for variant in variants]} | varied
+
+
+def _of_curve(record: Record, labels: Mapping[Any, Variant]) -> dict[str, Any]:
+    """What every epoch of a run has in common."""
+    named = {name: record.run[name] for name in ("mixer", "seed")}
+    return {"variant": labels[_shared(record.as_run())].label, **named}
+
+
+def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
+    """Training curves: a row per run and epoch, with `variant`, `mixer` and `seed`."""
+    labels = _labels(study, scale)
+    rows = [of_run | entry for record in found for of_run in [_of_curve(record, labels)] for entry in record.history]
+    names = dict.fromkeys(
+        ["variant", "mixer", "seed", "epoch", "train_loss", *(name for values in rows for name in values)]
+    )
+    table = pd.DataFrame({name: [values.get(name) for values in rows] for name in names})
+    categories = [variant.label for variant in labels.values()]
+    table["variant"] = pd.Categorical(table["variant"], categories=categories, ordered=True)
+    return table
+
+
+def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[Variant] = ()) -> pd.DataFrame:
+    """A row per variant, in the study's order: n, mean and 95 % t interval over seeds of every measured column.
+
+    Args:
+        runs: from `frame` with a study.
+        wanted: seeds a variant should have; the column `wanted` lets a table show n=2/3.
+        variants: the study's, so that those without a run have their sizes too.
+
+    Returns:
+        Columns `variant`, `n`, `wanted`; `NAME`, `NAME_low`, `NAME_high` for measured ones (low and high are NaN for
+        one seed); `difference` of top-1 to the control, paired by seed, likewise; `params`, `macs`, `tokens`.
+    """
+    by = runs["variant"]
+    n = runs.groupby(by, observed=False).size().rename("n")
+    aimed_at = n.rename("wanted") if wanted is None else pd.Series(wanted, n.index, name="wanted")
+    constant = sizes(runs, variants)
+    measured = runs.reindex(columns=[*SUMMARISED]).astype(float)
+    measured["difference"] = differences(runs)
+    table = pd.concat([n, aimed_at, _intervals(measured, by), constant], axis=1)
+    return table.rename_axis("variant").reset_index().astype({"variant": object})
+
+
+def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
+    """`params`, `macs` and `tokens` of each variant: as recorded, else from the formulas.
+
+    Formulas take a directory of images to have 1,000 classes: they stand beside no record of one.
+    """
+    recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
+    counted = {
+        variant.label: complexity(variant.run, *inputs(variant.run.dataset))
+        for variant in variants
+        if recorded.loc[variant.label].isna().all() and (variant.run.dataset in DATASETS or runs.empty)
+    }
+    return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
+
+
+def differences(runs: pd.DataFrame) -> pd.Series[float]:
+    """Top-1 of each run minus that of the control's run with its seed; NaN for the control's own."""
+    is_control = runs["variant"] == runs["variant"].cat.categories[0]
+    control = runs[is_control].set_index("seed")["top1"]
+    return (runs["top1"] - runs["seed"].map(control)).where(~is_control).astype(float)
+
+
+def _intervals(measured: pd.DataFrame, by: pd.Series[Any]) -> pd.DataFrame:
+    """Mean and 95 % t interval of each column in each group; `low` and `high` are NaN without a spread to judge by."""
+    grouped, sizes = measured.groupby(by, observed=False), measured.abs().groupby(by, observed=False).max()
+    # A difference is rounded as the numbers it is made of are.
+    sizes["difference"] = measured["top1"].abs().max()
+    mean, spread = grouped.mean(), grouped.max() - grouped.min()
+    half = pd.DataFrame(half_width(grouped.std(ddof=1), grouped.count()), mean.index, mean.columns)
+    half = half.where(spread > ROUNDING * sizes, np.nan)
+    parts = {"": mean, "_low": mean - half, "_high": mean + half}
+    return pd.DataFrame({f"{name}{end}": part[name] for name in measured for end, part in parts.items()})
+
+
+def write(found: pd.DataFrame, path: Path) -> None:
+    """Write a frame as Parquet, which keeps types and the order of variants, or as CSV.
+
+    Raises:
+        SpecError: for another suffix than `.parquet` or `.csv`.
+    """
+    if path.suffix not in (".parquet", ".csv"):
+        raise SpecError(f"{path} has the suffix {path.suffix!r}; wanted is .parquet or .csv")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.suffix == ".csv":
+        found.to_csv(path, index=False, lineterminator="\n")
+    else:
+        found.to_parquet(path, index=False)

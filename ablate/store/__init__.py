@@ -1,0 +1,1 @@
+"""What is on disk: the root, the cache, records, and records as rows."""

@@ -1,0 +1,114 @@
+"""The axes of a study: their values as steps, the choices they make, and what each choice means to change."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ablate.spec.errors import SpecError, unknown
+from ablate.study.match import check_mode
+
+AxisValues = Sequence[Any] | Mapping[str, Mapping[str, Any]]
+Step = tuple[str, Mapping[str, Any]]
+
+
+def check_match(match: str, axes: Mapping[str, AxisValues]) -> None:
+    """Matching is asked for once, as an argument or as a list of modes."""
+    modes = axes.get("match", [match])
+    if isinstance(modes, Mapping):
+        raise SpecError(f"axis match is {dict(modes)!r}; wanted is a list of modes, such as ['none', 'params']")
+    for mode in modes:
+        check_mode(mode)
+    if "match" in axes and match != "none":
+        raise SpecError(f"match is {match!r} and an axis too; wanted is one of the two")
+
+
+def check_axes(axes: Mapping[str, AxisValues]) -> None:
+    """Every axis has values, and no field is set by two of them: one would silently win."""
+    set_by: dict[str, str] = {}
+    for axis, values in axes.items():
+        if isinstance(values, str) or not len(values):
+            raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
+        if isinstance(values, Mapping):
+            _check_labels(axis, values)
+        parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
+        for name in {name for part in parts for name in part}:
+            if name in set_by:
+                raise SpecError(f"axes {set_by[name]} and {axis} both set the field {name}; wanted is one axis a field")
+            set_by[name] = axis
+
+
+def _check_labels(axis: str, values: Mapping[str, Mapping[str, Any]]) -> None:
+    for label, part in values.items():
+        if not isinstance(label, str) or not isinstance(part, Mapping):
+            raise SpecError(f"axis {axis} has {label!r}: {part!r}; wanted is a label with the fields it sets")
+
+
+def steps_of(axis: str, values: AxisValues, *, first: bool) -> list[Step]:
+    """Each value of an axis as a label and the fields it sets; words on the first axis speak for themselves."""
+    if isinstance(values, Mapping):
+        return list(values.items())
+    return [(v if first and isinstance(v, str) else f"{axis}={v}", {axis: v}) for v in values]
+
+
+def step_of(axis: str, steps: Sequence[Step], where: dict[str, Any]) -> Step:
+    """The step an axis is asked for by its name in `where`, taken out of there; else its first.
+
+    An axis of bare values is left to the field it is named after.
+
+    Raises:
+        SpecError: when an axis of no field's name has no such label.
+    """
+    labels = {label: (label, part) for label, part in steps}
+    if axis in where and isinstance(where[axis], str) and where[axis] in labels:
+        return labels[where.pop(axis)]
+    if axis in where and not any(axis in part for _, part in steps):
+        raise unknown(f"label of axis {axis}", where[axis], labels)
+    return steps[0]
+
+
+def changes_of(choice: Iterable[Step]) -> dict[str, Any]:
+    """The fields that the steps of a choice set."""
+    return {name: value for _, part in choice for name, value in part.items()}
+
+
+def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> frozenset[str]:
+    """The fields that the axes away from their first step mean to change.
+
+    That is the field an axis is named after; where it bears no field's name, all that it sets.
+    """
+    found: set[str] = set()
+    for axis, step, known in zip(axes, choice, steps, strict=True):
+        if step is not known[0]:
+            fields = {name for _, part in known for name in part}
+            found |= {axis} if axis in fields else fields
+    return frozenset(found)
+
+
+def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> list[frozenset[str]]:
+    """The fields that each axis of no field's name sets: where several of them change, there is no single factor."""
+    found = []
+    for axis, step, known in zip(axes, choice, steps, strict=True):
+        fields = frozenset(name for _, part in known for name in part)
+        if step is not known[0] and axis not in fields:
+            found.append(fields)
+    return found
+
+
+def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:
+    """One step of every axis each time: all combinations, or one axis at a time away from the first steps."""
+    if cross:
+        yield from itertools.product(*steps)
+        return
+    control = tuple(axis[0] for axis in steps)
+    yield control
+    for at, axis in enumerate(steps):
+        for step in axis[1:]:
+            yield (*control[:at], step, *control[at + 1 :])
+
+
+def label_of(choice: tuple[Step, ...], steps: Sequence[list[Step]], cross: bool) -> str:
+    """The first axis's label, and those of the others where they left the control (all of them when crossed)."""
+    rest = [step[0] for step, axis in zip(choice[1:], steps[1:], strict=True) if cross or step is not axis[0]]
+    return ", ".join([label for label, _ in choice[:1]] + rest) or "control"

@@ -1,0 +1,93 @@
+"""Which patches the logits depend on, by a gradient: before a second is spent on a variant that cannot see.
+
+A narrow model of the run's structure, in double precision, with every parameter drawn anew: at its initial weights a
+head of zeros, or a class token next to zero, would make a seeing model look blind. The gradient of a random mix of the
+logits with respect to the picture is then zero exactly where nothing is seen.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import torch
+from torch import nn
+
+from ablate.model.build import assemble
+from ablate.spec.errors import SpecError
+from ablate.spec.run import SHAPING, Run
+
+CHANNELS, CLASSES = 1, 4
+SIDE = 16
+DEPTH = 2
+PICTURES = 2
+# Double precision: what cancels leaves 1e-16 of the largest gradient; what is seen lies far above this.
+ZERO = 1e-11
+
+
+def unseen(run: Run) -> tuple[int, int]:
+    """How many patches the logits do not depend on, and of how many; on a grid of at most 16×16.
+
+    Two blocks are looked through first: more of them only see more. Only what they do not show is asked of the run's
+    full depth.
+    """
+    small = _narrow(run)
+    seen = _seen(small)
+    if not seen.all() and run.depth > DEPTH:
+        seen = _seen(small.but(depth=run.depth))
+    return int((~seen).sum()), seen.numel()
+
+
+def _narrow(run: Run) -> Run:
+    """The same structure at a small width; of the rest only what shapes the model."""
+    kept = {name: value for name, value in run.fields().items() if name in SHAPING}
+    grid = min(run.side, SIDE)
+    kept |= {
+        "image_size": grid * run.patch_size,
+        "depth": min(run.depth, DEPTH),
+        "heads": 2,
+        "drop_path": 0.0,
+        "drop": 0.0,
+    }
+    kept |= {"mlp_ratio": 2.0, "gating_ratio": 1.0, "token_ratio": 1.0, "token_hidden": 0, "cls_init": 1.0}
+    if grid != run.side:
+        kept["channel_heads"] = 1
+    return _widen(kept, 8)
+
+
+def _widen(fields: dict[str, object], dim: int) -> Run:
+    """The run at the first legal width: a stem of convolutions halves it several times."""
+    while True:
+        try:
+            return Run.of(fields | {"dim": dim})
+        except SpecError:
+            if dim > 4096:
+                raise
+            dim *= 2
+
+
+@cache
+def _seen(run: Run) -> torch.Tensor:
+    """(patches,), bool: where the gradient is not zero for some picture."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = assemble(run, CHANNELS, CLASSES, weight_init="skip").double().eval()
+        _draw_anew(model)
+        pictures = torch.randn(PICTURES, CHANNELS, run.image_size, run.image_size, dtype=torch.float64)
+        logits = model(pictures.requires_grad_())
+        cotangent = torch.randn_like(logits)
+    if not logits.requires_grad:
+        return torch.zeros(run.side**2, dtype=torch.bool)
+    (gradient,) = torch.autograd.grad((logits * cotangent).sum(), pictures, allow_unused=True, materialize_grads=True)
+    largest = nn.functional.max_pool2d(gradient.abs(), run.patch_size).amax(dim=(0, 1)).flatten()
+    return largest > ZERO * max(float(largest.max()), 1e-3)
+
+
+def _draw_anew(model: nn.Module) -> None:
+    """Numbers of the size that keeps activations near one, none of them zero."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.dim() > 1:
+                fan_in = parameter[0].numel()
+                parameter.copy_(torch.randn_like(parameter) * fan_in**-0.5)
+            else:
+                parameter.copy_(1 + 0.5 * torch.rand_like(parameter))

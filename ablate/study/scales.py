@@ -1,0 +1,43 @@
+"""The scales of the named studies: a recipe with a model, for the `scales` of a study."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ablate.spec.recipes import CIFAR, DEIT, DIGITS_FIELDS, PATCHES_16, SIZES
+from ablate.study.study import Scale
+
+DIGITS = Scale(DIGITS_FIELDS, expect="about a minute on 2 cores")
+
+# Two digits, the same or not, in four patches, two a digit. Width, depth, rate, batch and epochs were chosen on the
+# held-out part, with attention, and without mixing but with the norm after the pooling; one seed each.
+PAIRS = Scale(
+    {
+        "dataset": "digits_pairs",
+        "image_size": 16,
+        "holdout": 0.2,
+        "patch_size": 8,
+        "dim": 128,
+        "depth": 2,
+        "heads": 4,
+        "mlp_ratio": 2.0,
+        "pool": "avg",
+        "lr": 5e-4,
+        "weight_decay": 0.0,
+        "batch_size": 32,
+        "epochs": 20,
+        "warmup_epochs": 2,
+    },
+    expect="about six minutes on 2 cores",
+)
+
+# Small enough, and short enough, for the 27 runs of a study on one GPU. Mixing and stochastic depth are left out, since
+# 20 epochs are too few for them to pay: a guess, as are the width and the depth.
+_SHORT: dict[str, Any] = {"epochs": 20, "warmup_epochs": 2, "mixup": 0.0, "cutmix": 0.0, "drop_path": 0.0}
+
+_SMALL: dict[str, Any] = {"patch_size": 4, "dim": 192, "depth": 6, "heads": 3, "mlp_ratio": 2.0}
+
+CIFAR10 = Scale({**CIFAR, **_SHORT, **_SMALL}, expect="on one GPU; not measured yet", seeds=3)
+
+# One seed, as in the paper: 300 epochs a variant. Ask for more with --seeds.
+IMAGENET = Scale({**DEIT, **PATCHES_16, **SIZES["tiny"]}, expect="300 epochs on many GPUs; not measured yet", seeds=1)

@@ -1,0 +1,260 @@
+"""A question, a base, axes, scales and claims, turned into runs.
+
+A study is a Python file that assigns `study`. Axes change one at a time from the control (the first value of every
+axis), or all together with `cross=True`; every variant is run with the same seeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from ablate.spec.errors import SpecError, unknown
+from ablate.spec.run import Run
+from ablate.study.axes import (
+    AxisValues,
+    Step,
+    bundled_by,
+    changes_of,
+    check_axes,
+    check_match,
+    choices,
+    declared_by,
+    label_of,
+    step_of,
+    steps_of,
+)
+from ablate.study.claims import UNTRAINED, Claim, Quantity
+from ablate.study.match import Match, solve
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The base of a study at one size.
+
+    Args:
+        fields: the fields of `Run` this scale sets; the rest keep their defaults.
+        expect: what it takes, in words, such as "two minutes on a laptop".
+        seeds: number of seeds at this scale, if it differs from the study's.
+        axes: the values that some of the study's axes have at this scale, in place of the study's.
+    """
+
+    fields: Mapping[str, Any]
+    expect: str = ""
+    seeds: int | None = None
+    axes: Mapping[str, AxisValues] = field(default_factory=dict)
+
+    def but(
+        self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
+    ) -> Scale:
+        """This scale with some fields changed, or with axes, seeds or expectations of its own."""
+        return Scale(
+            {**self.fields, **fields},
+            expect or self.expect,
+            self.seeds if seeds is None else seeds,
+            self.axes if axes is None else axes,
+        )
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One of the things compared.
+
+    Args:
+        label: what it is called.
+        run: the run it stands for, with seed 0.
+        declared: the fields its axes mean to change; whatever else differs from the control comes along.
+        together: for each axis of no field's name that left its first step, the fields it sets.
+        match: how it was brought to the control's size, if it was.
+    """
+
+    label: str
+    run: Run
+    declared: frozenset[str] = frozenset()
+    together: Sequence[frozenset[str]] = ()
+    match: Match | None = None
+
+    @property
+    def asked(self) -> Run:
+        """The run before it was matched."""
+        return self.match.asked if self.match else self.run
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What is asked and how it is varied.
+
+    Args:
+        question: one sentence ending in a question mark.
+        axes: a field of `Run` with its values, the control's first; or any name with a mapping of labels to fields
+            that change together. The axis `match` with its modes gives every variant once a mode.
+        scales: the sizes it can be run at, by name; the first is the default. Axes may have other values at one.
+        fixed: fields that hold for every variant at every scale.
+        seeds: runs per variant, with seeds 0, 1, ….
+        cross: combine the axes instead of changing one at a time.
+        match: "params" or "macs" gives every variant the control's parameters or MACs, see `ablate.study.match`.
+        claims: what the study claims, judged from the records.
+        speed_only: measured by `ablate bench`, and nothing is trained: it has no runs.
+        name: filled in by `load` from the file's name.
+        source: filled in by `load`: what a command calls it, its name or its file.
+    """
+
+    question: str
+    axes: Mapping[str, AxisValues]
+    scales: Mapping[str, Scale]
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    seeds: int = 3
+    cross: bool = False
+    match: str = "none"
+    claims: Sequence[Claim] = ()
+    speed_only: bool = False
+    name: str = "unnamed"
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.scales:
+            raise SpecError(f"study {self.name} has no scales; wanted is at least one")
+        _check_seeds(self.seeds)
+        for scale in self.scales:
+            axes = self.axes_at(scale)
+            check_axes(axes)
+            check_match(self.match, axes)
+        if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
+            raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
+        for claim in self.claims:
+            self._check_claim(claim)
+
+    def _check_claim(self, claim: Claim) -> None:
+        for scale in claim.scales or ():
+            self.scale(scale)
+        trained = [q.column for q in claim.quantities() if q.column not in UNTRAINED]
+        if self.speed_only and trained:
+            raise SpecError(
+                f"claim {claim.sentence!r} speaks of {trained[0]} and study {self.name} is speed_only; "
+                f"wanted is a claim about {', '.join(UNTRAINED)}"
+            )
+
+    def scale(self, name: str | None) -> str:
+        """The scale's name, the first one for None; a `SpecError` for one the study does not have."""
+        if name is None:
+            return next(iter(self.scales))
+        if name not in self.scales:
+            raise unknown("scale", name, self.scales)
+        return name
+
+    def base(self, scale: str | None = None) -> dict[str, Any]:
+        """The fields every variant shares unless an axis changes them."""
+        return {**self.scales[self.scale(scale)].fields, **self.fixed}
+
+    def axes_at(self, scale: str | None = None) -> dict[str, AxisValues]:
+        """The axes with their values at a scale, in the study's order.
+
+        Raises:
+            SpecError: when the scale has values for an axis the study does not have.
+        """
+        own = self.scales[self.scale(scale)].axes
+        for axis in own:
+            if axis not in self.axes:
+                raise unknown("axis", axis, self.axes)
+        return {axis: own.get(axis, values) for axis, values in self.axes.items()}
+
+    def claims_at(self, scale: str | None = None) -> list[Claim]:
+        """The claims that are judged at a scale."""
+        scale = self.scale(scale)
+        return [claim for claim in self.claims if claim.scales is None or scale in claim.scales]
+
+    def variants(self, scale: str | None = None) -> list[Variant]:
+        """All variants, the control first, each once."""
+        scale = self.scale(scale)
+        if scale not in self._solved:
+            self._solved[scale] = self._variants(scale)
+        return list(self._solved[scale])
+
+    @cached_property
+    def _solved(self) -> dict[str, list[Variant]]:
+        """The variants of the scales that were asked for: solving a width takes its time."""
+        return {}
+
+    def _variants(self, scale: str) -> list[Variant]:
+        base, axes = self.base(scale), self._steps(scale)
+        names, steps = list(axes), list(axes.values())
+        found: dict[str, Variant] = {}
+        for choice in choices(steps, self.cross):
+            run = Run.of({**base, **changes_of(choice), "seed": 0})
+            moved = declared_by(names, choice, steps), bundled_by(names, choice, steps)
+            variant = Variant(label_of(choice, steps, self.cross), run, *moved)
+            for sized in self._matched(variant, next(iter(found.values()), variant).run, scale):
+                found.setdefault(sized.run.key, sized)
+        return list(found.values())
+
+    def _steps(self, scale: str) -> dict[str, list[Step]]:
+        """The steps of every axis at a scale, but for matching."""
+        axes = {axis: values for axis, values in self.axes_at(scale).items() if axis != "match"}
+        return {axis: steps_of(axis, values, first=at == 0) for at, (axis, values) in enumerate(axes.items())}
+
+    def _modes(self, scale: str) -> Sequence[str]:
+        """How variants are matched: each of them once a mode."""
+        return list(self.axes_at(scale).get("match", [self.match]))
+
+    def _matched(self, variant: Variant, control: Run, scale: str) -> Iterator[Variant]:
+        """A variant at the sizes the study asks for; the control has its own."""
+        for mode in self._modes(scale):
+            run, match = solve(variant.label, variant.run, control, mode)
+            label = f"{variant.label}, match={mode}" if match and "match" in self.axes else variant.label
+            yield replace(variant, label=label, run=run, match=match)
+
+    def variant(self, quantity: Quantity, scale: str | None = None) -> Variant:
+        """The variant a quantity of a claim speaks of.
+
+        Raises:
+            SpecError: when the study has no such variant at this scale.
+        """
+        scale = self.scale(scale)
+        variants = self.variants(scale)
+        if quantity.label is not None:
+            by_label = {variant.label: variant for variant in variants}
+            if quantity.label not in by_label:
+                raise unknown("variant", quantity.label, by_label)
+            return by_label[quantity.label]
+        where = dict(quantity.where)
+        mode = where.pop("match", None)
+        wanted = self._run_where(where, scale)
+        alike = [variant for variant in variants if variant.asked == wanted]
+        found = alike if mode is None else self._in_mode(alike, mode, scale)
+        if found:
+            return found[0]
+        known = ", ".join(variant.label for variant in variants)
+        raise SpecError(f"{quantity} is no variant of study {self.name} at scale {scale}; the variants are {known}")
+
+    def _in_mode(self, alike: Sequence[Variant], mode: str, scale: str) -> list[Variant]:
+        """What a variant, given in all its modes, is in one: the control, or what two modes agree on, stands once."""
+        if not alike or mode not in self._modes(scale):
+            return []
+        variants = self.variants(scale)
+        run, _ = solve(alike[0].label, alike[0].asked, variants[0].run, mode)
+        return [variant for variant in variants if variant.run == run]
+
+    def _run_where(self, where: Mapping[str, Any], scale: str) -> Run:
+        """The control's run but for what is named: axes by a label of theirs, fields by their value."""
+        rest = dict(where)
+        choice = [step_of(axis, steps, rest) for axis, steps in self._steps(scale).items()]
+        return Run.of({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
+
+    def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
+        """How many seeds a variant gets: as asked, else as the scale says, else as the study says; 0 if speed_only."""
+        asked = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
+        wanted = self.seeds if asked is None else _check_seeds(asked)
+        return 0 if self.speed_only else wanted
+
+    def runs(self, scale: str | None = None, seeds: int | None = None) -> list[Run]:
+        """All runs: seed by seed, every variant, so that an unfinished study has paired seeds."""
+        variants = self.variants(scale)
+        return [v.run.but(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
+
+
+def _check_seeds(seeds: int) -> int:
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
+        raise SpecError(f"seeds is {seeds!r}; wanted is a whole number, 1 or more")
+    return seeds

@@ -1,0 +1,1 @@
+"""One run to its record."""

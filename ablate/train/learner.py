@@ -1,0 +1,124 @@
+"""A model in training, and one step of it: forward and backward over the pieces of a batch, then the optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from timm.utils import ModelEmaV3
+from torch import nn
+from torch.nn import functional as F
+
+from ablate.data.images import Batch, Share
+from ablate.data.mixup import Mixing
+from ablate.model.build import build
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.spec.seeds import derive
+from ablate.train.distributed import ALONE, World
+from ablate.train.evaluate import autocast
+from ablate.train.optim import optimiser, schedule
+
+
+class Learner:
+    """A run's model with its optimiser, schedule, loss scaler and moving average.
+
+    Args:
+        channels: of the pictures.
+        classes: number of them.
+        device: where the model lies and the batches come.
+        world: the processes that share every batch.
+
+    Raises:
+        SpecError: when the batch cannot be shared as asked.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        channels: int,
+        classes: int,
+        device: torch.device,
+        resources: Resources,
+        world: World = ALONE,
+    ) -> None:
+        self.run, self.world = run, world
+        self.share = Share(world.rank, world.size, resources.micro_batch)
+        sizes = [piece.stop - piece.start for piece in self.share.pieces(run)]
+        self.weights = [size / sum(sizes) for size in sizes]
+        self.format = torch.channels_last if resources.channels_last else torch.contiguous_format
+        self.model = build(run, channels, classes).to(device)
+        if resources.channels_last:
+            self.model.to(memory_format=torch.channels_last)
+        self.optimizer = optimiser(run, self.model)
+        self.scheduler = schedule(run, self.optimizer)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=run.precision == "fp16")
+        self.ema: Any = ModelEmaV3(self.model, decay=run.ema) if run.ema else None
+        self.net = world.share_gradients(self.model)
+        if resources.compile:
+            self.net.compile()  # in place, so that parameters keep their names
+        self.mixing = Mixing(run, classes)
+
+    @property
+    def lr(self) -> float:
+        """The present learning rate."""
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def step(self, batches: Iterator[Batch], epoch: int, step: int) -> torch.Tensor:
+        """Take one optimiser step over this process's pieces of a batch; returns their mean loss, float64, detached.
+
+        Args:
+            batches: as many are taken as the share has pieces.
+        """
+        loss = torch.zeros((), dtype=torch.float64, device=next(self.model.parameters()).device)
+        self.optimizer.zero_grad()
+        for number, (weight, batch) in enumerate(zip(self.weights, batches, strict=False)):
+            self._seed(epoch, step, number)
+            with self._sync(last=number == len(self.weights) - 1):
+                loss += self._backward(weight, batch, epoch, step)
+        if self.run.clip_grad:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.run.clip_grad)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.ema:
+            self.ema.update(self.model)
+        return loss
+
+    def _seed(self, epoch: int, step: int, number: int) -> None:
+        """Dropout and stochastic depth draw from the global stream: tie it to the step, not to what ran before."""
+        others = (self.world.rank, number) if self.world.rank or number else ()
+        torch.manual_seed(derive(self.run.seed, "step", epoch, step, *others))
+
+    def _sync(self, *, last: bool) -> AbstractContextManager[Any]:
+        """Several processes average their gradients once a step, in the last backward pass."""
+        return nullcontext() if last or self.world.size == 1 else self.net.no_sync()  # type: ignore[operator]
+
+    def _backward(self, weight: float, batch: Batch, epoch: int, step: int) -> torch.Tensor:
+        """Add one piece's gradients; returns its weighted loss."""
+        pictures, targets = self.mixing(*batch, epoch, step)
+        pictures = pictures.contiguous(memory_format=self.format)
+        smoothing = 0.0 if self.run.mixes else self.run.smoothing  # mixed targets are smooth already
+        with autocast(self.run.precision, pictures.device):
+            loss = F.cross_entropy(self.net(pictures), targets, label_smoothing=smoothing) * weight
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def state(self) -> dict[str, Any]:
+        """All that training changes."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "ema": self.ema.module.state_dict() if self.ema else None,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take up a state; the schedule follows from the epoch."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scaler.load_state_dict(state["scaler"])
+        if self.ema:
+            self.ema.module.load_state_dict(state["ema"])

@@ -1,0 +1,293 @@
+"""The loop: train one run to its end, and have it evaluated. Data, model and optimiser come from their own rooms."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ablate.data.datasets import Part
+from ablate.data.images import Batch, Images
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.train import memory
+from ablate.train.checkpoint import Checkpoints
+from ablate.train.distributed import ALONE, World
+from ablate.train.errors import DivergedError, Interrupted
+from ablate.train.evaluate import Outcome, evaluate
+from ablate.train.learner import Learner
+from ablate.train.signals import Due, Watch
+
+BEHAVIOUR = 1
+ADVICE = "try a lower lr, or clip_grad=1"
+
+Report = Callable[[dict[str, Any]], None]
+Conditions = Mapping[str, Any]
+LOG = logging.getLogger("ablate")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What training one run gave.
+
+    `weights` holds the state dicts `model` and `ema`, the latter None without one; `conditions` those of all parts of a
+    run that was resumed, the last ones at the end.
+    """
+
+    metrics: dict[str, Any]
+    history: list[dict[str, Any]]
+    cost: dict[str, Any]
+    weights: dict[str, Any]
+    conditions: list[Conditions]
+
+
+def fit(
+    run: Run,
+    images: Images,
+    device: torch.device,
+    report: Report,
+    resources: Resources | None = None,
+    checkpoints: Checkpoints | None = None,
+    world: World = ALONE,
+    conditions: Conditions | None = None,
+) -> Fitted:
+    """Train and evaluate a run, from its newest checkpoint where there is one; the test part is read at the end only.
+
+    Args:
+        report: called with what is known so far, after every step and every epoch.
+        checkpoints: where to go on from and to write to; None keeps none.
+        world: the processes that train the run together; all get the same result.
+        conditions: what decides the last bits beside the run, plain data. A checkpoint of other data, by its
+            `fingerprint`, is passed over.
+
+    Raises:
+        DivergedError: when the loss stops being a finite number.
+        Interrupted: when a signal asked to stop; a checkpoint was written first.
+        TakenOverError: when another worker holds the run by now.
+    """
+    resources = resources or Resources()
+    learner = Learner(run, images.channels, len(images.classes), device, resources, world)
+    with Watch(resources.checkpoint_minutes, world) as watch:
+        return _Training(run, images, device, report, learner, watch, checkpoints, conditions or {}).finish()
+
+
+class _Training:
+    """A run on its way: how far it has come, and what it has seen."""
+
+    def __init__(
+        self,
+        run: Run,
+        images: Images,
+        device: torch.device,
+        report: Report,
+        learner: Learner,
+        watch: Watch,
+        checkpoints: Checkpoints | None,
+        conditions: Conditions,
+    ) -> None:
+        self.run, self.images, self.device, self.report = run, images, device, report
+        self.learner, self.watch, self.checkpoints, self.world = learner, watch, checkpoints, learner.world
+        self.conditions = [conditions]
+        self.epoch = self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # over the epoch's steps
+        # The first step, counted from 0, whose loss was no finite number, and that loss: kept on the device, since to
+        # look at it would make the host wait.
+        self.bad = torch.tensor([math.inf, 0.0], dtype=torch.float64, device=device)
+        self.training, self.total = _Clock(), _Clock()
+        self.pace = (0, time.perf_counter())
+        self._resume()
+
+    def finish(self) -> Fitted:
+        """Train what is left, and evaluate."""
+        self.total.start()
+        while self.epoch < self.run.epochs:
+            self._train_epoch()
+        metrics = self._metrics()
+        self.total.stop()
+        trained = self.run.epochs * self.images.steps * self.run.batch_size
+        seconds = self.training.seconds
+        cost = {"training_s": seconds, "images_per_s": trained / seconds, "total_s": self.total.seconds}
+        state = self.learner.state()
+        weights = {name: state[name] for name in ("model", "ema")}
+        return Fitted(metrics, self.history, cost, weights, self.conditions)
+
+    @property
+    def steps_taken(self) -> int:
+        """Since the run's start."""
+        return self.epoch * self.images.steps + self.step
+
+    def _train_epoch(self) -> None:
+        """The rest of an epoch, and its entry in the history."""
+        self.learner.net.train()
+        self.training.start()
+        self.pace = (self.steps_taken, time.perf_counter())
+        batches = iter(self.images.training(self.epoch, self.step, self.learner.share))
+        while self.step < self.images.steps:
+            self._take_step(batches)
+        loss = self._look()
+        self.training.stop()
+        entry = {"epoch": self.epoch + 1, "lr": self.learner.lr, "train_loss": loss, **self._held_out()}
+        self._gather_broken()
+        self.history.append(entry)
+        self.epoch, self.step = self.epoch + 1, 0
+        self.learner.scheduler.step(self.epoch)
+        self.loss_sum.zero_()
+        self.report({"epoch": self.epoch, "step": 0, **entry})
+
+    def _take_step(self, batches: Iterator[Batch]) -> None:
+        loss = self.learner.step(batches, self.epoch, self.step)
+        self.loss_sum += loss
+        now = torch.stack([torch.full_like(loss, self.steps_taken), loss])
+        self.bad = torch.where(torch.isfinite(loss) | torch.isfinite(self.bad[0]), self.bad, now)
+        self.step += 1
+        due = self.watch.due(self.steps_taken)
+        state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "steps": self.images.steps}
+        if due.look or due.save:
+            state |= {"loss": self._look(), **self._pace()}
+        self.report(state)
+        self._act(due)
+
+    def _look(self) -> float:
+        """The epoch's mean loss so far, over all processes; this waits for the device.
+
+        Raises:
+            DivergedError: when a step's loss was no finite number.
+        """
+        seen = [*self.bad.tolist(), self.loss_sum.item()]
+        of_all = self.world.all(seen)
+        step, loss, _ = min(of_all, key=lambda one: one[0])
+        if math.isfinite(step):
+            epoch, step = divmod(int(step), self.images.steps)
+            raise DivergedError(f"the training loss of epoch {epoch + 1} is {loss} at step {step + 1}; {ADVICE}")
+        return float(sum(total for *_, total in of_all) / len(of_all) / self.step)
+
+    def _pace(self) -> dict[str, Any]:
+        """Training speed since the last look, images/s, and the peak memory, MiB."""
+        (steps, since), now = self.pace, time.perf_counter()
+        self.pace = (self.steps_taken, now)
+        rate = (self.steps_taken - steps) * self.run.batch_size / (now - since)
+        return {"images_per_s": rate, "memory_mib": memory.peak_so_far(self.device)}
+
+    def _act(self, due: Due) -> None:
+        """Write a checkpoint, and stop, where that is due."""
+        if due.save and self.checkpoints:
+            with self.training.paused():
+                self.checkpoints.save(self.steps_taken, self._state())
+        if due.stop:
+            raise Interrupted
+
+    def _state(self) -> dict[str, Any]:
+        """All there is to go on from. No bad step: who saves has looked, and found none."""
+        self._gather_broken()
+        return {
+            "key": self.run.key,
+            "run": self.run.fields(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "history": self.history,
+            "loss_sums": self.world.all(self.loss_sum.item()),
+            "training_s": self.training.seconds,
+            "total_s": self.total.seconds,
+            "broken": sorted(self.images.broken),
+            "conditions": self.conditions,
+            **self.learner.state(),
+        }
+
+    def _resume(self) -> None:
+        """Take up the newest checkpoint, where there is one."""
+        state = self.checkpoints.latest(self.run) if self.checkpoints else None
+        if state is None or not self._accept(state["conditions"]):
+            return
+        self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
+        sums = state["loss_sums"]  # one a process; their mean counts, whoever goes on
+        self.loss_sum.fill_(sums[self.world.rank] if len(sums) == self.world.size else sum(sums) / len(sums))
+        self.training.before, self.total.before = state["training_s"], state["total_s"]
+        self.images.meet(state["broken"])
+        self.learner.load(state)
+        self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
+
+    def _accept(self, earlier: list[Conditions]) -> bool:
+        """Whether a checkpoint made under some conditions counts; those that differ from the present are kept."""
+        (now,), last = self.conditions, earlier[-1]
+        changed = {name: f"{name} {last.get(name)} → {now[name]}" for name in now if last.get(name) != now[name]}
+        if "fingerprint" in changed:
+            LOG.warning("the data has changed since the checkpoint, %s: beginning anew", changed["fingerprint"])
+            return False
+        if changed:
+            LOG.warning("going on under other conditions, %s: the last bits will differ", ", ".join(changed.values()))
+        self.conditions = [*(one for one in earlier if one != now), now]
+        return True
+
+    def _gather_broken(self) -> None:
+        """Let each process know of the broken pictures that the others met: all of them together are limited."""
+        self.images.meet(set().union(*self.world.all(self.images.broken)))
+
+    def _held_out(self) -> dict[str, float]:
+        """Accuracy and loss on the held-out part, where there is one."""
+        if not self.images.sizes["heldout"]:
+            return {}
+        outcome = self._outcome(self.learner.model, "heldout")
+        return {"heldout_top1": outcome.top1, "heldout_loss": outcome.loss}
+
+    def _metrics(self) -> dict[str, Any]:
+        """Of the last weights on the test part; of their moving average; and the best epoch by the held-out part."""
+        metrics = self._outcome(self.learner.model, "test").metrics()
+        if self.learner.ema:
+            of_average = self._outcome(self.learner.ema.module, "test").metrics()
+            metrics |= {f"ema_{name}": of_average[name] for name in ("top1", "top5", "loss", "correct")}
+        self._gather_broken()
+        last = self.history[-1]
+        metrics |= {name: value for name, value in last.items() if name.startswith("heldout")}
+        if "heldout_top1" in last:
+            best = max(self.history, key=lambda entry: entry["heldout_top1"])
+            metrics |= {"best_heldout_top1": best["heldout_top1"], "best_epoch": best["epoch"]}
+        return metrics
+
+    def _outcome(self, model: nn.Module, part: Part) -> Outcome:
+        """Raises DivergedError where the loss is no finite number: the last steps can spoil the weights unseen."""
+        batches = self.images.evaluation(part, self.learner.share)
+        outcome = evaluate(model, self._interruptible(batches), self.images.sizes[part], self.run.precision, self.world)
+        if not math.isfinite(outcome.loss):
+            raise DivergedError(f"the loss over part {part!r} is {outcome.loss}; {ADVICE}")
+        return outcome
+
+    def _interruptible(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches of an evaluation, which repeats when it was interrupted; several processes see it to its end."""
+        for batch in batches:
+            if self.world.size == 1 and self.watch.asked_to_stop:
+                self._act(self.watch.due(self.steps_taken))
+            yield batch
+
+
+class _Clock:
+    """Seconds while it ran, over all parts of a run that was interrupted."""
+
+    def __init__(self) -> None:
+        self.before, self.since = 0.0, math.nan
+
+    @property
+    def seconds(self) -> float:
+        return self.before if math.isnan(self.since) else self.before + time.perf_counter() - self.since
+
+    def start(self) -> None:
+        self.since = time.perf_counter()
+
+    def stop(self) -> None:
+        self.before, self.since = self.seconds, math.nan
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out what a block takes."""
+        running = not math.isnan(self.since)
+        self.stop()
+        yield
+        if running:
+            self.start()

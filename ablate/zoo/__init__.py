@@ -1,0 +1,1 @@
+"""Models and weights of others: timm models, released weights, and their evaluation."""

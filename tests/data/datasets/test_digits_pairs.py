@@ -1,0 +1,99 @@
+"""Two digits in a picture: where they lie, which are paired, and that neither digit alone tells the label."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ablate.data.datasets import digits, digits_pairs
+from ablate.data.datasets.digits_pairs import ROUNDS, check, load, pairs
+from ablate.spec.errors import SpecError
+from ablate.spec.run import Run
+from tests.tiny import TINY
+
+RUN = TINY.but(dataset="digits_pairs", image_size=16, patch_size=4)
+PARTS: tuple[Any, ...] = ("train", "heldout", "test")
+SIZES = {"train": 9192, "heldout": 2304, "test": 2880}
+EXAMPLES = [[5, 15], [5, 12], [39, 3]]
+
+
+def halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The digits (n, 8, 8, 1) of pictures of 16 pixels."""
+    return images[:, 4:12, :8], images[:, 4:12, 8:]
+
+
+@pytest.mark.parametrize("size", [16, 24])
+def test_no_patch_sees_both_digits(size: int) -> None:
+    images = load(RUN.but(image_size=size)).images
+    assert images.shape[1:] == (size, size, 1)
+    lit = images.any(axis=(0, 3))
+    rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
+    assert rows.min() >= (size - 8) // 2
+    assert rows.max() < (size + 8) // 2
+    for half in (columns[columns < size // 2], columns[columns >= size // 2] - size // 2):
+        assert half.min() >= (size // 2 - 8) // 2
+        assert half.max() < (size // 2 + 8) // 2
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("holdout", [0.0, 0.2])
+def test_pairs_are_of_the_digits_of_their_part(part: Any, holdout: float) -> None:
+    run = RUN.but(holdout=holdout)
+    data, single = load(run), digits.load(run)
+    known = {picture.tobytes(): int(label) for picture, label in zip(single.images, single.labels, strict=True)}
+    of_part = {single.images[index].tobytes() for index in single.parts[part]}
+    left, right = ([side.tobytes() for side in half] for half in halves(data.images[data.parts[part]]))
+    assert set(left) == set(right) == of_part
+    same = [known[one] == known[other] for one, other in zip(left, right, strict=True)]
+    assert data.labels[data.parts[part]].tolist() == same
+    assert data.classes == ("different", "same")
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_neither_digit_tells_the_label(part: Any) -> None:
+    """P(same | a picture on the left) is 1/2 to the last picture, and so on the right."""
+    data = load(RUN)
+    chosen = data.parts[part]
+    for half in halves(data.images[chosen]):
+        _, which = np.unique(half.reshape(len(half), -1), axis=0, return_inverse=True)
+        same = np.bincount(which.ravel(), weights=data.labels[chosen])
+        assert (2 * same == np.bincount(which.ravel())).all()
+
+
+def test_a_digit_meets_others_but_not_itself_and_all_unlike_digits_alike() -> None:
+    labels = digits.load(RUN.but(holdout=0.0)).labels[:1437]
+    left, right = pairs(labels, 0).T
+    assert (left != right).all()
+    unlike = labels[left] != labels[right]
+    assert unlike.mean() == 0.5
+    met = np.histogram2d(labels[left[unlike]], labels[right[unlike]], bins=10)[0]
+    expected = ROUNDS * len(labels) / 90
+    assert (met.diagonal() == 0).all()
+    assert np.abs(met[~np.eye(10, dtype=bool)] / expected - 1).max() < 0.4
+
+
+def test_the_pairs_are_fixed() -> None:
+    """If this fails, the pairs have changed: raise BEHAVIOUR, and renew the values."""
+    data = load(RUN)
+    assert {part: len(indices) for part, indices in data.parts.items()} == SIZES
+    assert pairs(np.arange(40) % 10, 0)[[5, 45, -1]].tolist() == EXAMPLES
+    assert digits_pairs.fingerprint() == digits_pairs.fingerprint() != digits.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image_size": 12}, "image_size is 12; dataset digits_pairs wants an even number of 16 or more"),
+        ({"image_size": 25, "patch_size": 5}, "image_size is 25; dataset digits_pairs wants an even number of 16"),
+        ({"patch_size": 16}, "patch_size is 16; dataset digits_pairs wants a divisor of half the picture, 8: no patch"),
+        ({"hflip": 0.5}, r"hflip is 0.5; dataset digits_pairs has none, wanted is 0.0"),
+        ({"loader": "workers"}, "loader is 'workers'; dataset digits_pairs is kept in memory"),
+        ({"batch_size": 50_000}, r"batch_size is 50000; dataset digits_pairs has \d+ pictures to train on"),
+    ],
+)
+def test_what_the_pairs_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+    run: Run = RUN.but(**changes)
+    with pytest.raises(SpecError, match=sentence):
+        check(run)

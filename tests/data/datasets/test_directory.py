@@ -1,0 +1,165 @@
+"""Any directory of images: where it is looked for, what is kept of it, and one line about it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ablate.data.datasets import _directory, _folder, _parquet, at_hand, locate, resolve, source
+from ablate.data.datasets._directory import DIRECTORY, Directory
+from ablate.spec.errors import SpecError
+from tests.tiny import TINY, parquet_folder, picture_folder
+
+RUN = TINY.but(dataset="mine", batch_size=2, holdout=0.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return picture_folder(tmp_path / "shelf" / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+
+
+def settings(where: Path, place: str) -> None:
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "ablate.toml").write_text(f'[data]\nmine = "{place}"\n')
+
+
+def test_places_are_looked_for_in_order(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user's settings, ABLATE_DATA, the current folder's settings, --data: each hides the one before."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    assert locate("mine", {}) is None
+    settings(tmp_path / "home" / "ablate", "of_the_user")
+    assert locate("mine", {}) == tmp_path / "home" / "ablate" / "of_the_user"
+    monkeypatch.setenv("ABLATE_DATA", str(folder.parent))
+    assert locate("mine", {}) == folder
+    settings(here, "/of/the/folder")
+    assert locate("mine", {}) == Path("/of/the/folder")
+    assert locate("mine", {"mine": "given"}) == Path("given")
+    assert locate("gone", {}) is None
+
+
+def test_what_needs_no_place_has_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder.parent / "digits").mkdir()
+    monkeypatch.setenv("ABLATE_DATA", str(folder.parent))
+    assert locate("digits", {"digits": "/x"}) is None
+    assert at_hand("digits", {})
+    assert not at_hand("cifar10", {})
+    assert at_hand("cifar10", {"cifar10": "/x"})
+
+
+def test_a_request_has_every_place_it_uses(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a worker on another machine, with other settings, reads the same."""
+    monkeypatch.setenv("ABLATE_DATA", str(folder.parent))
+    monkeypatch.chdir(tmp_path)
+    found = resolve({"digits", "mine", "cifar10", "gone"}, {"cifar10": "x"})
+    assert found == {"mine": str(folder), "cifar10": str(tmp_path / "x")}
+
+
+def test_a_name_that_is_neither_known_nor_located_is_a_sentence() -> None:
+    with pytest.raises(SpecError) as error:
+        source("digit", {})
+    assert "unknown dataset 'digit': did you mean 'digits'?" in str(error.value)
+    assert "or a directory of images given with --data digit=PATH" in str(error.value)
+    with pytest.raises(SpecError, match="nobody said where dataset cifar10 lies; wanted is --data cifar10=PATH"):
+        source("cifar10", {})
+
+
+def test_the_layout_is_seen_from_what_lies_there(folder: Path, tmp_path: Path) -> None:
+    other = parquet_folder(tmp_path / "rows", {"cat": 4}, {"cat": 2})
+    assert DIRECTORY._layout(folder)[1] is _folder
+    assert DIRECTORY._layout(other)[1] is _parquet
+    assert source("mine", {"mine": str(folder)}) == (_directory, folder)
+
+
+def test_facts_of_many_pictures_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_directory, "MANY", 10)
+    asked = []
+    listing = _folder._listing
+    monkeypatch.setattr(_folder, "_listing", lambda path: asked.append(path) or listing(path))
+    first = DIRECTORY.facts(folder)
+    assert asked
+    asked.clear()
+    assert DIRECTORY.facts(folder) == first
+    assert not asked, "told from the cache"
+    (folder / "train" / "cat" / "0.png").unlink()
+    assert DIRECTORY.facts(folder).train == (3, 6)
+    assert DIRECTORY.facts(folder).fingerprint != first.fingerprint
+
+
+def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_only(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_directory, "MANY", 10)
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    first = DIRECTORY.facts(folder)
+    for path in (tmp_path / "cache" / "facts").glob("*.json"):
+        path.write_text("{")
+    assert DIRECTORY.facts(folder) == first
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "file"))
+    assert DIRECTORY.facts(folder) == first
+
+
+def test_few_pictures_are_looked_at_each_time(folder: Path) -> None:
+    before = DIRECTORY.fingerprint(folder)
+    with open(folder / "val" / "dog" / "0.png", "ab") as file:
+        file.write(b"\0")
+    assert DIRECTORY.fingerprint(folder) != before
+
+
+def test_one_line_tells_what_lies_there(folder: Path) -> None:
+    told = DIRECTORY.line("mine", folder)
+    assert told == (
+        f"mine at {folder}: 2 classes, 10 pictures to train on, 5 to test on, "
+        f"fingerprint {DIRECTORY.fingerprint(folder)}"
+    )
+    assert Directory(usual=(10, 5)).line("mine", folder) == told
+    assert Directory(usual=(1_281_167, 50_000)).line("mine", folder) == (
+        told + "; as published it has 1,281,167 and 50,000"
+    )
+
+
+def test_automatic_augmentation_of_kept_pictures_is_a_sentence(folder: Path) -> None:
+    run = RUN.but(auto_augment="rand-m9")
+    _directory.check(run, folder)
+    with pytest.raises(SpecError, match=r"auto_augment is 'rand-m9', which works on single pictures; .*'workers'"):
+        _directory.check(run.but(loader="resident"), folder)
+
+
+@pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
+def test_a_wrong_number_of_classes_is_a_sentence(name: str, folder: Path) -> None:
+    module, location = source(name, {name: str(folder)})
+    with pytest.raises(SpecError, match=f"mine has 2 classes; wanted are {module.CLASSES:,}, one folder each"):
+        module.check(RUN.but(dataset=name), location)
+
+
+def test_another_number_of_pictures_is_only_said(places: dict[str, str]) -> None:
+    module, location = source("imagenet", places)
+    module.check(RUN.but(dataset="imagenet"), location)
+    told = module.DIRECTORY.line("imagenet", location)
+    assert "1,000 classes, 5,000 pictures to train on, 1,000 to test on" in told
+    assert told.endswith("as published it has 1,281,167 and 50,000")
+
+
+def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
+    for nowhere in (None, tmp_path / "gone"):
+        with pytest.raises(SpecError, match="there is no image folder"):
+            _directory.check(RUN, nowhere)
+    assert not os.path.exists(tmp_path / "gone")
+
+
+def test_folders_of_other_names_are_not_imagenet(tmp_path: Path) -> None:
+    """They would be numbered otherwise, and released weights would be wrong on all pictures."""
+    names = [f"n{label:08}" for label in range(1000)]
+    folder = picture_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
+    module, _ = source("imagenet", {"imagenet": str(folder)})
+    module.check(RUN.but(dataset="imagenet"), folder)
+    for part in ("train", "val"):
+        (folder / part / names[7]).rename(folder / part / "tench")
+    with pytest.raises(SpecError, match=r"has 1 class folders? .* n01440764 is, such as tench; .*--data NAME=PATH"):
+        module.check(RUN.but(dataset="imagenet"), folder)
+    DIRECTORY.check(RUN, folder)

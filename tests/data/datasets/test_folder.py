@@ -1,0 +1,151 @@
+"""A folder a class: what it must look like, and a sentence where it does not."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ablate.data.datasets import Encoded, _directory
+from ablate.spec.errors import SpecError
+from ablate.spec.run import Run
+from tests.tiny import TINY, picture_folder
+
+RUN = TINY.but(dataset="mine", batch_size=2, holdout=0.0)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return picture_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+
+
+def loaded(run: Run, folder: Path) -> Encoded:
+    _directory.check(run, folder)
+    return _directory.load(run, folder)
+
+
+@pytest.mark.parametrize("test_name", ["val", "validation", "test"])
+def test_classes_are_folders_in_alphabetical_order(tmp_path: Path, test_name: str) -> None:
+    folder = picture_folder(tmp_path, {"dog": 6, "cat": 4}, {"cat": 2, "dog": 3}, test_name=test_name)
+    data = loaded(RUN, folder)
+    assert data.classes == ("cat", "dog")
+    assert {part: len(indices) for part, indices in data.parts.items()} == {"train": 10, "heldout": 0, "test": 5}
+    for part, on_disk in (("train", "train"), ("test", test_name)):
+        for index in data.parts[part]:
+            assert Path(data.reader.name(index)).parts[:2] == (on_disk, data.classes[data.labels[index]])
+            assert data.reader[index].size == (20, 20)
+
+
+def test_val_comes_before_test_when_both_are_there(folder: Path) -> None:
+    shutil.copytree(folder / "train", folder / "test")
+    assert len(loaded(RUN, folder).parts["test"]) == 5
+
+
+def test_the_held_out_part_comes_from_the_training_folder(folder: Path) -> None:
+    data = loaded(RUN.but(holdout=0.5), folder)
+    assert len(data.parts["heldout"]) == len(data.parts["train"]) == 5
+    assert not set(data.parts["heldout"]) & set(data.parts["train"])
+    assert {Path(data.reader.name(index)).parts[0] for index in data.parts["heldout"]} == {"train"}
+    assert list(np.bincount(data.labels[data.parts["heldout"]])) == [2, 3]
+
+
+def test_what_is_no_picture_is_passed_over(folder: Path) -> None:
+    (folder / "train" / "cat" / "notes.txt").write_text("no picture")
+    (folder / "train" / "list.csv").write_text("no class")
+    assert len(loaded(RUN, folder).parts["train"]) == 10
+
+
+def empty_class(folder: Path) -> None:
+    for path in (folder / "train" / "cat").iterdir():
+        path.unlink()
+
+
+def flat(folder: Path) -> None:
+    """ImageNet's validation part as its archive unpacks."""
+    for path in list((folder / "val").glob("*/*.png")):
+        path.rename(folder / "val" / f"{path.parent.name}{path.name}")
+    for path in (folder / "val").iterdir():
+        if path.is_dir():
+            path.rmdir()
+
+
+@pytest.mark.parametrize(
+    ("harm", "sentence"),
+    [
+        (shutil.rmtree, "there is no image folder .*mine; wanted is a directory with train/ and val/ in it"),
+        (lambda f: shutil.rmtree(f / "train"), "mine has no train folder; wanted are train/ and val/"),
+        (lambda f: shutil.rmtree(f / "val"), "mine has no val folder; wanted are train/ and val/"),
+        (flat, "val holds pictures but no class folders; move each .* folder of its class, val/CLASS/, for ImageNet"),
+        (empty_class, "class cat in .*train is empty; wanted are pictures as CLASS/NAME with an ending of .*.png"),
+        (lambda f: [shutil.rmtree(f / "val" / name) for name in ("cat", "dog")], "the image folder .*val is empty"),
+        (
+            lambda f: (f / "val" / "dog").rename(f / "val" / "wolf"),
+            "differ in their classes: only one has dog, wolf",
+        ),
+        (
+            lambda f: shutil.rmtree(f / "val" / "dog"),
+            "train and test of .*mine differ in their classes: only one has dog",
+        ),
+    ],
+)
+def test_a_folder_that_will_not_do_is_a_sentence(folder: Path, harm: object, sentence: str) -> None:
+    harm(folder)  # type: ignore[operator]
+    with pytest.raises(SpecError, match=sentence):
+        loaded(RUN, folder)
+
+
+def test_no_location_is_a_sentence() -> None:
+    with pytest.raises(SpecError, match="there is no image folder"):
+        _directory.check(RUN, None)
+
+
+def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
+    with pytest.raises(SpecError, match=r"holdout 0.1 does not split 10 pictures by class"):
+        loaded(RUN.but(holdout=0.1), folder)
+
+
+@pytest.mark.parametrize(("holdout", "largest"), [(0.0, 10), (0.5, 5)])
+def test_a_batch_larger_than_the_data_is_a_sentence(folder: Path, holdout: float, largest: int) -> None:
+    _directory.check(RUN.but(holdout=holdout, batch_size=largest), folder)
+    with pytest.raises(SpecError, match=f"batch_size is {largest + 1}; dataset mine has {largest} pictures"):
+        _directory.check(RUN.but(holdout=holdout, batch_size=largest + 1), folder)
+
+
+def renamed(folder: Path) -> None:
+    (folder / "train" / "cat" / "0.png").rename(folder / "train" / "cat" / "00.png")
+
+
+def resized(folder: Path) -> None:
+    with open(folder / "val" / "dog" / "0.png", "ab") as file:
+        file.write(b"\0")
+
+
+def moved(folder: Path) -> None:
+    (folder / "train" / "cat" / "0.png").rename(folder / "train" / "dog" / "cat0.png")
+
+
+@pytest.mark.parametrize("harm", [renamed, resized, moved])
+def test_the_fingerprint_is_of_the_content_not_of_the_place(folder: Path, tmp_path: Path, harm: object) -> None:
+    before = _directory.fingerprint(folder)
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    assert _directory.fingerprint(copy) == before
+    harm(folder)  # type: ignore[operator]
+    assert _directory.fingerprint(folder) != before
+
+
+def test_a_name_that_is_no_unicode_is_read(folder: Path) -> None:
+    odd = os.fsencode(folder / "train" / "cat" / "x") + b"\xff.png"
+    os.rename(folder / "train" / "cat" / "0.png", odd)
+    data = loaded(RUN, folder)
+    assert len(_directory.fingerprint(folder)) == 16
+    assert all(data.reader[index].size == (20, 20) for index in data.parts["train"])
+
+
+def test_a_reader_travels_to_another_process(folder: Path) -> None:
+    reader = loaded(RUN, folder).reader
+    assert pickle.loads(pickle.dumps(reader)).name(3) == reader.name(3) == "train/cat/3.png"

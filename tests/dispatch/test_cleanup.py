@@ -1,0 +1,324 @@
+"""What no study needs is found, and nothing else: not records, not work, not what waits to be trained."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ablate import Scale, Study
+from ablate.dispatch import worker as job
+from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, size_of
+from ablate.dispatch.lease import Lease
+from ablate.dispatch.ledger import Ledger
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
+from tests.tiny import TINY, record_of
+
+BASE = {name: value for name, value in TINY.fields().items() if name != "seed"}
+STUDY = Study(question="Which?", axes={"mixer": ["attention", "none"]}, scales={"tiny": Scale(BASE)})
+OTHER = TINY.but(dim=32)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of this test's own."""
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def worked_on(root: Root, run: Run) -> Path:
+    """The folder of a run that was trained for a while."""
+    job.request(root, run, Resources())
+    folder = root.run_folder(run.key)
+    for name, size in (("checkpoints/0001-000000010.pt", 100), ("weights.pt", 50), ("log.txt", 7)):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(size))
+    return folder
+
+
+def done(root: Root, run: Run) -> Path:
+    records.write(root.results, record_of(run))
+    return worked_on(root, run)
+
+
+def paths(found: list[Leftover], kind: str) -> list[Path]:
+    return [one.path for one in found if one.kind == kind]
+
+
+def old(path: Path) -> Path:
+    """A file that nobody has touched for two hours."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"12345")
+    os.utime(path, (time.time() - 7200,) * 2)
+    return path
+
+
+def test_checkpoints_go_where_there_is_a_record(root: Root) -> None:
+    folder, waiting = done(root, TINY), worked_on(root, TINY.but(seed=1))
+    found = find(root, [STUDY])
+    assert found == [Leftover("checkpoints", folder / "checkpoints", 100)]
+    remove(found)
+    assert sorted(path.name for path in folder.iterdir()) == ["log.txt", "run.json", "weights.pt"]
+    assert (waiting / "checkpoints" / "0001-000000010.pt").exists()
+    assert records.index(root.results).keys() == {TINY.key}
+
+
+def test_a_run_is_wanted_at_any_seed(root: Root) -> None:
+    worked_on(root, TINY.but(seed=7))
+    assert find(root, [STUDY]) == []
+
+
+def test_folders_that_no_study_asks_for(root: Root) -> None:
+    folder, failed, wanted = done(root, OTHER), worked_on(root, OTHER.but(seed=1)), worked_on(root, TINY)
+    (failed / "failure.json").write_text("{}")
+    (wanted / "failure.json").write_text("{}")
+    found = find(root, [STUDY])
+    assert {one.kind for one in found} == {"runs"}
+    assert set(paths(found, "runs")) == {folder, failed}
+    remove(found)
+    assert not folder.exists()
+    assert (wanted / "log.txt").exists(), "the log of a failed run that is still wanted stays"
+    assert records.index(root.results).keys() == {OTHER.key}, "a record stays, whoever asks for it"
+
+
+def test_what_is_worked_on_stays(root: Root) -> None:
+    done(root, TINY)
+    worked_on(root, OTHER)
+    leases = [Lease.acquire(root.run_folder(run.key), "a-0") for run in (TINY, OTHER)]
+    assert find(root, [STUDY]) == []
+    for lease in leases:
+        assert lease is not None
+        lease.release()
+    assert {one.kind for one in find(root, [STUDY])} == {"checkpoints", "runs"}
+
+
+def test_what_somebody_began_meanwhile_stays(root: Root) -> None:
+    folder = worked_on(root, OTHER)
+    found = find(root, [STUDY])
+    lease = Lease.acquire(folder, "a-0")
+    assert lease is not None
+    remove(found)
+    assert (folder / "log.txt").exists()
+    lease.release()
+
+
+def test_what_a_launch_has_yet_to_train_stays(root: Root) -> None:
+    worked_on(root, OTHER)
+    ledger = Ledger(root, "local", [OTHER.key])
+    logs = root.runs / "launches" / ledger.launch.name
+    logs.mkdir()
+    (logs / "log.out").write_bytes(b"123")
+    assert find(root, [STUDY]) == []
+    ledger.leave()
+    found = find(root, [STUDY])
+    assert paths(found, "runs") == [root.run_folder(OTHER.key)]
+    assert paths(found, "launches") == [ledger.path, logs]
+
+
+def test_a_launch_is_not_over_while_a_run_of_it_has_no_record(root: Root) -> None:
+    worked_on(root, TINY)
+    ledger = Ledger(root, "local", [TINY.key])
+    ledger.leave()
+    assert find(root, [STUDY]) == []
+    records.write(root.results, record_of(TINY))
+    assert paths(find(root, [STUDY]), "launches") == [ledger.path]
+
+
+@pytest.mark.parametrize("name", [f".log.txt.{32 * 'a'}", ".weights.pt.new", ".clock-abc", ".writable-12"])
+def test_files_left_half_written(name: str, root: Root) -> None:
+    folder = worked_on(root, TINY)
+    young = folder / name
+    young.write_bytes(b"12345")
+    assert find(root, [STUDY]) == [], "somebody may be writing it"
+    left = old(folder / name)
+    assert find(root, [STUDY]) == [Leftover("unfinished", left, 5)]
+
+
+def test_half_written_records_go_and_whole_ones_stay(root: Root) -> None:
+    path = records.write(root.results, record_of(TINY))
+    left = old(path.parent / f".{path.name}.{32 * 'b'}")
+    old(path.parent / ".gitignore")
+    found = find(root, [STUDY])
+    assert found == [Leftover("unfinished", left, 5)]
+    remove(found)
+    assert path.exists()
+
+
+def test_what_can_be_made_again(root: Root, cache: Path) -> None:
+    outline = old(root.runs / "cache" / "0123456789abcdef.json")
+    pictures = old(cache / "decoded" / "0123456789abcdef" / "pictures.npy")
+    note = old(cache / "facts" / "fedcba9876543210.json")
+    own = old(cache / "thesis" / "chapter-one.tex")
+    found = find(root, [STUDY])
+    assert paths(found, "architectures") == [outline]
+    assert paths(found, "cache") == [pictures.parent, note]
+    remove(found)
+    assert not pictures.exists()
+    assert own.exists(), "what is not ours stays"
+
+
+def test_nothing_is_taken_from_under_a_run(root: Root, cache: Path) -> None:
+    old(cache / "facts" / "fedcba9876543210.json")
+    lease = Lease.acquire(root.run_folder(TINY.key), "a-0")
+    assert lease is not None
+    assert find(root, [STUDY]) == []
+    lease.release()
+    assert [one.kind for one in find(root, [STUDY])] == ["cache"]
+
+
+def test_folders_that_are_no_runs_stay(root: Root) -> None:
+    old(root.runs / "notes" / "mine.txt")
+    assert find(root, [STUDY]) == []
+
+
+def test_an_empty_root(tmp_path: Path) -> None:
+    assert find(Root(tmp_path / "nothing"), [STUDY]) == []
+
+
+def test_sizes_do_not_follow_links(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "large").write_bytes(bytes(100_000))
+    (tmp_path / "folder" / "file").write_bytes(bytes(10))
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "large")
+    assert 10 < size_of(tmp_path / "folder") < 1000
+
+
+def test_every_kind_is_explained() -> None:
+    assert all(meaning and not meaning.endswith(".") for meaning in KINDS.values())
+
+
+def tree(folder: Path) -> set[Path]:
+    """Every path in a folder, links as links."""
+    return {Path(here, name) for here, folders, names in os.walk(folder) for name in (*folders, *names)}
+
+
+def precious(folder: Path) -> Path:
+    """A folder outside, with what must stay."""
+    for name in ("precious.txt", "0123456789abcdef.json", "checkpoints/0001-000000010.pt"):
+        old(folder / name)
+    old(folder / f".log.txt.{32 * 'a'}")
+    return folder
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+def test_what_a_launch_file_holds_leads_nowhere(root: Root, tmp_path: Path, absolute: bool) -> None:
+    victim = precious(tmp_path / "victim")
+    ledger = Ledger(root, "local", [OTHER.key])
+    ledger.leave()
+    name = str(victim) if absolute else "../../../victim"
+    content = orjson.loads(ledger.path.read_bytes()) | {"name": name, "logs": name}
+    path = ledger.path.rename(ledger.path.with_name("X.json"))
+    path.write_bytes(orjson.dumps(content))
+    (path.with_suffix("") / "0.log").parent.mkdir()
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "launches") == [path, path.with_suffix("")]
+    remove(found)
+    assert tree(victim) == before
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("place", ["launches", "cache", "submitit"])
+def test_what_lies_behind_a_linked_folder_stays(root: Root, tmp_path: Path, place: str) -> None:
+    victim = precious(tmp_path / "victim")
+    ledger = Ledger(root, "local", [OTHER.key])
+    ledger.leave()
+    (victim / ledger.path.name).write_bytes(ledger.path.read_bytes())
+    ledger.path.unlink()
+    (root.runs / "launches").rmdir()
+    (root.runs / place).symlink_to(victim)
+    before = tree(victim)
+    assert find(root, [STUDY]) == []
+    remove(find(root, [STUDY]))
+    assert tree(victim) == before
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_a_linked_folder_of_a_run_goes_as_a_link(root: Root, tmp_path: Path, dangling: bool) -> None:
+    victim = precious(tmp_path / "victim")
+    link = root.run_folder(OTHER.key)
+    link.symlink_to(tmp_path / "nowhere" if dangling else victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "runs") == [link]
+    assert len(found) == 1
+    remove(found)
+    assert not link.is_symlink()
+    assert tree(victim) == before
+
+
+def test_the_checkpoints_behind_a_linked_folder_of_a_wanted_run_stay(root: Root, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    folder = done(root, TINY)
+    (victim / "run.json").write_bytes((folder / "run.json").read_bytes())
+    folder.rename(tmp_path / "moved")
+    folder.symlink_to(victim)
+    before = tree(victim)
+    assert find(root, [STUDY]) == []
+    assert tree(victim) == before
+
+
+def test_linked_checkpoints_go_as_a_link(root: Root, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    folder = done(root, TINY)
+    (folder / "checkpoints").rename(tmp_path / "moved")
+    (folder / "checkpoints").symlink_to(victim)
+    (folder / "more").symlink_to(victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "checkpoints") == [folder / "checkpoints"]
+    assert len(found) == 1
+    remove(found)
+    assert not (folder / "checkpoints").is_symlink()
+    assert (folder / "more").is_symlink(), "it is nobody's leftover"
+    assert tree(victim) == before
+
+
+def test_a_root_on_another_disk_is_cleaned_too(root: Root, tmp_path: Path) -> None:
+    root.runs.rename(tmp_path / "scratch")
+    root.runs.symlink_to(tmp_path / "scratch")
+    folder = worked_on(root, OTHER)
+    found = find(root, [STUDY])
+    assert paths(found, "runs") == [folder]
+    remove(found)
+    assert not (tmp_path / "scratch" / OTHER.key).exists()
+
+
+def test_nothing_of_the_cache_but_what_is_ours(root: Root, cache: Path, tmp_path: Path) -> None:
+    victim = precious(tmp_path / "victim")
+    own, ours = old(cache / "thesis" / "0123456789abcdef.json"), old(cache / "rows" / "0123456789abcdef.json")
+    (cache / "decoded").symlink_to(victim)
+    (cache / "facts").mkdir()
+    link = cache / "facts" / "0123456789abcdef"
+    link.symlink_to(victim)
+    before = tree(victim)
+    found = find(root, [STUDY])
+    assert paths(found, "cache") == [link, ours]
+    remove(found)
+    assert own.exists()
+    assert not link.is_symlink()
+    assert tree(victim) == before
+
+
+def test_each_path_is_named_once(root: Root) -> None:
+    folder = done(root, TINY)
+    old(folder / "checkpoints" / ".0001-000000010.pt.new")
+    assert [one.path for one in find(root, [STUDY])] == [folder / "checkpoints"]
+
+
+def test_what_a_worker_that_outlived_its_launcher_will_come_to_stays(root: Root) -> None:
+    worked_on(root, OTHER)
+    worked_on(root, OTHER.but(seed=1))
+    ledger = Ledger(root, "local", [OTHER.key, OTHER.but(seed=1).key])
+    ledger.leave()
+    lease = Lease.acquire(root.run_folder(OTHER.key), f"{ledger.launch.name}-0")
+    assert lease is not None
+    assert find(root, [STUDY]) == []
+    lease.release()
+    assert len(paths(find(root, [STUDY]), "runs")) == 2

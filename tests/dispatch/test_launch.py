@@ -1,0 +1,342 @@
+"""The launcher against a fake backend in this process: who is started, what is noted, what is tried again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+
+from ablate.dispatch import launch, lease
+from ablate.dispatch import worker as job
+from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.local_pool import Fleet
+from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, Policy
+from ablate.dispatch.status import Survey
+from ablate.spec.errors import SpecError
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
+from ablate.train.errors import DivergedError
+from tests import synthetic
+
+TINY = {"dim": 8, "depth": 1, "heads": 1, "image_size": 12, "patch_size": 4, "epochs": 1, "pool": "avg"}
+RUNS = [Run(**TINY, mixer=mixer, seed=seed) for seed in range(2) for mixer in ("attention", "none")]
+
+
+class FakeWorker:
+    """A worker that has already done what `act` did with its list."""
+
+    def __init__(self, name: str, slot: int, outcome: bool) -> None:
+        self.name, self.slot, self.outcome = name, slot, outcome
+
+    def alive(self) -> bool:
+        return False
+
+    def returned(self) -> bool:
+        return self.outcome
+
+    def stop(self) -> None:
+        self.outcome = False
+
+    def kill(self) -> None:
+        raise AssertionError("it had ended")
+
+    def cause(self) -> str:
+        return "the worker process died"
+
+    def said(self) -> str:
+        return "No module named nonsense"
+
+
+class FakeBackend:
+    """Runs `act(name, keys)` when a worker is started; its value says whether the worker came to its end."""
+
+    def __init__(self, act: Callable[[str, Sequence[str]], bool]) -> None:
+        self.act = act
+        self.lists: list[list[str]] = []
+
+    def start(self, name: str, slot: int, keys: Sequence[str]) -> FakeWorker:
+        self.lists.append(list(keys))
+        return FakeWorker(name, slot, self.act(name, keys))
+
+
+@pytest.fixture
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Poll without waiting; training gives a synthetic record at once."""
+    monkeypatch.setattr(launch, "POLL_S", 0.0)
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+def start(
+    root: Root,
+    backend: FakeBackend,
+    size: int = 1,
+    runs: Sequence[Run] = RUNS,
+    *,
+    retry: bool = False,
+    policy: Policy | None = None,
+) -> list[str]:
+    survey = Survey(root, runs)
+    missing = launch.prepare(root, survey, Resources(), retry=retry)
+    ledger = Ledger(root, "local", [run.key for run in missing])
+    crew = Fleet(backend, ledger.launch.name, size)
+    return [status.state for status in launch.launch(root, survey, crew, ledger, lambda _: None, policy)]
+
+
+@pytest.mark.usefixtures("fast")
+def test_one_worker_trains_all(place: Root) -> None:
+    backend = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    assert start(place, backend) == ["done"] * 4
+    assert len(backend.lists) == 1
+    assert sorted(records.index(place.results)) == sorted(run.key for run in RUNS)
+
+
+@pytest.mark.usefixtures("fast")
+def test_what_has_a_record_is_not_run_again(place: Root) -> None:
+    records.write(place.results, synthetic.record(RUNS[0]))
+    survey = Survey(place, RUNS)
+    assert launch.prepare(place, survey, Resources()) == RUNS[1:]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_record_of_other_data_is_set_aside_and_the_run_trained_again(place: Root) -> None:
+    old = synthetic.record(RUNS[0], dataset={"fingerprint": "0123456789abcdef"})
+    path = records.write(place.results, old)
+    before = path.read_bytes()
+    survey = Survey(place, RUNS[:1])
+    assert [status.state for status in survey.look()] == ["waiting"]
+    assert launch.prepare(place, survey, Resources()) == RUNS[:1]
+    assert path.with_suffix(".01234567.superseded").read_bytes() == before
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_worker_that_dies_costs_its_run_only(place: Root) -> None:
+    """The second run kills its worker: it is noted as failed, the rest is done by another worker."""
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        for key in keys:
+            if key == RUNS[1].key:
+                die_holding(place, key, name)
+                return False
+            job.work(str(place.path), [key], name)
+        return True
+
+    backend = FakeBackend(act)
+    assert start(place, backend) == ["done", "failed", "done", "done"]
+    assert len(backend.lists) == 2
+    note = job.failure_of(place.run_folder(RUNS[1].key))
+    assert note is not None
+    assert "died" in note["error"]
+    again = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    assert start(place, again) == ["done"] * 4, "a death is no failure of the run: the same command takes it up again"
+    assert again.lists == [[RUNS[1].key]]
+
+
+def die_holding(root: Root, key: str, name: str) -> None:
+    """Leave what a killed worker leaves: a lease of a process that is no more."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    folder = root.run_folder(key)
+    owner = replace(lease.Owner.me(name), pid=gone.pid, started="1")
+    before = lease.current(folder)
+    (folder / f"lease.{before.generation + 1 if before else 1}").write_bytes(orjson.dumps(owner.__dict__))
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_death_seen_in_two_looks_is_one_death(place: Root) -> None:
+    """The process is gone at the first look, its controller only later: no idle death, and the launch goes on."""
+
+    class Lingering(FakeWorker):
+        looks = 0
+
+        def alive(self) -> bool:
+            self.looks += 1
+            return not self.outcome and self.looks < 5
+
+    class Backend(FakeBackend):
+        def start(self, name: str, slot: int, keys: Sequence[str]) -> FakeWorker:
+            self.lists.append(list(keys))
+            return Lingering(name, slot, self.act(name, keys))
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        if keys[0] == RUNS[0].key:
+            job.work(str(place.path), keys[1:2], name)
+            die_holding(place, keys[0], name)
+            return False
+        job.work(str(place.path), keys, name)
+        return True
+
+    assert start(place, Backend(act)) == ["failed", "done", "done", "done"]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_heartbeat_that_jumps_kills_no_worker_of_this_machine(place: Root) -> None:
+    """A suspended laptop wakes with old heartbeats: who still lives keeps its run."""
+    folder = place.run_folder(RUNS[0].key)
+    held = lease.Lease.acquire(folder, "awake")
+    assert held is not None
+    os.utime(held.path, (1, 1))
+    assert Survey(place, RUNS[:1]).look()[0].state == "running"
+    assert lease.Lease.acquire(folder, "thief") is None
+    held.release()
+
+
+@pytest.mark.usefixtures("fast")
+def test_an_early_death_now_and_then_does_not_end_the_launch(place: Root) -> None:
+    """Every other worker dies before it takes a run; the ones between train one run each."""
+    starts: list[str] = []
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        starts.append(name)
+        if len(starts) % 2:
+            return False
+        return bool(job.work(str(place.path), keys[:1], name))
+
+    assert start(place, FakeBackend(act), size=1) == ["done"] * 4
+    assert len(starts) == 8
+
+
+@pytest.mark.usefixtures("fast")
+def test_workers_that_die_at_once_end_the_launch(place: Root) -> None:
+    backend = FakeBackend(lambda name, keys: False)
+    with pytest.raises(launch.LaunchError, match="No module named nonsense"):
+        start(place, backend, size=2)
+    assert len(backend.lists) <= 4
+
+
+@pytest.mark.usefixtures("fast")
+def test_failures_stay_until_retry(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no luck")
+
+    def work(name: str, keys: Sequence[str]) -> bool:
+        job.work(str(place.path), keys, name)
+        return True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(job, "execute", fail)
+        assert start(place, FakeBackend(work)) == ["failed"] * 4
+    idle = FakeBackend(work)
+    assert start(place, idle) == ["failed"] * 4
+    assert idle.lists == []
+    assert start(place, FakeBackend(work), retry=True) == ["done"] * 4
+
+
+@pytest.mark.usefixtures("fast")
+def test_no_more_workers_than_slots_or_runs(place: Root) -> None:
+    backend = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    start(place, backend, size=8, runs=RUNS[:2])
+    assert len(backend.lists) <= 2
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ablate.dispatch.retries.BACKOFF_S", 0.0)
+
+
+def worker_of(place: Root) -> Callable[[str, Sequence[str]], bool]:
+    def work(name: str, keys: Sequence[str]) -> bool:
+        job.work(str(place.path), keys, name)
+        return True
+
+    return work
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
+    """Make the first run fail so many times; the list fills with the keys that were tried."""
+    tried: list[str] = []
+
+    def execute(run: Run, *_: object) -> records.Record:
+        tried.append(run.key)
+        if run == RUNS[0] and tried.count(run.key) <= times:
+            raise error
+        return synthetic.record(run)
+
+    monkeypatch.setattr(job, "execute", execute)
+    return tried
+
+
+@pytest.mark.usefixtures("fast", "no_pause")
+@pytest.mark.parametrize(
+    ("retries", "error", "tries", "state"),
+    [
+        (0, RuntimeError("no luck"), 1, "failed"),
+        (1, RuntimeError("no luck"), 2, "failed"),
+        (2, RuntimeError("no luck"), 3, "done"),
+        (5, SpecError("a wrong request"), 1, "failed"),
+        (5, DivergedError("the loss is nan"), 1, "failed"),
+    ],
+)
+def test_a_run_is_tried_again_where_that_may_help(
+    place: Root, monkeypatch: pytest.MonkeyPatch, retries: int, error: Exception, tries: int, state: str
+) -> None:
+    tried = failing(monkeypatch, error, times=2)
+    assert start(place, FakeBackend(worker_of(place)), policy=Policy(retries)) == [state, "done", "done", "done"]
+    assert tried.count(RUNS[0].key) == tries
+
+
+@pytest.mark.usefixtures("fast", "no_pause")
+def test_a_run_whose_worker_died_is_tried_again(place: Root) -> None:
+    deaths = [RUNS[1].key, RUNS[1].key]
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        for key in keys:
+            if deaths and key == deaths[0]:
+                die_holding(place, deaths.pop(), name)
+                return False
+            job.work(str(place.path), [key], name)
+        return True
+
+    backend = FakeBackend(act)
+    assert start(place, backend, policy=Policy(2)) == ["done"] * 4
+    assert len(backend.lists) == 3
+    assert not any(held.alive for held in map(lease.current, place.runs.iterdir()) if held)
+
+
+def test_the_pause_after_a_lost_worker_grows_and_after_an_error_there_is_none(place: Root) -> None:
+    policy = Policy(3)
+    for tries, pause in ((1, 2 * BACKOFF_S), (2, 4 * BACKOFF_S), (10, LONGEST_S)):
+        policy.lost.add("k")
+        policy.tries["k"] = tries
+        assert policy._pause("k") == pause
+        assert policy._pause("k") == 0
+
+
+@pytest.mark.usefixtures("fast")
+def test_what_failed_before_the_launch_is_not_its_business(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
+    start(place, FakeBackend(worker_of(place)))
+    before = len(tried)
+    assert start(place, FakeBackend(worker_of(place)), policy=Policy(3, fail_fast=True))[0] == "failed"
+    assert len(tried) == before
+
+
+@pytest.mark.usefixtures("fast")
+def test_fail_fast_ends_the_launch_and_leaves_the_rest(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
+    one_by_one = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys[:1], name)))
+    assert start(place, one_by_one, policy=Policy(fail_fast=True)) == ["failed", "waiting", "waiting", "waiting"]
+    assert tried == [RUNS[0].key]
+
+
+@pytest.mark.usefixtures("fast")
+def test_a_run_that_is_called_off_is_left(place: Root) -> None:
+    """Its request is gone: no worker begins it, and the launch does not wait for it."""
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        (place.run_folder(RUNS[2].key) / "run.json").unlink(missing_ok=True)
+        return worker_of(place)(name, keys)
+
+    assert start(place, FakeBackend(act)) == ["done", "done", "waiting", "done"]

@@ -1,0 +1,136 @@
+"""The files that say which runs were handed to whom."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, replace
+
+import orjson
+import pytest
+
+from ablate.dispatch import lease, slurm
+from ablate.dispatch.lease import STALE_S, Owner
+from ablate.dispatch.ledger import Launches, Ledger
+from ablate.store.root import Root
+from tests.fake_slurm import FakeSlurm
+
+
+def read(root: Root) -> Launches:
+    found = Launches(root)
+    found.refresh()
+    return found
+
+
+def test_a_launch_is_written_down_and_read(root: Root) -> None:
+    ledger = Ledger(root, "slurm", ["a", "b"])
+    ledger.add_jobs({"7_0": ["a"]})
+    ledger.add_jobs({"7_1": ["b"]})
+    (launch,) = read(root).all()
+    assert replace(launch, age_s=0.0) == ledger.launch
+    assert launch.jobs == {"7_0": ["a"], "7_1": ["b"]}
+    assert str(launch.log_of("7_0")).endswith(f"{launch.name}/7_0_0_log.out")
+    assert launch.supervised
+    ledger.leave()
+    assert not read(root).all()[0].supervised
+
+
+def test_what_is_new_is_seen_by_who_has_looked_before(root: Root, fake_slurm: FakeSlurm) -> None:
+    ledger = Ledger(root, "slurm", ["a"])
+    launches = read(root)
+    assert launches.job_of("a") is None
+    ledger.add_jobs({"7": ["a"]})
+    fake_slurm.jobs["7"] = slurm.Job("7", "PENDING")
+    launches.refresh()
+    found = launches.job_of("a")
+    assert found is not None
+    assert found[1] == "7"
+    assert launches.jobs == {"7": slurm.Job("7", "PENDING", 0, "", "node1")}
+
+
+def test_the_newest_job_counts_until_a_machine_takes_the_run(root: Root) -> None:
+    for name in ("7", "8"):
+        ledger = Ledger(root, "slurm", ["a"])
+        ledger.add_jobs({name: ["a"]})
+        ledger.leave()
+    found = read(root).job_of("a")
+    assert found is not None
+    assert found[1] == "8"
+    Ledger(root, "slurm", ["a"])
+    assert read(root).job_of("a") is not None, "a launch that has submitted nothing changes nothing"
+    here = Ledger(root, "local", ["a"])
+    assert read(root).job_of("a") is None
+    assert read(root).supervised("a")
+    here.leave()
+    assert not read(root).supervised("a")
+
+
+def test_slurm_is_not_asked_where_nothing_was_given_to_it(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    Ledger(root, "local", ["a"])
+    monkeypatch.setattr(slurm, "call", lambda _: pytest.fail("Slurm was asked"))
+    read(root)
+
+
+def test_a_supervisor_elsewhere_is_judged_by_its_heartbeat(root: Root) -> None:
+    ledger = Ledger(root, "local", ["a"])
+    content = orjson.loads(ledger.path.read_bytes())
+    content["owner"]["machine"] = "another"
+    ledger.path.write_bytes(orjson.dumps(content))
+    assert read(root).supervised("a")
+    old = time.time() - STALE_S - 1
+    os.utime(ledger.path, (old, old))
+    assert not read(root).supervised("a")
+
+
+def test_a_run_is_looked_after_while_one_of_its_launches_is(root: Root) -> None:
+    first, second = Ledger(root, "local", ["a"]), Ledger(root, "inline", ["a"])
+    second.leave()
+    assert read(root).supervised("a"), "the one before lives"
+    first.leave()
+    assert not read(root).supervised("a")
+
+
+def test_the_heartbeat_ends_with_the_launch(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease, "HEARTBEAT_S", 0.01)
+    ledger = Ledger(root, "inline", ["a"])
+    os.utime(ledger.path, (0, 0))
+    deadline = time.monotonic() + 5
+    while ledger.path.stat().st_mtime == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert ledger.path.stat().st_mtime > 0
+    ledger.leave()
+    os.utime(ledger.path, (0, 0))
+    time.sleep(0.05)
+    assert ledger.path.stat().st_mtime == 0
+
+
+@pytest.mark.parametrize("value", ["../../../victim", "/victim", "another"])
+def test_a_launch_is_called_as_its_file_is_whatever_it_holds(root: Root, value: str) -> None:
+    ledger = Ledger(root, "slurm", ["a"])
+    ledger.add_jobs({"7": ["a"]})
+    content = orjson.loads(ledger.path.read_bytes())
+    ledger.path.write_bytes(orjson.dumps(content | {"name": value, "logs": value}))
+    (launch,) = read(root).all()
+    assert launch.name == ledger.path.stem
+    assert launch.log_of("7") == root.runs / "launches" / launch.name / "7_0_log.out"
+
+
+OWNER = asdict(Owner.me("w"))
+FINE = {"place": "local", "keys": ["a"], "owner": None, "jobs": {}}
+SHAPES = [
+    *([], None, 1, "a launch", {}, {"name": "of another version"}),
+    *(FINE | {"keys": keys} for keys in (None, "a", 1, [1], ["../a"], ["*"], [""])),
+    *(FINE | {"jobs": jobs} for jobs in (None, [], {"../7": ["a"]}, {"": ["a"]}, {"7": None}, {"7": ["../a"]})),
+    *(FINE | {"owner": owner} for owner in (1, [1], "w", {"worker": "w"}, OWNER | {"pid": "1"}, OWNER | {"more": 1})),
+    FINE | {"place": None},
+]
+
+
+@pytest.mark.parametrize("content", SHAPES, ids=str)
+def test_a_file_that_is_no_launch_is_passed_over(root: Root, content: object) -> None:
+    Ledger(root, "local", ["a"])
+    (root.runs / "launches" / "0.json").write_bytes(orjson.dumps(content))
+    (root.runs / "launches" / "1.json").write_text("{")
+    for name in (".json", "..json", "...json"):
+        (root.runs / "launches" / name).write_bytes(orjson.dumps(FINE))
+    assert len(read(root).all()) == 1

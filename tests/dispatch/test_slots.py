@@ -1,0 +1,207 @@
+"""Real worker processes: slots, threads and GPUs; killed, interrupted, and two launchers at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ablate import load
+from ablate.dispatch import lease
+from ablate.dispatch import slots as local
+from ablate.dispatch import worker as job
+from ablate.spec.errors import SpecError
+from ablate.spec.resources import Resources
+from ablate.store import records
+from ablate.store.root import Root
+from tests.dispatch.test_chaos import processes_of
+from tests.processes import LIMIT_S, wait_for
+
+
+def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "gpus", list)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    assert local.slots(Resources(threads=2)) == 4
+    assert local.slots(Resources(threads=16)) == 1
+    assert local.slots(Resources(), jobs=3) == 3
+    monkeypatch.setattr(local, "gpus", lambda: ["0", "1"])
+    assert local.slots(Resources()) == 2
+    assert local.slots(Resources(gpus_per_run=2)) == 1
+    assert local.slots(Resources(device="cpu", gpus_per_run=2)) == 4
+    with pytest.raises(SpecError, match="--jobs is 0; wanted is 1 or more"):
+        local.slots(Resources(), jobs=0)
+    with pytest.raises(SpecError, match="gpus_per_run is 3; this machine has 2"):
+        local.slots(Resources(gpus_per_run=3))
+    with pytest.raises(SpecError, match="nodes is 2; this machine is one"):
+        local.slots(Resources(nodes=2))
+
+
+@pytest.mark.parametrize(
+    ("visible", "wanted"), [("0,3", ["0", "3"]), ("", []), ("MIG-1f2e, GPU-77aa", ["MIG-1f2e", "GPU-77aa"])]
+)
+def test_gpus_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch, visible: str, wanted: list[str]) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert local.gpus() == wanted
+
+
+@pytest.mark.parametrize(
+    ("visible", "each", "wanted"),
+    [("5,7", 1, ["5", "7", "5"]), ("0,1,2,3", 2, ["0,1", "2,3", "0,1"]), ("", 1, ["", "", ""])],
+)
+def test_each_slot_has_gpus_and_threads_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, each: int, wanted: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setenv("SLURM_STEP_ID", "7")
+    backend = local.Local(Root(tmp_path), Resources(gpus_per_run=each, threads=3), tmp_path / "logs")
+    found = [backend._environment(slot) for slot in range(3)]
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == wanted
+    assert {one["OMP_NUM_THREADS"] for one in found} == {"3"}
+    assert not any("SLURM_STEP_ID" in one for one in found), "an allocation around the launcher is not the workers'"
+
+
+def test_a_worker_that_ends_is_seen_with_its_cause(tmp_path: Path) -> None:
+    root = Root(tmp_path)
+    backend = local.Local(root, Resources(), tmp_path / "logs")
+    worker, killed = backend.start("w-0", 0, ["nothing"]), backend.start("w-1", 1, [])
+    os.kill(killed._process.pid, signal.SIGKILL)
+    wait_for(lambda: not worker.alive() and not killed.alive(), "the workers' ends")
+    assert worker.returned()
+    assert not killed.returned()
+    assert "SIGKILL" in killed.cause()
+
+
+STUDY = '''
+"""A study of a few seconds, for the tests of the launcher."""
+from ablate import Scale, Study
+
+study = Study(
+    question="Does it run?",
+    axes={"mixer": ["attention", "patch_ff", "none"]},
+    scales={"tiny": Scale({"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 6,
+                           "pool": "avg", "holdout": 0.2})},
+    seeds=2,
+)
+'''
+
+
+@pytest.fixture(scope="module")
+def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("study") / "tiny.py"
+    path.write_text(STUDY)
+    return path
+
+
+def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = False) -> subprocess.Popen[bytes]:
+    """`ablate run` in a session of its own, so that a test can kill all of it; deaf: as a shell's `&` starts it."""
+    command = [sys.executable, "-m", "ablate", "run", str(study), "--root", str(root), "--jobs", "2"]
+    command += ["--seeds", str(seeds)]
+    with open(log, "ab") as file:
+        heard = signal.SIG_IGN if deaf else signal.SIG_DFL
+        listen = partial(signal.signal, signal.SIGINT, heard)
+        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, preexec_fn=listen)
+
+
+def results_of(root: Path) -> dict[str, tuple[object, object]]:
+    """Metrics and history of each record: what must not differ between equal runs."""
+    return {record.key: (record.metrics, record.history) for record in records.read_all(root / "results")}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, object]]:
+    """What the runs give when they are trained one after the other, in this process."""
+    root = Root(tmp_path_factory.mktemp("undisturbed"))
+    runs = load(study_file).runs()
+    for run in runs:
+        job.request(root, run, Resources())
+    job.work(str(root.path), [run.key for run in runs], "alone")
+    found = results_of(root.path)
+    assert len(found) == 6
+    return found
+
+
+@pytest.mark.parametrize("everything", [False, True], ids=["launcher", "workers too"])
+def test_killed_in_mid_study_and_run_again(
+    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]], everything: bool
+) -> None:
+    with unfinished(study_file, tmp_path):
+        first = ablate(study_file, tmp_path, tmp_path / "out.txt")
+        wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        if everything:
+            for pid in holders(tmp_path):
+                os.kill(pid, signal.SIGKILL)
+    assert ablate(study_file, tmp_path, tmp_path / "out.txt").wait() == 0, (tmp_path / "out.txt").read_text()
+    assert results_of(tmp_path) == undisturbed
+
+
+def test_two_launchers_at_once_train_each_run_once(
+    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
+) -> None:
+    both = [ablate(study_file, tmp_path, tmp_path / f"{name}.txt") for name in "ab"]
+    assert [process.wait() for process in both] == [0, 0], (tmp_path / "a.txt").read_text()
+    assert results_of(tmp_path) == undisturbed
+    for key in undisturbed:
+        log = (tmp_path / "runs" / key / "log.txt").read_text()
+        assert log.count(f"run {key}, ") == 1, log
+
+
+@pytest.mark.parametrize(
+    ("number", "deaf"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["Ctrl-C", "kill %1"]
+)
+def test_interrupt_stops_the_workers_and_keeps_the_records(
+    study_file: Path, tmp_path: Path, number: signal.Signals, deaf: bool
+) -> None:
+    with unfinished(study_file, tmp_path):
+        process = ablate(study_file, tmp_path, tmp_path / "out.txt", deaf=deaf)
+        wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
+        process.send_signal(number)
+        assert process.wait(timeout=LIMIT_S) == 130, (tmp_path / "out.txt").read_text()
+    assert "Traceback" not in (tmp_path / "out.txt").read_text()
+    assert 1 <= len(results_of(tmp_path)) < 6
+    leases = [lease.current(folder) for folder in (tmp_path / "runs").iterdir()]
+    assert not any(held.alive for held in leases if held is not None)
+    assert not list(processes_of(Root(tmp_path)))
+
+
+def test_a_killed_worker_costs_its_run_only(
+    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
+) -> None:
+    process = ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1)
+    wait_for(lambda: holders(tmp_path), "a run in training")
+    os.kill(holders(tmp_path)[0], signal.SIGKILL)
+    assert process.wait(timeout=LIMIT_S) == 1
+    found = results_of(tmp_path)
+    assert len(found) == 2
+    assert all(undisturbed[key] == outcome for key, outcome in found.items())
+    said = (tmp_path / "out.txt").read_text()
+    assert "the worker process was killed by SIGKILL" in said
+    assert "1 of 3 runs failed; try them again with --retry" in said
+    assert ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1).wait(timeout=120) == 0, "nor for good"
+    assert results_of(tmp_path).items() <= undisturbed.items()
+
+
+def holders(root: Path) -> list[int]:
+    """The other processes that hold a run."""
+    held = [lease.current(folder) for folder in (root / "runs").glob("*")]
+    pids = [one.owner.pid for one in held if one is not None and one.alive and one.owner is not None]
+    return [pid for pid in pids if pid != os.getpid()]
+
+
+@contextmanager
+def unfinished(study: Path, root: Path) -> Iterator[None]:
+    """Hold the last run of a study, so that the study cannot end meanwhile, however fast the others are."""
+    held = lease.Lease.acquire(Root(root).run_folder(load(study).runs()[-1].key), "the test")
+    assert held
+    try:
+        yield
+    finally:
+        held.release()

@@ -1,0 +1,315 @@
+"""The Slurm crew against a fake cluster: submit, fail, try again, cancel, lose a job, in milliseconds."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from ablate.dispatch import launch, lease, slurm
+from ablate.dispatch import worker as job
+from ablate.dispatch.cancel import cancel
+from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.retries import Policy
+from ablate.dispatch.slurm_pool import Batch, arrays, by_submitit, parameters
+from ablate.dispatch.status import RunStatus, Survey
+from ablate.spec.errors import SpecError
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.root import Root
+from tests import synthetic
+from tests.fake_slurm import FakeSlurm
+
+TINY = {"dim": 8, "depth": 1, "heads": 1, "image_size": 12, "patch_size": 4, "epochs": 1, "pool": "avg"}
+RUNS = [Run(**TINY, mixer=mixer, seed=seed) for seed in range(2) for mixer in ("attention", "none")]
+
+
+@pytest.fixture(autouse=True)
+def _instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "POLL_S", 0.0)
+    monkeypatch.setattr("ablate.dispatch.retries.BACKOFF_S", 0.0)
+    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+
+
+class Study:
+    """Four runs prepared in a root, and a crew for them."""
+
+    def __init__(self, root: Root, fake_slurm: FakeSlurm, jobs: int | None = None, **fields: Any) -> None:
+        self.root, self.fake_slurm = root, fake_slurm
+        self.resources = Resources(**fields)
+        self.survey = Survey(root, RUNS)
+        self.keys = [run.key for run in launch.prepare(root, self.survey, self.resources)]
+        self.ledger = Ledger(root, "slurm", self.keys)
+        self.batch = Batch(root, self.resources, self.ledger, jobs, fake_slurm.submit)
+
+    def submit(self) -> Study:
+        """Submit, and leave the jobs to Slurm."""
+        self.batch.fill(self.survey.look())
+        self.ledger.leave()
+        return self
+
+    def supervise(self, act: Callable[[list[RunStatus]], None], policy: Policy | None = None) -> list[str]:
+        """Stay until all is done; `act` plays the cluster at each look."""
+        statuses = launch.launch(self.root, self.survey, self.batch, self.ledger, act, policy)
+        return [status.state for status in statuses]
+
+    def states(self) -> list[str]:
+        return [status.state for status in Survey(self.root, RUNS).look()]
+
+
+def test_submitted_queued_running_done(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    assert study.states() == ["queued"] * 4
+    (status, *_) = study.survey.look()
+    assert (status.job, status.error) == ("100_0", "Priority")
+    fake_slurm.work_all()
+    assert study.states() == ["done"] * 4
+    assert sorted(records.index(root.results)) == sorted(study.keys)
+
+
+def test_a_second_launcher_submits_nothing_twice(root: Root, fake_slurm: FakeSlurm) -> None:
+    Study(root, fake_slurm).submit()
+    again = Study(root, fake_slurm).submit()
+    assert again.ledger.launch.jobs == {}
+    assert len(fake_slurm.submissions) == 1
+    assert again.states() == ["queued"] * 4
+
+
+def test_a_failed_run_is_submitted_again(
+    root: Root,
+    fake_slurm: FakeSlurm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried: list[str] = []
+
+    def execute(run: Run, *_: object) -> records.Record:
+        tried.append(run.key)
+        if tried.count(RUNS[1].key) == 1 and run == RUNS[1]:
+            raise RuntimeError("no luck")
+        return synthetic.record(run)
+
+    monkeypatch.setattr(job, "execute", execute)
+    study = Study(root, fake_slurm)
+    assert study.supervise(lambda _: fake_slurm.work_all(), Policy(retries=1)) == ["done"] * 4
+    assert len(fake_slurm.submissions) == 2
+    assert tried.count(RUNS[1].key) == 2
+
+
+@pytest.mark.parametrize("told", ["FAILED|0:9", None], ids=["accounting knows", "vanished"])
+def test_a_lost_job_is_told_as_lost_and_its_run_is_tried_again(
+    root: Root,
+    fake_slurm: FakeSlurm,
+    told: str | None,
+) -> None:
+    study, policy = Study(root, fake_slurm), Policy(retries=1)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        if "100_2" in fake_slurm.jobs:
+            hold(root, study.keys[2], "100_2")
+            fake_slurm.end("100_2", told) if told else fake_slurm.vanish("100_2")
+        fake_slurm.work_all()
+
+    assert study.supervise(act, policy) == ["done"] * 4
+    assert len(fake_slurm.submissions) == 2
+    assert policy.tries == {study.keys[2]: 1}
+
+
+def test_a_lost_job_without_a_supervisor_is_lost(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    hold(root, study.keys[0], "100_0")
+    fake_slurm.vanish("100_0")
+    fake_slurm.vanish("100_1")
+    assert study.states() == ["lost", "lost", "queued", "queued"]
+    after = Study(root, fake_slurm).submit()
+    assert sorted(after.ledger.launch.jobs.values()) == sorted([key] for key in study.keys[:2])
+    assert study.states() == ["queued"] * 4
+
+
+def hold(root: Root, key: str, name: str) -> None:
+    """Leave the lease of a process of a job that is no more."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    owner = replace(lease.Owner.me("w"), pid=gone.pid, started="1", job=name)
+    (root.run_folder(key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
+
+
+def test_a_silent_slurm_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    fake_slurm.silent = True
+    assert study.states() == ["queued"] * 4
+    again = Study(root, fake_slurm).submit()
+    assert len(fake_slurm.submissions) == 1
+    assert again.survey.look()[0].error == "Slurm does not answer"
+
+
+def test_fail_fast_cancels_the_other_jobs(
+    root: Root,
+    fake_slurm: FakeSlurm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> records.Record:
+        raise RuntimeError("no luck")
+
+    monkeypatch.setattr(job, "execute", fail)
+    study = Study(root, fake_slurm)
+    study.supervise(lambda _: "100_0" in fake_slurm.jobs and fake_slurm.work("100_0"), Policy(fail_fast=True))
+    assert not fake_slurm.jobs
+    assert sum(how.startswith("CANCELLED") for how in fake_slurm.gone.values()) == 3
+
+
+def test_an_interrupted_supervisor_leaves_the_jobs(root: Root, fake_slurm: FakeSlurm) -> None:
+    def interrupt(statuses: Sequence[RunStatus]) -> None:
+        if fake_slurm.jobs:
+            raise KeyboardInterrupt
+
+    study = Study(root, fake_slurm)
+    with pytest.raises(KeyboardInterrupt):
+        study.supervise(interrupt)
+    assert study.states() == ["queued"] * 4
+
+
+def test_cancel_ends_all_jobs_of_a_study(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm).submit()
+    fake_slurm.work("100_1")
+    assert cancel(root, study.survey) == {"runs": 3, "jobs": 3, "workers": 0}
+    assert not fake_slurm.jobs
+    assert study.states() == ["waiting", "done", "waiting", "waiting"]
+    assert Study(root, fake_slurm).submit().states() == ["queued", "done", "queued", "queued"], (
+        "it can be launched again"
+    )
+
+
+def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
+    root: Root, fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is free when it is looked at, and taken before its request is gone."""
+    study = Study(root, fake_slurm)
+    looked = study.survey.look
+    taken: list[lease.Lease | None] = []
+    asked: list[int] = []
+
+    def look() -> list[RunStatus]:
+        found = looked()
+        if not taken:
+            taken.append(lease.Lease.acquire(root.run_folder(study.keys[0]), "w-0"))
+        return found
+
+    def stop(pid: int, number: int) -> None:
+        asked.append(number)
+        assert taken[0] is not None
+        taken[0].release()
+
+    monkeypatch.setattr(study.survey, "look", look)
+    monkeypatch.setattr("ablate.dispatch.cancel.os.kill", stop)
+    assert cancel(root, study.survey)["workers"] == 1
+    assert asked == [signal.SIGTERM]
+
+
+def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=2).submit()
+    assert cancel(root, Survey(root, RUNS[:1])) == {"runs": 1, "jobs": 0, "workers": 0}
+    fake_slurm.work_all()
+    assert study.states() == ["waiting", "done", "done", "done"]
+
+
+def test_runs_are_sliced_and_arrays_split(fake_slurm: FakeSlurm) -> None:
+    fake_slurm.longest = 3
+    keys = [str(number) for number in range(11)]
+    assert arrays(keys, 2) == [[["0", "1"], ["2", "3"], ["4", "5"]], [["6", "7"], ["8", "9"], ["10"]]]
+    assert arrays(keys[:1], 5) == [[["0"]]]
+    assert arrays([], 1) == []
+
+
+def test_no_more_jobs_at_once_than_asked_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
+    fake_slurm.longest = 3
+    Study(root, fake_slurm, jobs=2).submit()
+    first, second = fake_slurm.submissions
+    assert first["array_parallelism"] == second["array_parallelism"] == 2
+    assert second["additional_parameters"]["dependency"] == "afterany:100"
+    assert "dependency" not in first["additional_parameters"]
+
+
+def test_what_slurm_is_asked_for() -> None:
+    found = parameters(
+        Resources(
+            gpus_per_run=4, nodes=2, threads=2, workers=6, memory="32G", minutes=90, partition="gpu", account="lab",
+            qos="high", constraint="a100", slurm={"reservation": "mine", "exclusive": "", "job-name": "mixing"},
+        )
+    )  # fmt: skip
+    more = found.pop("additional_parameters")
+    assert more == {"requeue": True, "reservation": "mine", "exclusive": True, "mem": "32G"}
+    wanted = {
+        "time": 90,
+        "nodes": 2,
+        "ntasks_per_node": 4,
+        "gpus_per_node": 4,
+        "cpus_per_task": 8,
+        "job_name": "mixing",
+    }
+    assert wanted.items() <= found.items()
+    assert [found[name] for name in ("partition", "account", "qos", "constraint")] == ["gpu", "lab", "high", "a100"]
+    assert found["srun_args"] == ["--kill-on-bad-exit=1", "--cpus-per-task=8"]
+
+
+def test_the_defaults_ask_for_one_gpu_and_leave_the_rest_to_the_partition() -> None:
+    found = parameters(Resources())
+    assert {name: found[name] for name in ("gpus_per_node", "time", "partition", "cpus_per_task")} == {
+        "gpus_per_node": 1,
+        "time": None,
+        "partition": None,
+        "cpus_per_task": 1,
+    }
+    assert parameters(Resources(device="cpu"))["gpus_per_node"] is None
+
+
+def test_submitit_understands_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script it would hand to sbatch."""
+    import submitit
+
+    monkeypatch.setattr(submitit.SlurmExecutor, "affinity", classmethod(lambda _: 2))
+    executor = submitit.SlurmExecutor(tmp_path)
+    executor.update_parameters(**parameters(Resources(minutes=30, gpus_per_run=2, slurm={"nice": "5"})))
+    text = executor._make_submission_file_text("work", "id")
+    for line in ("--time=30", "--gpus-per-node=2", "--ntasks-per-node=2", "--nice=5", "--requeue", "--nodes=1"):
+        assert f"#SBATCH {line}\n" in text
+    executor.update_parameters(**parameters(Resources()))
+    assert "--time" not in executor._make_submission_file_text("work", "id"), "the partition's default holds"
+
+
+def test_without_slurm_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpecError, match="--on slurm needs Slurm's commands on this machine"):
+        by_submitit({}, tmp_path, [("root", [], {})])
+
+
+def test_the_environment_around_the_launcher_is_not_the_jobs(
+    root: Root,
+    fake_slurm: FakeSlurm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import os
+
+    monkeypatch.setenv("SLURM_CPU_BIND", "mask")
+    seen: list[bool] = []
+
+    def submit(*given: Any) -> Sequence[str]:
+        seen.append("SLURM_CPU_BIND" in os.environ)
+        return fake_slurm.submit(*given)
+
+    study = Study(root, fake_slurm)
+    study.batch.submit = submit
+    study.submit()
+    assert seen == [False]
+    assert os.environ["SLURM_CPU_BIND"] == "mask"
+
+
+def test_known_options_of_sbatch_do_not_clash_with_what_is_always_set() -> None:
+    assert not {"requeue", "open-mode", "signal", "array", "output", "error"} & set(slurm.OPTIONS)

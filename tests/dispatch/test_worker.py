@@ -1,0 +1,296 @@
+"""What a worker does: takes what it can, trains it, writes a record or a failure note, and goes on."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ablate.dispatch import notes
+from ablate.dispatch import worker as job
+from ablate.dispatch.lease import Lease, Owner, current
+from ablate.dispatch.notes import Progress, failure_of, note_failure
+from ablate.dispatch.worker import request, requested, work
+from ablate.spec.resources import Resources
+from ablate.spec.run import Run
+from ablate.store import records
+from ablate.store.records import Record
+from ablate.store.root import Root
+from tests.tiny import TINY, record_of
+
+RUNS = [TINY.but(seed=seed) for seed in range(3)]
+KEYS = [run.key for run in RUNS]
+Body = Callable[[Run], None]
+
+
+@pytest.fixture
+def place(root: Root) -> Root:
+    for run in RUNS:
+        request(root, run, Resources())
+    return root
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """Make `execute` instant; the list fills with what it was asked for."""
+    return pretend(monkeypatch)
+
+
+def pretend(monkeypatch: pytest.MonkeyPatch, body: Body = lambda _: None) -> list[Run]:
+    asked: list[Run] = []
+
+    def execute(run: Run, *_: Any) -> Record:
+        asked.append(run)
+        body(run)
+        return record_of(run)
+
+    monkeypatch.setattr(job, "execute", execute)
+    return asked
+
+
+def do(root: Root, keys: list[str] = KEYS) -> list[str]:
+    return work(str(root.path), keys, "worker")
+
+
+def recorded(root: Root) -> set[str]:
+    return set(records.index(root.results))
+
+
+def log(root: Root, run: Run) -> str:
+    return (root.run_folder(run.key) / "log.txt").read_text()
+
+
+def test_a_run_is_trained_and_recorded_for_real(root: Root, trained: Record) -> None:
+    """And what `work` records equals what `execute` gave elsewhere, bit for bit."""
+    request(root, TINY, Resources())
+    assert do(root, [TINY.key]) == [TINY.key]
+    record = records.read(records.path_of(root.results, TINY))
+    assert record.answers(TINY)
+    assert record.metrics == trained.metrics
+    assert record.history == trained.history
+    text = log(root, TINY)
+    assert "epoch 2 of 2" in text
+    assert f"done: test top-1 {record.metrics['top1']:.2f} % of 360" in text
+    progress = json.loads((root.run_folder(TINY.key) / "progress.json").read_text())
+    assert progress["epochs"] == 2
+
+
+def test_a_request_of_another_version_is_a_sentence_not_a_crash(root: Root) -> None:
+    request(root, TINY, Resources())
+    path = root.run_folder(TINY.key) / "run.json"
+    content = json.loads(path.read_text())
+    content["resources"]["tomorrow"] = 1
+    path.write_text(json.dumps(content))
+    assert work(str(root.path), [TINY.key], "worker") == [TINY.key]
+    found = failure_of(root.run_folder(TINY.key))
+    assert found is not None
+    assert "resources name tomorrow, which this version of ablate does not know" in found["error"]
+
+
+def test_a_request_survives_being_left(root: Root) -> None:
+    resources = Resources(threads=2, workers=3, device="cpu", data={"mine": "/there"})
+    request(root, TINY, resources)
+    assert requested(root, TINY.key) == (TINY, resources)
+
+
+def test_every_run_is_trained_once_and_its_lease_let_go(place: Root, executed: list[Run]) -> None:
+    assert do(place) == KEYS
+    assert executed == RUNS
+    assert recorded(place) == set(KEYS)
+    for key in KEYS:
+        held = current(place.run_folder(key))
+        assert held is not None
+        assert not held.alive
+    assert do(place) == []
+    assert executed == RUNS, "what is done is not done again"
+
+
+def test_a_failure_leaves_a_note_and_stops_nobody(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(run: Run) -> None:
+        if run == RUNS[1]:
+            raise ValueError("this one")
+
+    pretend(monkeypatch, fail)
+    assert do(place) == KEYS
+    assert recorded(place) == {KEYS[0], KEYS[2]}
+    note = failure_of(place.run_folder(KEYS[1]))
+    assert note is not None
+    assert note["error"] == "ValueError: this one"
+    assert note["worker"] == "worker"
+    assert "Traceback" in "\n".join(note["log"])
+    assert failure_of(place.run_folder(KEYS[0])) is None
+
+
+def test_a_failed_run_is_not_tried_again_until_its_note_is_gone(place: Root, executed: list[Run]) -> None:
+    note_failure(place.run_folder(KEYS[1]), "it was", "somebody")
+    assert do(place) == [KEYS[0], KEYS[2]]
+    (place.run_folder(KEYS[1]) / "failure.json").unlink()
+    assert do(place) == [KEYS[1]]
+
+
+def test_what_somebody_else_holds_is_left_to_them(place: Root, executed: list[Run]) -> None:
+    other = Lease.acquire(place.run_folder(KEYS[1]), "somebody else")
+    assert other is not None
+    assert do(place) == [KEYS[0], KEYS[2]]
+    assert KEYS[1] not in recorded(place)
+    assert other.held()
+    other.release()
+    assert do(place) == [KEYS[1]]
+
+
+def test_what_was_finished_between_the_look_and_the_lease_is_left(
+    place: Root, executed: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = Lease.acquire
+
+    def slow(folder: Any, worker: str) -> Lease | None:
+        records.write(place.results, record_of(RUNS[0]))
+        return acquire(folder, worker)
+
+    monkeypatch.setattr(Lease, "acquire", slow)
+    assert do(place, KEYS[:1]) == []
+    assert executed == []
+    held = current(place.run_folder(KEYS[0]))
+    assert held is not None
+    assert not held.alive
+
+
+def taken_over(place: Root) -> Body:
+    def body(run: Run) -> None:
+        folder = place.run_folder(run.key)
+        (folder / "lease.2").write_text((folder / "lease.1").read_text().replace("worker", "other", 1))
+
+    return body
+
+
+def test_a_worker_that_was_taken_over_writes_no_record(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, taken_over(place))
+    assert do(place, KEYS[:1]) == []
+    assert recorded(place) == set()
+    assert failure_of(place.run_folder(KEYS[0])) is None
+    assert "another worker took this run over" in log(place, RUNS[0])
+    assert Lease.acquire(place.run_folder(KEYS[0]), "third") is None, "the new owner's lease still counts"
+
+
+def test_a_worker_that_was_taken_over_leaves_no_failure_note(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def body(run: Run) -> None:
+        taken_over(place)(run)
+        raise ValueError("too late to matter")
+
+    pretend(monkeypatch, body)
+    do(place, KEYS[:1])
+    assert failure_of(place.run_folder(KEYS[0])) is None
+    assert "too late to matter" in log(place, RUNS[0])
+
+
+def test_an_interrupted_worker_lets_go_without_a_note(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: Run) -> None:
+        raise KeyboardInterrupt
+
+    pretend(monkeypatch, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        do(place)
+    held = current(place.run_folder(KEYS[0]))
+    assert held is not None
+    assert not held.alive
+    assert failure_of(place.run_folder(KEYS[0])) is None
+    assert recorded(place) == set()
+
+
+def test_a_diverged_run_fails_with_its_sentence(root: Root) -> None:
+    run = TINY.but(lr=1e18, min_lr=1e18, opt="sgd")
+    request(root, run, Resources())
+    assert do(root, [run.key]) == [run.key]
+    note = failure_of(root.run_folder(run.key))
+    assert note is not None
+    assert note["error"].startswith("the training loss of epoch 1 is")
+
+
+def test_each_log_is_its_runs_own_and_gathers_warnings(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(monkeypatch, lambda run: warnings.warn(f"mind seed {run.seed}", UserWarning, stacklevel=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        do(place)
+    for run in RUNS:
+        assert [seed for seed in range(3) if f"mind seed {seed}" in log(place, run)] == [run.seed]
+    assert not logging.getLogger("ablate").handlers, "nothing is left behind"
+
+
+def test_a_second_try_is_logged_after_the_first(place: Root, executed: list[Run]) -> None:
+    (place.run_folder(KEYS[0]) / "log.txt").write_text("the first try\n")
+    do(place, KEYS[:1])
+    assert log(place, RUNS[0]).startswith("the first try\n")
+    assert "done: test top-1 50.00 % of 8" in log(place, RUNS[0])
+
+
+def test_a_note_keeps_the_last_lines_of_the_log(root: Root) -> None:
+    folder = root.run_folder("k")
+    note_failure(folder, "no log yet", "w")
+    assert (failure_of(folder) or {})["log"] == []
+    (folder / "log.txt").write_text("\n".join(f"line {number}" for number in range(100)))
+    note_failure(folder, "again", "w")
+    assert (failure_of(folder) or {})["log"] == [f"line {number}" for number in range(100 - notes.LOG_TAIL, 100)]
+
+
+def test_progress_is_written_at_most_once_a_second(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    progress = Progress(root.run_folder("k"), TINY)
+    seen = []
+    for step, seconds in enumerate((0.0, 0.4, 0.4, 0.4, 1.5), start=1):
+        clock[0] += seconds
+        progress({"epoch": 1, "step": step, "steps": 10})
+        seen.append(json.loads(progress.path.read_text())["step"])
+    assert seen == [1, 1, 1, 4, 5]
+
+
+def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    progress = Progress(root.run_folder("k"), TINY)
+    clock[0] += 30
+    progress({"epoch": 1, "step": 5, "steps": 10})
+    found = json.loads(progress.path.read_text())
+    assert (found["elapsed_s"], found["eta_s"]) == (30, pytest.approx(10))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"a word"', '{"kind": "of another version"}'])
+def test_a_note_that_cannot_be_read_is_a_failure_all_the_same(root: Root, text: str) -> None:
+    folder = root.run_folder("k")
+    folder.mkdir()
+    (folder / "failure.json").write_text(text)
+    assert (failure_of(folder) or {})["error"] == "it failed; the note that says why is damaged"
+
+
+@pytest.mark.parametrize(("worker", "taken"), [("launch-1", False), ("launch-0", True), ("other-0", True)])
+def test_what_the_dead_held_is_for_all_but_their_mates(
+    place: Root, executed: list[Run], worker: str, taken: bool
+) -> None:
+    """A mate leaves it to the launcher, which notes the death; of the same name is the worker itself, come again."""
+    owner = replace(Owner.me("launch-0"), started="1")
+    (place.run_folder(KEYS[0]) / "lease.1").write_text(json.dumps(asdict(owner)))
+    assert (KEYS[0] in work(str(place.path), KEYS, worker)) == taken
+    assert len(executed) == 2 + taken
+
+
+def test_a_run_called_off_between_the_look_and_the_lease_is_left(
+    place: Root, executed: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acquire = Lease.acquire
+
+    def late(folder: Path, worker: str) -> Lease | None:
+        (folder / "run.json").unlink()
+        return acquire(folder, worker)
+
+    monkeypatch.setattr(Lease, "acquire", late)
+    assert work(str(place.path), KEYS[:1], "w") == []
+    assert executed == []
+    held = current(place.run_folder(KEYS[0]))
+    assert held
+    assert not held.alive

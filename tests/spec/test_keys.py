@@ -1,0 +1,190 @@
+"""Keys written out as literals: whatever enters a key stands here by name, and no name may change.
+
+A key is a digest of a run's fields and of the behaviour numbers above 1, each under a name such as `workers.py` or
+`mixers/pool`. Such a name began as a file's path and is only a name now: a file may move and its module be renamed,
+while the name stays. So nothing here looks at paths: the file that a name stands for is that of an imported module.
+
+When a test fails here, one of these was done:
+
+- A name, a default, the layout of the text or the digest changed. Take it back: every record anybody has is orphaned.
+- A piece was mended on purpose and its BEHAVIOUR raised. Renew the keys it enters, which `python -m tests.test_keys`
+  prints, write the number where `behaviours` is tested, and train again, or take out, the records that are stale now.
+- DEIT or a data set's LOADER was changed on purpose. Renew the keys of those runs alone.
+- A mixer, channel, stem or data set is new. Add its line. No other key changes.
+- A piece is new. It begins with the BEHAVIOUR 1, and only RAISED is renewed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ablate.data import augment, datasets, images, mixup, resident, workers
+from ablate.data.datasets import _directory
+from ablate.measure import record as speed_record
+from ablate.model import block
+from ablate.model import build as models
+from ablate.spec import registry, seeds
+from ablate.spec.parts import CHANNELS, DATASETS, MIXERS, STEMS, behaviours
+from ablate.spec.recipes import DEIT
+from ablate.spec.registry import Registry
+from ablate.spec.run import ADDED_LATER, Run
+from ablate.store import records
+from ablate.train import loop as train
+from ablate.train import optim
+
+RESULTS = Path(__file__).parents[2] / "results"
+
+# The pieces of every run, by the names under which their behaviour numbers enter its key.
+PIECES: dict[str, ModuleType] = {
+    "seeds.py": seeds,
+    "block.py": block,
+    "models.py": models,
+    "datasets/__init__.py": datasets,
+    "images.py": images,
+    "augment.py": augment,
+    "mixup.py": mixup,
+    "optim.py": optim,
+    "train.py": train,
+}
+RESIDENT = ("digits", "digits_pairs", "digits_shifted", "cifar10", "cifar100")  # the others are read by workers
+
+# A run of which one field at a time is changed. Some of its fields enter the key; others stay out of it, since they
+# were added later and hold the value that stands for the time before.
+BASE = Run(pool="avg", patch_size=4, dim=64, heads=4, lr=2e-3, stem="conv")
+
+# Field and value, the key and the architecture of BASE with it: each mixer, channel, stem, data set and loader.
+KEYS = [
+    ("mixer", "attention", "faf279bf19", "d0ced3ef30"),
+    ("mixer", "dwconv", "83dce0aad4", "62fa7908d4"),
+    ("mixer", "fourier", "223a6d69ae", "b1077f67ac"),
+    ("mixer", "gating", "1acd1f01b2", "322d035190"),
+    ("mixer", "linear", "ac42fd69ce", "d6cf92998a"),
+    ("mixer", "none", "72f17d5b12", "85d3d74c13"),
+    ("mixer", "patch_ff", "1369f9cc6b", "7bede1296e"),
+    ("mixer", "pool", "d1c192a882", "d486ded61e"),
+    ("mixer", "random", "4b4aa28d2d", "4e36d0ce4d"),
+    ("channel", "attention", "8a88f03ae7", "1f41dc4ec5"),
+    ("channel", "ff", "faf279bf19", "d0ced3ef30"),
+    ("channel", "none", "2ef5038200", "36f046ccef"),
+    ("stem", "conv", "faf279bf19", "d0ced3ef30"),
+    ("stem", "frozen", "edbaea2a8a", "9d6ac37f22"),
+    ("stem", "patchify", "a1420e29ba", "e76399f8d0"),
+    ("dataset", "cifar10", "49bff7ecb6", "d0ced3ef30"),
+    ("dataset", "cifar100", "5cbdd21d0f", "d0ced3ef30"),
+    ("dataset", "digits", "a54891a68d", "d0ced3ef30"),
+    ("dataset", "digits_pairs", "9aff165a5d", "d0ced3ef30"),
+    ("dataset", "digits_shifted", "faf279bf19", "d0ced3ef30"),
+    ("dataset", "imagenet", "20d0aa0b24", "d0ced3ef30"),
+    ("dataset", "a_folder", "4d71b95f67", "d0ced3ef30"),
+    ("loader", "auto", "faf279bf19", "d0ced3ef30"),
+    ("loader", "resident", "b1fd9aa53d", "d0ced3ef30"),
+    ("loader", "workers", "371e9055ac", "d0ced3ef30"),
+]
+
+WHOLE: dict[str, dict[str, Any]] = {"default": {}, "DeiT": DEIT}
+# Key and architecture of these two, were every behaviour number 2: every name that enters them is in the digest.
+RAISED = {
+    "default": ("6e8be0009f", "624aa67f5a"),
+    "DeiT": ("b476d97963", "897c3d1499"),
+}
+
+
+@pytest.mark.parametrize(("field", "value", "key", "architecture"), KEYS)
+def test_the_keys_of_every_part(field: str, value: str, key: str, architecture: str) -> None:
+    run = BASE.but(**{field: value})
+    assert (run.key, run.architecture) == (key, architecture)
+
+
+@pytest.mark.parametrize(
+    ("field", "parts"), [("mixer", MIXERS), ("channel", CHANNELS), ("stem", STEMS), ("dataset", DATASETS)]
+)
+def test_every_part_has_its_line(field: str, parts: Registry) -> None:
+    """But for parts in files of their own, which another test may have made known."""
+    lines = {value for name, value, *_ in KEYS if name == field}
+    assert {name for name in parts if parts.file(name) is None} == lines - {"a_folder"}
+
+
+def test_the_key_of_a_default_run() -> None:
+    assert behaviours(Run()) == {}
+    assert (Run().key, Run().architecture) == ("32bc8a10ce", "07faa15780")
+
+
+def test_the_key_of_deits_recipe() -> None:
+    """The workers' number is the only one above 1 so far."""
+    run = Run(**DEIT)
+    assert behaviours(run) == {"workers.py": 2}
+    assert (run.key, run.architecture) == ("9b5ec09dad", "e869e1f777")
+
+
+def declare(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[Path], int]) -> None:
+    """Have every file declare the behaviour number that a function of its path gives it."""
+    declared = registry.constant
+
+    def constant(path: Path, name: str) -> Any:
+        return behaviour(path.resolve()) if name == "BEHAVIOUR" else declared(path, name)
+
+    monkeypatch.setattr(registry, "constant", constant)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_the_key_with_every_number_raised(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(monkeypatch, lambda _: 2)
+    run = Run(**WHOLE[name])
+    assert (run.key, run.architecture) == RAISED[name]
+
+
+@pytest.mark.parametrize(("field", "value"), [line[:2] for line in KEYS])
+def test_whose_number_enters_under_which_name(field: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A raised number is that of the file in use, under the name of old; what a run does not bring in stays out."""
+    run = BASE.but(**{field: value})
+    read_by_workers = run.loader == "workers" or (run.loader == "auto" and run.dataset not in RESIDENT)
+    wanted = PIECES | {
+        f"mixers/{run.mixer}": MIXERS[run.mixer],
+        f"channels/{run.channel}": CHANNELS[run.channel],
+        f"stems/{run.stem}": STEMS[run.stem],
+        **({"workers.py": workers} if read_by_workers else {"resident.py": resident}),
+        **({"datasets/_directory": _directory} if run.dataset == "a_folder" else {}),
+        **({f"datasets/{run.dataset}": DATASETS[run.dataset]} if run.dataset != "a_folder" else {}),
+    }
+    files: list[Path] = []
+
+    def own(path: Path) -> int:
+        """Another number for each file."""
+        if path not in files:
+            files.append(path)
+        return 2 + files.index(path)
+
+    declare(monkeypatch, own)
+    assert behaviours(run) == {name: own(Path(str(module.__file__)).resolve()) for name, module in wanted.items()}
+
+
+def test_committed_records_hold_the_runs_of_their_keys() -> None:
+    found = {key: records.read(path, history=False).as_run().key for key, path in records.index(RESULTS).items()}
+    assert found, "without records this would tell nothing"
+    assert {key: now for key, now in found.items() if now != key} == {}
+
+
+def test_committed_measurements_hold_the_models_of_their_architectures() -> None:
+    subjects = [found.subject for _, found in speed_record.read_all(RESULTS)]
+    of_runs = [subject for subject in subjects if subject["run"]]
+    assert of_runs, "without measurements this would tell nothing"
+    for subject in of_runs:
+        assert Run.of({**ADDED_LATER, **subject["run"]}).architecture == subject["architecture"], subject["label"]
+
+
+if __name__ == "__main__":
+    for field, value, *_ in KEYS:
+        run = BASE.but(**{field: value})
+        print(f"    {(field, value, run.key, run.architecture)},".replace("'", '"'))
+    with pytest.MonkeyPatch.context() as patch:
+        for title in ("as they are", "every number 2"):
+            print(title)
+            for name, fields in WHOLE.items():
+                run = Run(**fields)
+                print(f"    {name!r}: {(run.key, run.architecture)},".replace("'", '"'))
+            declare(patch, lambda _: 2)

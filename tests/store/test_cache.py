@@ -1,0 +1,84 @@
+"""What is kept in the cache: made once, whole or not at all."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from ablate.spec.settings import cache_folder
+from ablate.store import cache
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+
+
+def write(folder: Path) -> None:
+    (folder / "made").write_text("once")
+
+
+def refuse(folder: Path) -> None:
+    raise AssertionError("it is there already")
+
+
+def test_a_folder_is_made_once() -> None:
+    first = cache.folder("things", "key", write)
+    assert (first / "made").read_text() == "once"
+    assert cache.folder("things", "key", refuse) == first == cache_folder() / "things" / "key"
+
+
+def test_what_fails_leaves_nothing_behind() -> None:
+    def fail(folder: Path) -> None:
+        write(folder)
+        raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        cache.folder("things", "key", fail)
+    assert [path.name for path in (cache_folder() / "things").iterdir()] == ["key.lock"]
+    assert (cache.folder("things", "key", write) / "made").exists()
+
+
+def test_when_two_make_the_same_the_first_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file system knows no locks."""
+
+    def overtaken(folder: Path) -> None:
+        other = cache_folder() / "things" / "key"
+        other.mkdir()
+        (other / "made").write_text("by another")
+        write(folder)
+
+    assert (cache.folder("things", "key", overtaken) / "made").read_text() == "by another"
+    assert sorted(path.name for path in (cache_folder() / "things").iterdir()) == ["key", "key.lock"]
+
+
+def appending(folder: Path) -> None:
+    with open(folder.parent / "calls", "a") as file:
+        file.write("x")
+
+
+def ask(_: int) -> None:
+    cache.folder("things", "key", appending)
+
+
+def test_processes_wait_for_the_one_that_makes_it() -> None:
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        pool.map(ask, range(4), chunksize=1)
+    assert (cache_folder() / "things" / "calls").read_text() == "x"
+
+
+def test_notes_are_read_back_and_damage_is_nothing() -> None:
+    assert cache.note("facts", "key") is None
+    cache.keep_note("facts", "key", {"classes": ["a"]})
+    assert cache.note("facts", "key") == {"classes": ["a"]}
+    for text in ("{", "[]"):
+        (cache_folder() / "facts" / "key.json").write_text(text)
+        assert cache.note("facts", "key") is None
+
+
+def test_a_key_is_of_all_its_parts() -> None:
+    keys = {cache.key_of(*parts) for parts in (("a", 1), ("a", 2), ("a1",), ("a", "1", ""))}
+    assert len(keys) == 4
+    assert cache.key_of("a", 1) == cache.key_of("a", "1")

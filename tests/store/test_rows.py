@@ -1,0 +1,186 @@
+"""Rows kept in the cache: the same as rows read now, never stale, and nothing depends on them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pandas as pd
+import pytest
+
+from ablate import frame
+from ablate.spec.errors import SpecError
+from ablate.spec.settings import cache_folder
+from ablate.store import records
+from ablate.store import rows as flat
+from ablate.store.root import Root
+from tests.tiny import TINY, record_of
+
+
+@pytest.fixture(autouse=True)
+def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of just now may be kept too, or a test would have to wait."""
+    monkeypatch.setattr(flat, "SETTLED_NS", 0)
+
+
+@pytest.fixture
+def written(root: Root) -> Root:
+    """Three records, of which the second knows something the others do not."""
+    for seed, extra in enumerate([{}, {"ema_top1": 71.5, "ema_correct": "8A=="}, {}]):
+        records.write(root.results, record_of(TINY.but(seed=seed), top1=70.0 + seed / 3, **extra))
+    return root
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The records read since."""
+    found: list[Path] = []
+    read = records.read
+
+    def counted(path: Path, *, history: bool = True) -> records.Record:
+        found.append(path)
+        return read(path, history=history)
+
+    monkeypatch.setattr(records, "read", counted)
+    return found
+
+
+def path_of(root: Root, seed: int) -> Path:
+    return records.path_of(root.results, TINY.but(seed=seed))
+
+
+def test_a_record_is_read_once(written: Root, reads: list[Path]) -> None:
+    cold = flat.columns(written.results)
+    assert len(reads) == 3
+    assert flat.columns(written.results) == cold
+    assert list(flat.columns(written.results)) == list(cold)
+    assert len(reads) == 3
+    pd.testing.assert_frame_equal(frame(root=written.path), pd.DataFrame(cold))
+
+
+def test_what_a_record_lacks_is_missing(written: Root) -> None:
+    found = flat.columns(written.results)
+    by_seed = dict(zip(found["seed"], found["ema_top1"], strict=True))
+    assert by_seed == {0: None, 1: 71.5, 2: None}
+    assert {len(column) for column in found.values()} == {3}
+    assert not {"correct", "ema_correct", "history"} & set(found)
+
+
+def test_columns_come_in_one_order(written: Root) -> None:
+    names = list(flat.columns(written.results))
+    fields = list(TINY.fields())
+    assert names[: len(fields) + 3] == ["key", *fields, "top1", "top5"]
+
+
+def edited(path: Path) -> None:
+    """Another accuracy of as many digits, with the file's old time."""
+    stat, content = path.stat(), path.read_bytes()
+    path.write_bytes(content.replace(b"70.0", b"99.0"))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert path.stat().st_size == stat.st_size
+
+
+def replaced(path: Path) -> None:
+    """Another file under the name, with the old size and time."""
+    other = path.with_name(".other")
+    shutil.copy2(path, other)
+    edited(other)
+    os.replace(other, path)
+
+
+@pytest.mark.parametrize("change", [edited, replaced])
+def test_no_row_is_ever_stale(written: Root, reads: list[Path], change: Callable[[Path], None]) -> None:
+    flat.columns(written.results)
+    path = path_of(written, 0)
+    change(path)
+    del reads[:]
+    assert max(flat.columns(written.results)["top1"]) == 99.0
+    assert reads == [path], "the others are as they were"
+
+
+def test_a_file_of_just_now_is_not_kept(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within one tick of a file system's clock, an edit may leave all its times as they were."""
+    monkeypatch.setattr(flat, "SETTLED_NS", 60 * 10**9)
+    old = path_of(written, 0)
+    os.utime(old, (1, 1))
+    flat.columns(written.results)
+    del reads[:]
+    flat.columns(written.results)
+    assert len(reads) == 3, "its status was changed just now, whatever its time says"
+
+
+def test_records_come_and_go(written: Root, reads: list[Path]) -> None:
+    flat.columns(written.results)
+    path_of(written, 1).unlink()
+    records.write(written.results, record_of(TINY.but(seed=9), top1=55.0))
+    del reads[:]
+    found = flat.columns(written.results)
+    assert sorted(found["seed"]) == [0, 2, 9]
+    assert dict(zip(found["seed"], found["top1"], strict=True))[9] == 55.0
+    assert len(reads) == 1
+
+
+def test_a_record_set_aside_while_one_looks_is_not_there(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = records.names(written.results)
+    monkeypatch.setattr(records, "names", lambda _: listed)
+    path_of(written, 1).unlink()
+    assert sorted(flat.columns(written.results)["seed"]) == [0, 2]
+
+
+def test_it_may_be_deleted_at_any_time(written: Root) -> None:
+    found = flat.columns(written.results)
+    shutil.rmtree(cache_folder())
+    assert flat.columns(written.results) == found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b'{"stamps": 3, "columns": {}}', b'{"stamps": {"a": [1]}, "columns": {"key": []}}'],
+)
+def test_a_damaged_one_is_not_believed(written: Root, content: bytes) -> None:
+    found = flat.columns(written.results)
+    for kept in (cache_folder() / flat.KIND).glob("*.json"):
+        kept.write_bytes(content)
+    assert flat.columns(written.results) == found
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = written.path / "a file"
+    blocked.touch()
+    monkeypatch.setenv("ABLATE_CACHE", str(blocked))
+    assert flat.columns(written.results) == flat.columns(written.results)
+
+
+def test_another_source_makes_rows_anew(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    flat.columns(written.results)
+    monkeypatch.setattr(flat, "_sources", lambda: "a later version")
+    del reads[:]
+    flat.columns(written.results)
+    assert len(reads) == 3
+
+
+def test_a_record_that_is_damaged_later_is_refused_all_the_same(written: Root) -> None:
+    flat.columns(written.results)
+    path_of(written, 0).write_bytes(b"{")
+    with pytest.raises(SpecError, match="cannot read the record"):
+        flat.columns(written.results)
+
+
+def test_a_frame_of_columns_is_one_of_records(written: Root, trained: records.Record) -> None:
+    """The row of a record is the same, whether it was made from the record or came through the cache."""
+    records.write(
+        written.results, dataclasses.replace(trained, key=TINY.but(seed=7).key, run=TINY.but(seed=7).fields())
+    )
+    found = flat.columns(written.results)
+    place = found["seed"].index(7)
+    kept = {name: column[place] for name, column in found.items() if column[place] is not None}
+    row = flat.row(records.read(path_of(written, 7)))
+    assert kept == orjson.loads(orjson.dumps({name: value for name, value in row.items() if value is not None}))
+
+
+def test_no_folder_no_columns(tmp_path: Path) -> None:
+    assert flat.columns(tmp_path / "nowhere") == {}

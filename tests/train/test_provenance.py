@@ -1,0 +1,106 @@
+"""Where and what a number came from."""
+
+from __future__ import annotations
+
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+import torch
+
+import ablate
+from ablate.spec.resources import Resources
+from ablate.train import provenance
+from ablate.train.provenance import PACKAGES, where_and_what
+
+CPU = torch.device("cpu")
+
+
+def git(folder: Path, *words: str) -> str:
+    who = [
+        "-c",
+        "user.name=a",
+        "-c",
+        "user.email=a@b.c",
+        "-c",
+        "commit.gpgsign=false",
+        "-c",
+        "core.hooksPath=/dev/null",
+    ]
+    done = subprocess.run(["git", "-C", str(folder), *who, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of its own that the package seems to run from."""
+    for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    tree = tmp_path / "tree"
+    (tree / "ablate").mkdir(parents=True)
+    (tree / "ablate" / "provenance.py").write_text("# the code\n")
+    (tree / "README.md").write_text("read me\n")
+    git(tree, "init", "-q")
+    git(tree, "add", ".")
+    git(tree, "commit", "-qm", "all")
+    monkeypatch.setattr(provenance, "__file__", str(tree / "ablate" / "provenance.py"))
+    return tree
+
+
+def commit() -> dict[str, Any]:
+    found: dict[str, Any] = provenance._commit.__wrapped__()
+    return found
+
+
+def test_it_is_complete_and_can_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # of the process, and measuring speed sets it
+    found = where_and_what(Resources(threads=2, data={"mine": "/home/somebody/mine"}), CPU)
+    text = orjson.dumps(found).decode()
+    assert set(found["versions"]) == {"python", "torch", *PACKAGES}
+    assert found["versions"]["torch"] == torch.__version__
+    assert found["versions"]["ablate"] == ablate.__version__
+    assert found["resources"]["threads"] == 2
+    assert found["processes"] == 1
+    assert found["arithmetic"] == {"matmul": "highest", "cudnn_tf32": True, "deterministic": False}
+    assert found["device"]
+    assert found["host"]
+    assert datetime.fromisoformat(found["finished"]).tzinfo is not None
+    assert "somebody" not in text, "paths of data stay at home"
+
+
+def test_a_clean_tree(tree: Path) -> None:
+    assert commit() == {"commit": git(tree, "rev-parse", "HEAD"), "dirty": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "dirty"),
+    [("ablate/train/provenance.py", True), ("ablate/new.py", True), ("studies/s.py", True), ("README.md", False)],
+)
+def test_only_a_change_of_what_runs_is_dirt(tree: Path, name: str, dirty: bool) -> None:
+    (tree / name).parent.mkdir(exist_ok=True)
+    (tree / name).write_text("changed\n")
+    assert commit()["dirty"] is dirty
+
+
+def test_gits_own_variables_do_not_lead_elsewhere(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a hook, git sets GIT_DIR for its children."""
+    head = git(tree, "rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert commit()["commit"] == head
+
+
+def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "ablate" / "provenance.py"))
+    assert commit() == {"commit": None, "dirty": None}
+
+
+def test_a_machine_without_git_still_trains(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert commit() == {"commit": None, "dirty": None}
+
+
+def test_a_package_that_is_not_installed_has_no_version() -> None:
+    assert provenance._version("no-such-package-anywhere") is None

@@ -1,0 +1,229 @@
+"""A model evaluated here has the accuracy it has by timm's own loader and `timm.utils.accuracy`: exactly."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import timm
+import torch
+from PIL import Image
+from timm.data import create_dataset, create_loader, resolve_model_data_config
+from timm.utils import accuracy
+from torch.nn import functional as F
+
+from ablate.data.datasets import source
+from ablate.model.build import build
+from ablate.spec.errors import SpecError
+from ablate.spec.run import Run
+from ablate.store.root import Root
+from ablate.zoo.assess import Asked, assess
+from ablate.zoo.candidates import OfRun, OfTimm
+from ablate.zoo.timm_images import TimmPictures
+from tests.tiny import TINY, picture_folder
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+CPU = torch.device("cpu")
+DATA = Path(os.environ.get("ABLATE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
+# timm's reader leaves its files to the garbage collector.
+by_timm_too = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+)
+SMALL = "test_vit"  # timm's small model for tests: 160 pixels, 0.4M parameters
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of JPEGs of noise, in three classes and of many sizes, some of them grey."""
+    folder, chance = tmp_path_factory.mktemp("noise"), np.random.default_rng(0)
+    for part, count in (("train", 2), ("val", 11)):
+        for name in ("a", "b", "c"):
+            (folder / part / name).mkdir(parents=True)
+            for number in range(count):
+                shape = chance.integers(90, 300, 2).tolist()
+                pixels = chance.integers(0, 256, shape if number == 3 else [*shape, 3], np.uint8)
+                Image.fromarray(pixels).save(folder / part / name / f"{number}.jpg")
+    return folder
+
+
+@pytest.fixture(params=["noise", "imagenette"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    if request.param == "noise":
+        found: Path = request.getfixturevalue("noise")
+        return found
+    if not (DATA / "imagenette128_folder600").is_dir():
+        pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA says where test data lies")
+    return DATA / "imagenette128_folder600"
+
+
+def saved(model: torch.nn.Module, where: Path) -> Path:
+    path = where / "weights.pth"
+    torch.save(model.state_dict(), path)
+    return path
+
+
+def timms_loader(model: torch.nn.Module, folder: Path, size: int, **changes: Any) -> Any:
+    """The validation part, as timm reads it."""
+    config = resolve_model_data_config(model, changes, use_test_size=True)  # type: ignore[no-untyped-call]
+    return create_loader(
+        create_dataset("", root=str(folder), split="validation"),
+        input_size=config["input_size"],
+        batch_size=size,
+        use_prefetcher=False,
+        interpolation=config["interpolation"],
+        mean=config["mean"],
+        std=config["std"],
+        crop_pct=config["crop_pct"],
+        num_workers=0,
+        device=CPU,
+    )
+
+
+def by_timm(
+    model: torch.nn.Module, folder: Path, size: int, **changes: Any
+) -> tuple[list[float], float, int, list[int]]:
+    """Top-1 and top-5 in percent, the loss and the number of pictures, with nothing of ours.
+
+    Last the numbers of pictures of which rounding may decide: in which the first two logits, and the fifth and sixth,
+    are as good as equal.
+    """
+    loader = timms_loader(model, folder, size, **changes)
+    with torch.no_grad():
+        found = [(model.eval()(pictures), labels) for pictures, labels in loader]
+    logits, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
+    top = accuracy(logits, labels, topk=(1, 5))  # type: ignore[no-untyped-call]
+    ranked = logits.sort(descending=True).values
+    ties = [int(((ranked[:, k - 1 : k] - ranked[:, k : k + 1]) < 1e-5).sum()) for k in (1, 5)]
+    return [float(value) for value in top], F.cross_entropy(logits, labels).item(), len(labels), ties
+
+
+@by_timm_too
+@pytest.mark.parametrize(
+    ("name", "changes"),
+    [(SMALL, {}), (SMALL, {"img_size": 96, "crop_pct": 0.8}), ("test_efficientnet", {})],
+    ids=["vit", "vit at 96", "efficientnet"],
+)
+def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], folder: Path, tmp_path: Path) -> None:
+    classes = len(list((folder / "val").iterdir()))
+    torch.manual_seed(0)
+    size = {"img_size": changes["img_size"]} if changes else {}
+    model = timm.create_model(name, num_classes=classes, **size)
+    candidate = OfTimm(name, saved(model, tmp_path))
+    top, loss, n, ties = by_timm(model, folder, 7, **changes)
+    asked = Asked(
+        dataset="pictures",
+        data={"pictures": str(folder)},
+        device=CPU,
+        batch_size=7,
+        image_size=changes.get("img_size"),
+        eval_crop=changes.get("crop_pct"),
+    )
+    outcome, facts = assess(candidate, asked)
+    assert len(outcome.correct) == n == sum(path.suffix in (".jpg", ".JPEG") for path in (folder / "val").rglob("*"))
+    # timm reads the files of a class in another order, so a batch holds others, and the last digits differ: by 6e-8 for
+    # an addition in fp32, of which a logit has seen some hundreds.
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    for theirs, ours, undecided in zip(top, (outcome.top1, outcome.top5), ties, strict=True):
+        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of pictures"
+    assert 0 < outcome.correct.sum() < n, "the model neither knows nor misses everything"
+    assert facts["broken"] == 0
+
+
+@by_timm_too
+def test_every_pixel_is_timms(folder: Path) -> None:
+    model = timm.create_model(SMALL)
+    module, location = source("pictures", {"pictures": str(folder)})
+    ours = TimmPictures(module.load(Run(dataset="pictures"), location), "test", model).batches(7, 0, CPU)
+    found = [torch.cat([pictures for pictures, _ in batches]) for batches in (ours, timms_loader(model, folder, 7))]
+    order = [pictures.double().sum((1, 2, 3)).argsort() for pictures in found]
+    assert torch.equal(found[0][order[0]], found[1][order[1]])
+
+
+def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
+    asked = [
+        Asked(dataset="noise", data={"noise": str(noise)}, device=CPU, batch_size=5, workers=workers)
+        for workers in (0, 2)
+    ]
+    found = []
+    for one in asked:
+        torch.manual_seed(0)
+        found.append(assess(OfTimm(SMALL), one)[0])
+    assert found[0].loss == found[1].loss
+    assert torch.equal(found[0].correct, found[1].correct)
+
+
+def test_a_picture_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
+    (folder / "val" / "b" / "1.png").write_bytes(b"no picture")
+    asked = Asked(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
+    outcome, facts = assess(OfTimm(SMALL), asked)
+    assert (len(outcome.correct), facts["broken"]) == (6, 1)
+
+
+def of_run(run: Run, classes: int, channels: int = 3) -> OfRun:
+    model = build(run, channels, classes)
+    return OfRun(run, channels, classes, model.state_dict(), Path("weights.pt"))
+
+
+def test_a_batch_may_be_larger_than_the_part_trained_on(tmp_path: Path) -> None:
+    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
+    candidate = of_run(TINY.but(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
+    for part, n in (("test", 18), ("heldout", 2), ("train", 2)):
+        asked = Asked(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
+        assert len(assess(candidate, asked)[0].correct) == n
+
+
+def test_a_part_without_pictures_is_a_sentence(noise: Path) -> None:
+    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
+    with pytest.raises(SpecError, match="part heldout of noise has no picture"):
+        assess(OfTimm(SMALL), asked)
+
+
+def test_another_number_of_classes_is_refused(noise: Path, tmp_path: Path) -> None:
+    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    path = saved(timm.create_model(SMALL, num_classes=10), tmp_path)
+    with pytest.raises(SpecError, match=r"weights\.pth has 10 classes and the data 3; wanted are as many"):
+        assess(OfTimm(SMALL, path), asked)
+    with pytest.raises(SpecError, match="test_vit has 1,000 classes and the data 3"):
+        assess(OfTimm("test_vit", pretrained=True), asked)
+    with pytest.raises(SpecError, match="has 10 classes and the data 3"):
+        assess(of_run(TINY.but(dataset="noise", loader="workers"), 10), asked)
+
+
+def test_pictures_of_other_channels_are_refused(noise: Path) -> None:
+    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    with pytest.raises(SpecError, match=r"wants pictures of 1 channels; noise's have 3"):
+        assess(of_run(TINY.but(dataset="noise", loader="workers"), 3, channels=1), asked)
+
+
+def test_digits_can_be_read_by_a_model_of_timms() -> None:
+    outcome, facts = assess(OfTimm(SMALL), Asked(dataset="digits", device=CPU, image_size=32, batch_size=360))
+    assert (len(outcome.correct), facts["image_size"]) == (360, 32)
+    with pytest.raises(SpecError, match="lie at random offsets"):
+        assess(OfTimm(SMALL), Asked(dataset="digits_shifted", device=CPU))
+
+
+@pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
+def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
+    """One model of timm's fails when it is shown a picture, another when it is made, each in its own way."""
+    with pytest.raises(SpecError, match=f"{name} cannot take pictures of {size} pixels: .*; wanted is another"):
+        assess(OfTimm(name), Asked(dataset="digits", device=CPU, image_size=size))
+
+
+def test_a_failed_download_is_a_sentence(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: Any, **__: Any) -> None:
+        raise OSError("we couldn't connect\nto the hub")
+
+    monkeypatch.setattr(timm, "create_model", gone)
+    with pytest.raises(SpecError, match="cannot get the weights of resnet10t: we couldn't connect to the hub; wanted"):
+        OfTimm("resnet10t", pretrained=True).model(1000)
+
+
+def test_root_is_not_needed_by_a_model_of_timms() -> None:
+    from ablate.zoo.candidates import find
+
+    assert find(SMALL, Root(Path("nowhere"))) == OfTimm(SMALL)
