@@ -19,7 +19,7 @@ def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:
         place: where CIFAR-10 lies, in any layout that the suite knows.
     """
     module, location = source("cifar10", {"cifar10": str(place)})
-    data = module.load(Run.of(CIFAR10.fields), location)
+    data = module.load(Run.from_dict(CIFAR10.fields), location)
     for name, indices in (("train", data.parts["train"][:train]), ("validation", data.parts["test"][:test])):
         for index in indices:
             path = folder / name / data.classes[data.labels[index]] / f"{index}.png"

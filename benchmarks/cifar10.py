@@ -46,9 +46,9 @@ class OutOfTimeError(Exception):
 def base(chosen: argparse.Namespace) -> Run:
     """The scale CIFAR10 as it is, or in small: narrow models, few pictures."""
     if chosen.whole:
-        return Run.of(CIFAR10.fields)
+        return Run.from_dict(CIFAR10.fields)
     data = {"dataset": "pictures", "loader": "resident", "batch_size": 50, "precision": "fp32"}
-    return Run.of({**CIFAR10.fields, **data, "dim": 64, "heads": 2, "depth": 2, "epochs": 2, "warmup_epochs": 0})
+    return Run.from_dict({**CIFAR10.fields, **data, "dim": 64, "heads": 2, "depth": 2, "epochs": 2, "warmup_epochs": 0})
 
 
 def trainer(resources: Resources, deadline: float) -> Train:
@@ -77,7 +77,7 @@ def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
     def rows() -> Iterator[Sequence[object]]:
         for lr, epochs in recipes:
             for mixer in MIXERS:
-                run = base(chosen).but(mixer=mixer, holdout=HELD_OUT, lr=lr, epochs=epochs)
+                run = base(chosen).replace(mixer=mixer, holdout=HELD_OUT, lr=lr, epochs=epochs)
                 tried[lr, epochs].append(train(run, folder).metrics["heldout_top1"])
             held_out = tried[lr, epochs]
             yield f"{lr:g}", epochs, *(f"{top1:.2f}" for top1 in held_out), f"{statistics.mean(held_out):.2f}"
@@ -86,7 +86,7 @@ def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
     table(("lr", "epochs", *MIXERS, "mean"), rows())
     lr, epochs = max(recipes, key=lambda recipe: statistics.mean(tried[recipe]))
     print(f"Chosen on the held-out part: lr {lr:g}, {epochs} epochs\n")
-    return base(chosen).but(lr=lr, epochs=epochs)
+    return base(chosen).replace(lr=lr, epochs=epochs)
 
 
 def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> None:
@@ -94,7 +94,7 @@ def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> 
 
     def rows() -> Iterator[Sequence[object]]:
         for mixer in MIXERS:
-            found = [train(run.but(mixer=mixer, seed=seed), results) for seed in range(chosen.seeds)]
+            found = [train(run.replace(mixer=mixer, seed=seed), results) for seed in range(chosen.seeds)]
             top1 = [record.metrics["top1"] for record in found]
             interval = t_interval(top1)
             width = f"{interval.mean:.2f}" + (f" ± {interval.half:.2f}" if interval.half is not None else "")

@@ -26,10 +26,10 @@ from ablate.cli._jobs import names
 from ablate.dispatch import launch, slurm
 from ablate.dispatch.display import counts, open_console, screen
 from ablate.dispatch.ledger import Ledger
-from ablate.dispatch.local_pool import Fleet
+from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.slots import Local
-from ablate.dispatch.slurm_pool import Batch
-from ablate.dispatch.status import Survey
+from ablate.dispatch.slurm_pool import SlurmPool
+from ablate.dispatch.status import StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store.root import Root
@@ -68,17 +68,17 @@ def over_slots(count: int) -> None:
     """Runs that do nothing, through real workers."""
     with tempfile.TemporaryDirectory() as folder:
         root, runs = Root(Path(folder)), study(count).runs()
-        survey = Survey(root, runs)
-        launch.prepare(root, survey, Resources())
+        monitor = StatusMonitor(root, runs)
+        launch.prepare(root, monitor, Resources())
         ledger = Ledger(root, "local", [run.key for run in runs])
-        fleet = Fleet(Idle(root, Resources(), ledger.launch.logs), ledger.launch.name, SLOTS)
+        fleet = LocalPool(Idle(root, Resources(), ledger.launch.logs), ledger.launch.name, SLOTS)
         started, first = time.perf_counter(), []
 
         def show(statuses: list[Any]) -> None:
             if not first and any(status.state == "done" for status in statuses):
                 first.append(time.perf_counter() - started)
 
-        statuses = launch.launch(root, survey, fleet, ledger, show)
+        statuses = launch.launch(root, monitor, fleet, ledger, show)
         took = time.perf_counter() - started
     assert all(status.state == "done" for status in statuses)
     print(f"{count} runs that do nothing, {SLOTS} slots: {took:.2f} s, the first seen after {first[0]:.2f} s", end="")
@@ -93,15 +93,15 @@ def thousand(count: int = 1000) -> None:
         root, asked = Root(Path(folder)), study(count)
         runs: list[Run] = []
         measured("planned", lambda: runs.extend(asked.runs()))
-        survey = Survey(root, runs)
-        measured("requests written", lambda: launch.prepare(root, survey, Resources()))
+        monitor = StatusMonitor(root, runs)
+        measured("requests written", lambda: launch.prepare(root, monitor, Resources()))
         ledger = Ledger(root, "slurm", [run.key for run in runs])
-        batch = Batch(root, Resources(), ledger, submit=cluster.submit)
-        measured("submitted", lambda: batch.fill(survey.look()))
+        batch = SlurmPool(root, Resources(), ledger, submit=cluster.submit)
+        measured("submitted", lambda: batch.fill(monitor.poll()))
         labels = names(asked, "none", runs)
 
         def show() -> None:
-            statuses = survey.look()
+            statuses = monitor.poll()
             with redirect_stdout(StringIO()):
                 console = open_console(sys.stdout)
                 for part in [*screen(statuses, labels, console), counts(statuses)]:

@@ -111,7 +111,7 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
     fields = {"dataset": "pictures", "loader": "workers", "crop_min_area": 0.08, "hflip": 0.5, "epochs": 100}
-    run = Run.of({**fields, "image_size": chosen.side, "batch_size": chosen.batch_size})
+    run = Run.from_dict({**fields, "image_size": chosen.side, "batch_size": chosen.batch_size})
     print(conditions(CPU, f"{chosen.side} pixels, batch {chosen.batch_size}; median (lowest–highest, n epochs)"))
     head = ("loader processes", "ablate", "timm's loader", "ratio")
     table(head, rows(chosen, run))

@@ -26,7 +26,7 @@ STUDY = """
 from ablate import Study, load
 
 whole = load("quickstart")
-scale = whole.scales[{scale!r}].but(epochs={epochs}, warmup_epochs=0, seeds={seeds})
+scale = whole.scales[{scale!r}].replace(epochs={epochs}, warmup_epochs=0, seeds={seeds})
 study = Study(question=whole.question, axes=whole.axes, fixed=whole.fixed, scales={{{scale!r}: scale}})
 """
 

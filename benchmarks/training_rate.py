@@ -41,7 +41,7 @@ Row = tuple[str, ...]
 def our_rate(run: Run, folder: Path | None, resources: Resources, device: torch.device) -> Rate:
     """Images per second of `fit`, an epoch a window, the first not counted."""
     data = {run.dataset: str(folder)} if folder else {}
-    given = Resources(**{**resources.fields(), "data": data})
+    given = Resources(**{**resources.to_dict(), "data": data})
     images, _ = open_images(run, given, device)
     ends: list[float] = []
 
@@ -88,7 +88,7 @@ def compared(what: str, run: Run, ours: Rate, theirs: Rate | None) -> Row:
 
 def digits(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Row:
     """The digits on 12×12 pixels, the quickstart's attention model."""
-    run = Run.of({**DIGITS.fields, "pool": "avg", "epochs": chosen.epochs, "warmup_epochs": 0})
+    run = Run.from_dict({**DIGITS.fields, "pool": "avg", "epochs": chosen.epochs, "warmup_epochs": 0})
     theirs = None
     if chosen.script:
         write_pictures(folder / "digits")
@@ -105,8 +105,8 @@ def cifar(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Row
     """CIFAR-10 at 32 pixels, as many of its pictures as asked for, in PNG files."""
     write_cifar(chosen.cifar, folder / "cifar", chosen.pictures, 100)
     more = {"dataset": "pictures", "loader": "resident", "crop_padding": 0, "crop_min_area": 0.08, "warmup_epochs": 0}
-    run = Run.of({**CIFAR10.fields, **more, "epochs": chosen.epochs, "batch_size": chosen.batch_size or 128})
-    run = run.but(precision="bf16" if device.type == "cuda" else "fp32")
+    run = Run.from_dict({**CIFAR10.fields, **more, "epochs": chosen.epochs, "batch_size": chosen.batch_size or 128})
+    run = run.replace(precision="bf16" if device.type == "cuda" else "fp32")
     theirs = None
     if chosen.script:
         theirs = timms_rate(chosen.script, _where(folder / "cifar", folder, words(run, chosen)), chosen.threads)
@@ -121,7 +121,7 @@ def random_pictures(chosen: argparse.Namespace, device: torch.device, folder: Pa
     precision = "bf16" if device.type == "cuda" else "fp32"
     fields = {"dataset": "pictures", "image_size": side, "batch_size": size, "epochs": 3, "precision": precision}
     for name in ("tiny", "small") if device.type == "cuda" else ("tiny",):
-        run = Run.of({**fields, **SIZES[name]})
+        run = Run.from_dict({**fields, **SIZES[name]})
         for compile_ in (False, True) if device.type == "cuda" else (False,):
             ours = our_rate_on_random(run, device, chosen.seconds, compile_=compile_)
             theirs = timms_rate_on_random(run, chosen, folder, ours, compile_=compile_) if chosen.script else None

@@ -102,7 +102,7 @@ def _row(
     change: Callable[[nn.Module], None] | None,
 ) -> tuple[str, ...]:
     fields = {"dataset": "pictures", "image_size": chosen.side, "batch_size": chosen.batch_size, "epochs": 2}
-    run = Run.of({**MODELS[name], **fields, "precision": chosen.precision})
+    run = Run.from_dict({**MODELS[name], **fields, "precision": chosen.precision})
     found = rate(run, device, chosen.seconds, compiled=mode == "compiled", change=change)
     utilisation = 6 * macs(run, 3, CLASSES) * found.median / flops
     label = f"{name}, tokens {'padded' if change else ''}".removesuffix(", tokens ")

@@ -16,7 +16,11 @@ study = Study(
     axes={"mixer": ["attention", "patch_ff"], "channel": ["ff", "none", "attention"]},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={"digits": DIGITS.but(expect="about three minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
+    scales={
+        "digits": DIGITS.replace(expect="about three minutes on 2 cores"),
+        "cifar10": CIFAR10,
+        "imagenet": IMAGENET,
+    },
     seeds=4,
     claims=[
         Claim("Attention loses by having no feature layer", top1(channel="none") - top1() < 0),

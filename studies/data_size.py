@@ -22,7 +22,7 @@ study = Study(
     axes={"mixer": ["attention", "patch_ff", "none"], "train_fraction": [1.0, 0.5, 0.25, 0.1]},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={"digits": DIGITS.but(expect="about five minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
+    scales={"digits": DIGITS.replace(expect="about five minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=4,
     claims=[
         *(

@@ -12,7 +12,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
 # The usual depth, the control's; a shallower one; a deeper one.
 DEPTHS = {"digits": (3, 1, 6), "cifar10": (6, 3, 12), "imagenet": (12, 6, 24)}
-SCALES = {"digits": DIGITS.but(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
+SCALES = {"digits": DIGITS.replace(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
 
 
 def lead(mixer, depth):
@@ -45,7 +45,7 @@ study = Study(
     axes={"mixer": ["attention", "patch_ff", "none"], "depth": DEPTHS["imagenet"]},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={name: scale.but(axes={"depth": DEPTHS[name]}) for name, scale in SCALES.items()},
+    scales={name: scale.replace(axes={"depth": DEPTHS[name]}) for name, scale in SCALES.items()},
     seeds=4,
     claims=[claim for scale, (_, *depths) in DEPTHS.items() for claim in claims(scale, *depths)],
 )

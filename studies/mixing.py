@@ -18,7 +18,7 @@ study = Study(
     axes={"mixer": MIXERS},
     # The last norm stands before the pooling: after it, the norm would couple the tokens even without a mixer.
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={"digits": DIGITS.but(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
+    scales={"digits": DIGITS.replace(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=4,
     claims=[
         Claim("Without mixing, accuracy falls by more than 5 points", top1(mixer="none") - top1() < -5),

@@ -37,10 +37,10 @@ study = Study(
     axes={"model": IMAGENET_MODELS},
     fixed={"pool": "cls", "mlp_ratio": 4.0},
     scales={
-        "digits": DIGITS.but(
+        "digits": DIGITS.replace(
             expect="about six minutes on 2 cores", axes={"model": models(toy(32, 3, 3), toy(64, 3, 3), toy(96, 4, 6))}
         ),
-        "cifar10": CIFAR10.but(axes={"model": models(toy(96, 6, 4), toy(192, 6, 4), toy(256, 8, 8))}),
+        "cifar10": CIFAR10.replace(axes={"model": models(toy(96, 6, 4), toy(192, 6, 4), toy(256, 8, 8))}),
         "imagenet": Scale({**DEIT, "image_size": 224}, expect="300 epochs on many GPUs; not measured yet", seeds=1),
     },
     seeds=4,

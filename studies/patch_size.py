@@ -12,7 +12,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
 # The usual patch, the control's; a finer one; a coarser one.
 SIZES = {"digits": (3, 2, 6), "cifar10": (4, 2, 8), "imagenet": (16, 14, 32)}
-SCALES = {"digits": DIGITS.but(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
+SCALES = {"digits": DIGITS.replace(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
 
 
 def claims(scale, usual, fine, coarse):
@@ -43,7 +43,7 @@ study = Study(
     axes={"mixer": ["attention", "patch_ff", "none"], "patch_size": SIZES["imagenet"]},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={name: scale.but(axes={"patch_size": SIZES[name]}) for name, scale in SCALES.items()},
+    scales={name: scale.replace(axes={"patch_size": SIZES[name]}) for name, scale in SCALES.items()},
     seeds=4,
     claims=[claim for scale, sizes in SIZES.items() for claim in claims(scale, *sizes)],
 )

@@ -39,8 +39,8 @@ study = Study(
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
     scales={
-        "digits": DIGITS.but(expect="about five minutes on 2 cores", **OURS, axes={"recipe": PIECES}),
-        "cifar10": CIFAR10.but(**OURS, axes=pieces({"no crop, no flip": CROPS})),
+        "digits": DIGITS.replace(expect="about five minutes on 2 cores", **OURS, axes={"recipe": PIECES}),
+        "cifar10": CIFAR10.replace(**OURS, axes=pieces({"no crop, no flip": CROPS})),
         "imagenet": IMAGENET,
     },
     seeds=4,

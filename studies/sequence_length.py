@@ -13,7 +13,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, exponent
 
 SIDES = {"digits": (12, 21, 30, 42, 60), "cifar10": (32, 48, 64, 96, 128), "imagenet": (112, 160, 224, 320, 448)}
 SCALES = {
-    "digits": DIGITS.but(expect="about six minutes on one core, for one mode and one batch size"),
+    "digits": DIGITS.replace(expect="about six minutes on one core, for one mode and one batch size"),
     "cifar10": CIFAR10,
     "imagenet": IMAGENET,
 }
@@ -36,8 +36,8 @@ study = Study(
     axes=axes(HIDDEN["imagenet"], SIDES["imagenet"]),
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={name: scale.but(axes=axes(HIDDEN[name], SIDES[name])) for name, scale in SCALES.items()},
-    speed_only=True,
+    scales={name: scale.replace(axes=axes(HIDDEN[name], SIDES[name])) for name, scale in SCALES.items()},
+    benchmark_only=True,
     claims=[
         Claim("Attention takes more than linear time", exponent(layer="attention") > 1),
         Claim("Patch FF of four tokens' width takes more than linear time", exponent(layer=RATIO) > 1),

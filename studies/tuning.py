@@ -10,7 +10,7 @@ mixing gains at three times of it, 82.57 ± 4.61. With each at its best rate of 
 
 from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
-SCALES = {"digits": DIGITS.but(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
+SCALES = {"digits": DIGITS.replace(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET}
 MIXERS = ["attention", "patch_ff", "none"]
 
 
@@ -26,7 +26,7 @@ study = Study(
     axes={"mixer": MIXERS, **rates(IMAGENET.fields["lr"])},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    scales={name: scale.but(axes=rates(scale.fields["lr"])) for name, scale in SCALES.items()},
+    scales={name: scale.replace(axes=rates(scale.fields["lr"])) for name, scale in SCALES.items()},
     seeds=4,
     claims=[
         *(

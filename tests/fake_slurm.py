@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.slurm import Job
 
 
@@ -65,7 +65,7 @@ class FakeSlurm:
         """Let a job work through its runs, in this process, and end well."""
         self.jobs[name] = replace(self.jobs[name], state="RUNNING", reason="None")
         path, keys, _ = self.arguments[name]
-        job.work(path, keys, f"slurm{name}r{self.jobs[name].restarts}")
+        worker.work(path, keys, f"slurm{name}r{self.jobs[name].restarts}")
         self.end(name, "COMPLETED|0:0")
 
     def work_all(self) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from ablate import load
-from ablate.results import per_image as imagewise
+from ablate.results import per_image
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.records import Record
@@ -31,8 +31,8 @@ SMALL = {"image_size": 64, "batch_size": 256, "epochs": 1, "warmup_epochs": 0}
 
 
 def small(run):
-    found = run.but(**SMALL, dim=run.dim // 32, depth=run.depth // 12)
-    return {name: value for name, value in found.fields().items() if name != "seed"}
+    found = run.replace(**SMALL, dim=run.dim // 32, depth=run.depth // 12)
+    return {name: value for name, value in found.to_dict().items() if name != "seed"}
 
 
 paper = load("paper")
@@ -82,7 +82,7 @@ def assert_complete(root: Root, study: Study) -> dict[str, Record]:
         assert records.intact(record)
         assert (len(facts["classes"]), facts["n_train"], facts["n_test"]) == (CLASSES, CLASSES, CLASSES)
         assert metrics["n"] == CLASSES, "every picture of val/ once, over both processes"
-        outcomes = imagewise.outcomes(metrics)
+        outcomes = per_image.outcomes(metrics)
         assert outcomes is not None
         assert 100 * outcomes.mean() == pytest.approx(metrics["top1"])
         assert metrics["loss"] != metrics["ema_loss"], "the weights have moved"

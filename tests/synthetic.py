@@ -55,7 +55,7 @@ def _made_up(run: Run, chance: random.Random) -> dict[str, Any]:
     return {
         "schema": 1,
         "key": run.key,
-        "run": run.fields(),
+        "run": run.to_dict(),
         "metrics": metrics | held_out,
         "history": history,
         "complexity": {"params": params, "macs": params * 16, "tokens": 16},

@@ -53,7 +53,7 @@ def utilisation() -> ModuleType:
 @pytest.mark.parametrize("side", [224, 48], ids=["197 tokens", "10 tokens"])
 def test_padded_tokens_change_nothing(side: int, utilisation: ModuleType) -> None:
     """Outputs and gradients of FF-B's mixers, in two blocks of a narrow model, as without the padding."""
-    run = Run.of({**PAPER["linear_base"], "dim": 24, "depth": 2, "heads": 1, "image_size": side})
+    run = Run.from_dict({**PAPER["linear_base"], "dim": 24, "depth": 2, "heads": 1, "image_size": side})
     pictures, found = torch.randn(2, 3, side, side, dtype=torch.float64), []
     for padded in (False, True):
         model: Any = build(run, 3, 7).double()
@@ -78,7 +78,7 @@ def test_padding_aligns_both_widths_of_the_papers_models(
         return x @ weight.T + bias
 
     monkeypatch.setattr(utilisation.F, "linear", seen)
-    run = Run.of({**PAPER["linear_base"], "dim": 24, "depth": 1, "heads": 1})
+    run = Run.from_dict({**PAPER["linear_base"], "dim": 24, "depth": 1, "heads": 1})
     mixer = utilisation.Padded(build(run, 3, 7).blocks[0].attn)
     assert mixer(torch.zeros(1, 197, 24)).shape == (1, 197, 24)
     assert shapes == [(792, 200), (200, 792)]

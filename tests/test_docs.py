@@ -172,7 +172,7 @@ def test_a_study_has_its_section(name: str) -> None:
     """With its question, the blocks that answer it, and a picture of its report."""
     study, text = load(name), SECTIONS.get(name, "")
     assert f"**{study.question}**" in text
-    for kind in ("exponents" if study.speed_only else "table", "claims", "environment"):
+    for kind in ("exponents" if study.benchmark_only else "table", "claims", "environment"):
         assert f"<!-- ablate: {kind} {name} digits -->" in text
     assert f"](../reports/{name}-digits/" in text
     assert "**Limits.**" in text

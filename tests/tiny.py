@@ -32,7 +32,7 @@ TINY = Run(
 )
 # Every part the package has, as (slot, name); and each once: a slot's usual part is in the first slot's variants.
 PARTS = [(slot, name) for slot, registry in SLOTS.items() for name in registry]
-VARIANTS = {f"{slot} {name}": TINY.but(**{slot: name}) for slot, name in PARTS}
+VARIANTS = {f"{slot} {name}": TINY.replace(**{slot: name}) for slot, name in PARTS}
 _RUNS = list(VARIANTS.values())
 DISTINCT = [name for at, (name, run) in enumerate(VARIANTS.items()) if run not in _RUNS[:at]]
 LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_before_pool)
@@ -43,7 +43,7 @@ def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metri
     found = {"top1": 50.0, "top5": 90.0, "loss": 1.0, "n": 8, "correct": base64.b64encode(b"\xf0").decode(), **metrics}
     return Record(
         key=run.key,
-        run=run.fields(),
+        run=run.to_dict(),
         metrics=found,
         history=[{"epoch": epoch + 1, "lr": run.lr, "train_loss": 2.0 - epoch} for epoch in range(2)],
         complexity={"params": params, "macs": 10 * params, "tokens": 9},

@@ -13,9 +13,7 @@ from typing import Any
 
 import typer
 
-from ablate.cli import bench, clean, data, evaluate, report, results, runs, studies
-from ablate.cli import jobs as states
-from ablate.cli import verify as audit
+from ablate.cli import bench, clean, data, evaluate, jobs, report, results, runs, studies, verify
 from ablate.dispatch.launch import LaunchError
 from ablate.spec.errors import SpecError
 
@@ -57,7 +55,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (studies, runs, states, results, report, audit, evaluate, bench, clean, data):
+for module in (studies, runs, jobs, results, report, verify, evaluate, bench, clean, data):
     for name, command in module.COMMANDS.items():
         app.command(name)(guarded(command))
 

@@ -15,10 +15,10 @@ import typer
 from ablate.cli._options import print_json
 
 if TYPE_CHECKING:
-    from ablate.dispatch.launch import Crew
+    from ablate.dispatch.launch import WorkerPool
     from ablate.dispatch.ledger import Ledger
     from ablate.dispatch.retries import Policy
-    from ablate.dispatch.status import Survey
+    from ablate.dispatch.status import StatusMonitor
     from ablate.spec.resources import Resources
     from ablate.store.root import Root
 
@@ -28,7 +28,7 @@ SLURM, INLINE = "slurm", "inline"
 
 
 @dataclass(frozen=True)
-class Order:
+class LaunchPlan:
     """What a launch was asked for.
 
     Args:
@@ -38,30 +38,30 @@ class Order:
     """
 
     root: Root
-    survey: Survey
+    monitor: StatusMonitor
     resources: Resources
     on: str
     jobs: int | None
     size: int
     policy: Policy
 
-    def crew(self, ledger: Ledger) -> Crew:
+    def pool(self, ledger: Ledger) -> WorkerPool:
         """Workers of that place."""
         if self.on == SLURM:
-            from ablate.dispatch.slurm_pool import Batch
+            from ablate.dispatch.slurm_pool import SlurmPool
 
-            return Batch(self.root, self.resources, ledger, self.jobs)
+            return SlurmPool(self.root, self.resources, ledger, self.jobs)
         if self.on == INLINE:
             from ablate.dispatch.inline import Inline
 
             return Inline(self.root, ledger.launch.name)
-        from ablate.dispatch.local_pool import Fleet
+        from ablate.dispatch.local_pool import LocalPool
         from ablate.dispatch.slots import Local
 
-        return Fleet(Local(self.root, self.resources, ledger.launch.logs), ledger.launch.name, self.size)
+        return LocalPool(Local(self.root, self.resources, ledger.launch.logs), ledger.launch.name, self.size)
 
 
-def leave(order: Order, name: str, command: Sequence[str], *, as_json: bool) -> int:
+def leave(plan: LaunchPlan, name: str, command: Sequence[str], *, as_json: bool) -> int:
     """Start what goes on without this terminal, and say how to follow it.
 
     Args:
@@ -69,9 +69,9 @@ def leave(order: Order, name: str, command: Sequence[str], *, as_json: bool) -> 
         command: the words of an `ablate run` that supervises.
     """
     scale = next(word for word in command if word.startswith("--scale="))
-    target = f"{name} {scale} --root={order.root.path}"
+    target = f"{name} {scale} --root={plan.root.path}"
     follow = [f"follow it: ablate status {target} --watch", f"end it: ablate cancel {target}"]
-    return _say(submit(order, command), follow, as_json=as_json)
+    return _say(submit(plan, command), follow, as_json=as_json)
 
 
 def leave_all(root: Root, command: Sequence[str], *, as_json: bool) -> int:
@@ -82,17 +82,17 @@ def leave_all(root: Root, command: Sequence[str], *, as_json: bool) -> int:
     return _say(told, follow, as_json=as_json)
 
 
-def submit(order: Order, command: Sequence[str]) -> dict[str, Any]:
+def submit(plan: LaunchPlan, command: Sequence[str]) -> dict[str, Any]:
     """Start what goes on without this terminal, and tell what that is.
 
     Jobs are submitted here, so that Slurm's refusal is seen. A supervisor of their own is needed only where something
     is to be done about failures; workers of this machine always have one.
     """
     told: dict[str, Any] = {}
-    if order.on == SLURM:
-        told = _submit(order)
-    if order.on != SLURM or order.policy.retries or order.policy.fail_fast:
-        told |= _supervise(order.root, command)
+    if plan.on == SLURM:
+        told = _submit(plan)
+    if plan.on != SLURM or plan.policy.retries or plan.policy.fail_fast:
+        told |= _supervise(plan.root, command)
     return told
 
 
@@ -105,13 +105,13 @@ def _say(told: Mapping[str, Any], follow: Sequence[str], *, as_json: bool) -> in
     return 0
 
 
-def _submit(order: Order) -> dict[str, Any]:
+def _submit(plan: LaunchPlan) -> dict[str, Any]:
     """Hand to Slurm what no job has yet."""
     from ablate.dispatch.ledger import Ledger
 
-    statuses = [status for status in order.survey.look() if status.state != "done"]
-    ledger = Ledger(order.root, order.on, [status.run.key for status in statuses])
-    order.crew(ledger).fill(statuses)
+    statuses = [status for status in plan.monitor.poll() if status.state != "done"]
+    ledger = Ledger(plan.root, plan.on, [status.run.key for status in statuses])
+    plan.pool(ledger).fill(statuses)
     ledger.leave()
     return {"launch": ledger.launch.name, "jobs": ledger.launch.jobs, "logs": str(ledger.launch.logs)}
 

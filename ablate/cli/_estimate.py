@@ -39,12 +39,12 @@ class Estimate:
     @property
     def device_hours(self) -> float:
         """Of all runs, on one device each."""
-        return sum(self.probes[run.but(seed=0)].hours for run in self.runs)
+        return sum(self.probes[run.replace(seed=0)].hours for run in self.runs)
 
     @property
     def wall_hours(self) -> float:
         """From the first start to the last end, at best: the longest run, or all of them over the devices."""
-        each = [self.probes[run.but(seed=0)].hours / self.resources.processes for run in self.runs]
+        each = [self.probes[run.replace(seed=0)].hours / self.resources.processes for run in self.runs]
         return max(max(each), sum(each) / self.size)
 
     def as_data(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from ablate.cli._options import check_given, print_columns, print_json
 from ablate.cli._place import Place
 
 if TYPE_CHECKING:
-    from ablate.cli._wish import Wish
+    from ablate.cli._request import RunRequest
     from ablate.study.study import Study
 
 
@@ -51,26 +51,26 @@ def counts(states: Mapping[str, str]) -> dict[str, int]:
     return {"done": done, "failed": failed, "left": len(states) - done - failed}
 
 
-def run_all(wish: Wish, scale: str | None) -> int:
+def run_all(request: RunRequest, scale: str | None) -> int:
     """Train every named study at a scale, those without it left out; the exit code says whether anything failed."""
     studies, rest = at_scale(scale)
     outcomes: list[Outcome] = []
-    _check_data(wish, studies)
-    if wish.away and wish.on is not Place.slurm:
-        return leave_all(wish.root, wish.command(["--all"], scale), as_json=wish.as_json)
+    _check_data(request, studies)
+    if request.away and request.on is not Place.slurm:
+        return leave_all(request.root, request.command(["--all"], scale), as_json=request.as_json)
     try:
         for at, (study, name) in enumerate(studies, 1):
-            _say(wish, f"\n{study.name} at scale {name}, {at} of {len(studies)}: {study.question}")
-            outcomes.append(_one(wish, study, name))
-            if wish.policy.fail_fast and _is_bad(outcomes[-1], away=wish.away):
+            _say(request, f"\n{study.name} at scale {name}, {at} of {len(studies)}: {study.question}")
+            outcomes.append(_one(request, study, name))
+            if request.policy.fail_fast and _is_bad(outcomes[-1], away=request.away):
                 break
     finally:
-        if not wish.as_json:
+        if not request.as_json:
             _print(outcomes, rest)
             _say_unfinished([study.name for study, _ in studies[len(outcomes) :]])
-    if wish.as_json:
+    if request.as_json:
         print_json([one.as_data() for one in (*outcomes, *rest)])
-    return int(any(_is_bad(one, away=wish.away) for one in (*outcomes, *rest)))
+    return int(any(_is_bad(one, away=request.away) for one in (*outcomes, *rest)))
 
 
 def _is_bad(outcome: Outcome, *, away: bool) -> bool:
@@ -100,7 +100,7 @@ def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]
             continue
         if scale is not None and scale not in study.scales:
             rest.append(Outcome(name, scale, skipped=f"no scale {scale}"))
-        elif study.speed_only:
+        elif study.benchmark_only:
             rest.append(Outcome(name, study.scale(scale), skipped=measured_only(study, study.scale(scale))))
         else:
             found.append((study, study.scale(scale)))
@@ -109,44 +109,44 @@ def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]
     return found, rest
 
 
-def _check_data(wish: Wish, studies: Sequence[tuple[Study, str]]) -> None:
+def _check_data(request: RunRequest, studies: Sequence[tuple[Study, str]]) -> None:
     """What is wrong with the data of any study is said before the first one is trained."""
-    check_given({**wish.data}, {run.dataset for study, scale in studies for run in study.runs(scale)})
+    check_given({**request.data}, {run.dataset for study, scale in studies for run in study.runs(scale)})
 
 
-def _one(wish: Wish, study: Study, scale: str) -> Outcome:
+def _one(request: RunRequest, study: Study, scale: str) -> Outcome:
     """Train a study, or hand it to Slurm, and write its report; its own failure stops no other."""
     from ablate.dispatch.launch import LaunchError
     from ablate.spec.errors import SpecError
 
     outcome, began = Outcome(study.name, scale), time.monotonic()
     try:
-        _fill(outcome, wish, study, scale)
+        _fill(outcome, request, study, scale)
     except (SpecError, LaunchError) as error:
         outcome.error = str(error)
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
-def _fill(outcome: Outcome, wish: Wish, study: Study, scale: str) -> None:
+def _fill(outcome: Outcome, request: RunRequest, study: Study, scale: str) -> None:
     from ablate.report import render
 
-    wish = wish.of(study, scale)
-    order, missing = wish.prepare(study, scale)
-    if missing and wish.away:
-        told = submit(order, wish.command([study.name], scale))
-        outcome.states = {status.run.key: status.state for status in order.survey.look()}
-        _say(wish, *in_words(told))
+    request = request.of(study, scale)
+    plan, missing = request.prepare(study, scale)
+    if missing and request.away:
+        told = submit(plan, request.command([study.name], scale))
+        outcome.states = {status.run.key: status.state for status in plan.monitor.poll()}
+        _say(request, *in_words(told))
         return
-    statuses = wish.train(study, scale, order, missing)
+    statuses = request.train(study, scale, plan, missing)
     outcome.states = {status.run.key: status.state for status in statuses}
-    outcome.report = str(render(study, scale, wish.root, wish.seeds))
-    _say(wish, *conclusion(statuses, names(study, scale, order.survey.runs)), f"report: {outcome.report}")
+    outcome.report = str(render(study, scale, request.root, request.seeds))
+    _say(request, *conclusion(statuses, names(study, scale, plan.monitor.runs)), f"report: {outcome.report}")
 
 
-def _say(wish: Wish, *lines: str) -> None:
+def _say(request: RunRequest, *lines: str) -> None:
     for line in lines:
-        typer.echo(line, err=wish.as_json)
+        typer.echo(line, err=request.as_json)
 
 
 def _print(outcomes: Sequence[Outcome], rest: Sequence[Outcome]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def names(study: Study, scale: str, runs: list[Run]) -> dict[str, str]:
     """What to call each run, by key: its variant and seed."""
     labels = {variant.run: variant.label for variant in study.variants(scale)}
-    return {run.key: f"{labels[run.but(seed=0)]}, seed {run.seed}" for run in runs}
+    return {run.key: f"{labels[run.replace(seed=0)]}, seed {run.seed}" for run in runs}
 
 
 def measured_only(study: Study, scale: str) -> str:

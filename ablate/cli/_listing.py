@@ -39,14 +39,14 @@ def _summary(path: Path, recorded: set[str], measured: set[str]) -> dict[str, An
     try:
         study = load(path)
     except SpecError as error:
-        return {"name": path.stem, "question": "", "speed_only": False, "scales": [], "error": str(error)}
-    told = _measured if study.speed_only else _trained
+        return {"name": path.stem, "question": "", "benchmark_only": False, "scales": [], "error": str(error)}
+    told = _measured if study.benchmark_only else _trained
     scales = [
         {"name": name, "variants": len(study.variants(name))}
-        | told(study, name, measured if study.speed_only else recorded)
+        | told(study, name, measured if study.benchmark_only else recorded)
         for name in study.scales
     ]
-    told_of = {"name": study.name, "question": study.question, "speed_only": study.speed_only}
+    told_of = {"name": study.name, "question": study.question, "benchmark_only": study.benchmark_only}
     return told_of | {"scales": scales, "error": ""}
 
 
@@ -92,7 +92,7 @@ def _variants(study: dict[str, Any]) -> str:
 
 def _scales(study: dict[str, Any]) -> Iterator[str]:
     for scale in study["scales"]:
-        if study["speed_only"]:
+        if study["benchmark_only"]:
             yield f"{scale['name']} {scale['measured']}/{scale['models']}"
         else:
             yield f"{scale['name']} {scale['done']}/{scale['runs']}"
@@ -101,7 +101,7 @@ def _scales(study: dict[str, Any]) -> Iterator[str]:
 def _told(study: dict[str, Any], width: int) -> list[str]:
     """A study's question, or why it could not be loaded."""
     text = study["error"].splitlines()[0] if study["error"] else study["question"]
-    if study["speed_only"]:
+    if study["benchmark_only"]:
         text += " (speed only: counted are the models measured by ablate bench)"
     return textwrap.wrap(text, max(20, min(width, 10_000)))
 

@@ -32,7 +32,7 @@ def plan_all(
     as_json: bool,
 ) -> None:
     """A row a study, and all runs together: one that several studies have counts once there."""
-    from ablate.dispatch.status import Survey
+    from ablate.dispatch.status import StatusMonitor
 
     found, rest = at_scale(scale)
     of_study = {study.name: (name, study.runs(name, seeds)) for study, name in found}
@@ -41,7 +41,7 @@ def plan_all(
     }
     runs = {run.key: run for _, some in of_study.values() for run in some}
     at = check_given({**data}, {run.dataset for run in runs.values()})
-    statuses = Survey(root, list(runs.values()), at).look()
+    statuses = StatusMonitor(root, list(runs.values()), at).poll()
     missing = {status.run.key: status.run for status in statuses if status.state != "done"}
     rows = [(name, at_, len(some), sum(run.key in missing for run in some)) for name, (at_, some) in of_study.items()]
     chosen, lacking = resources(given, at), list(missing.values())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ablate.measure.frames import Measured
-    from ablate.results.ranking import Order, Stability
+    from ablate.results.ranking import Ranking, Stability
     from ablate.results.scaling import Curve
 
 MEASURED = "measured"  # what a status says where there is a number
@@ -42,12 +42,12 @@ def _curves(found: Sequence[Measured]) -> list[Curve]:
 
 
 def print_rates(found: Sequence[Measured]) -> None:
-    """Images per second and peak memory at the headline batch, and the latency of single images, on each device."""
-    from ablate.measure.frames import headline, tidy
-    from ablate.results.ranking import orders, turned
+    """Images per second and peak memory at the reference batch, and the latency of single images, on each device."""
+    from ablate.measure.frames import at_reference_batch, tidy
+    from ablate.results.ranking import rankings, turned
 
-    table, ordered = tidy(found), orders(found)
-    for (device, batch), rows in headline(table).groupby(["device", "batch"], sort=False):
+    table, ordered = tidy(found), rankings(found)
+    for (device, batch), rows in at_reference_batch(table).groupby(["device", "batch"], sort=False):
         first, where = str(rows["variant"].iloc[0]), f"batch {batch}, {device}"
         mine = [order for order in ordered if (order.device, order.batch, order.one) == (device, batch, first)]
         ratios = {(order.mode, order.other): turned(order) for order in mine}
@@ -75,7 +75,7 @@ def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> N
     print_columns(zip(*lines, strict=True) if by_model else lines)
 
 
-def _rate(row: Any, ratio: Order | None) -> str:
+def _rate(row: Any, ratio: Ranking | None) -> str:
     if row["status"] != MEASURED:
         return str(row["status"])
     told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
@@ -107,7 +107,7 @@ def as_json_content(found: Sequence[Measured], ranked: Sequence[Stability]) -> d
                 "other": pair.other,
                 "device": pair.device,
                 "sentence": pair.sentence(),
-                "modes": [asdict(order) | {"verdict": order.verdict} for order in pair.orders],
+                "modes": [asdict(order) | {"verdict": order.verdict} for order in pair.rankings],
             }
             for pair in ranked
         ],

@@ -46,12 +46,12 @@ Modes = Annotated[
     ),
 ]
 Batches = Annotated[
-    str | None, typer.Option(metavar="N,N", help="Batch sizes, the headline first; 1 gives the latency.")
+    str | None, typer.Option(metavar="N,N", help="SlurmPool sizes, the headline first; 1 gives the latency.")
 ]
 Quick = Annotated[bool, typer.Option("--quick", help="A look: short windows, said so in the records.")]
 Budget = Annotated[
     str | None,
-    typer.Option(metavar="9m", help="Stop after this long; short windows, the headline batch of each mode first."),
+    typer.Option(metavar="9m", help="Stop after this long; short windows, the reference batch of each mode first."),
 ]
 Again = Annotated[bool, typer.Option("--again", help="Measure what is there too, and replace it.")]
 Ranking = Annotated[bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")]
@@ -188,10 +188,10 @@ def _counted(number: int, what: str) -> str:
 
 def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, *, as_json: bool) -> int:
     """Print what is known by now: rates, and who is faster in how many modes."""
-    from ablate.results.ranking import orders, stability
+    from ablate.results.ranking import rankings, stability
 
     found = _measured(root, subjects, session)
-    ranked = stability(orders(found))
+    ranked = stability(rankings(found))
     failures = session.failures if session else []
     time_is_up = session is not None and session.time_is_up
     if as_json:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from ablate.train.evaluate import Outcome
-    from ablate.zoo.assess import Asked
+    from ablate.zoo.assess import EvalOptions
     from ablate.zoo.candidates import OfRun, OfTimm
 
 
@@ -66,14 +66,14 @@ def evaluate(
     Example: ablate evaluate 08e4f74ab3
     """
     from ablate.store.root import Root
-    from ablate.zoo.assess import Asked, assess
+    from ablate.zoo.assess import EvalOptions, assess
     from ablate.zoo.candidates import find
 
     _check(batch_size, workers, image_size, eval_crop)
     found = find(target, Root.at(root), averaged=ema and weights is None)
     found = _with_options(found, weights, ema=ema, pretrained=pretrained)
     dataset, place = _dataset(data, found)
-    asked = Asked(
+    asked = EvalOptions(
         dataset=dataset,
         data=place,
         part=part.value,
@@ -148,7 +148,7 @@ def _device(name: str) -> torch.device:
     return device
 
 
-def _print(target: str, asked: Asked, outcome: Outcome, facts: dict[str, Any], *, as_json: bool) -> None:
+def _print(target: str, asked: EvalOptions, outcome: Outcome, facts: dict[str, Any], *, as_json: bool) -> None:
     numbers = {"n": len(outcome.correct), "top1": outcome.top1, "top5": outcome.top5, "loss": outcome.loss}
     if as_json:
         where = {"model": target, "dataset": asked.dataset, "part": asked.part, "device": str(asked.device)}

@@ -13,7 +13,7 @@ from ablate.cli._jobs import as_data, conclusion, measured_only, names
 from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
 
 if TYPE_CHECKING:
-    from ablate.dispatch.status import RunStatus, Survey
+    from ablate.dispatch.status import RunStatus, StatusMonitor
     from ablate.store.root import Root
 
 WATCH_S = 1.0
@@ -45,18 +45,18 @@ def status(
     from rich.text import Text
 
     from ablate.dispatch.display import clock, counts, open_console, screen, time_left
-    from ablate.dispatch.status import Survey, explained
+    from ablate.dispatch.status import StatusMonitor, with_exit_reason
     from ablate.store.root import Root
     from ablate.study.load import load
 
     study = load(name)
     scale = study.scale(scale)
     runs = study.runs(scale, seeds)
-    survey, labels = Survey(Root.at(root), runs), names(study, scale, runs)
+    monitor, labels = StatusMonitor(Root.at(root), runs), names(study, scale, runs)
     if watch and runs and not as_json:
-        _watch(survey, labels)
-    statuses = explained(survey.look())
-    if study.speed_only and not as_json:
+        _watch(monitor, labels)
+    statuses = with_exit_reason(monitor.poll())
+    if study.benchmark_only and not as_json:
         typer.echo(f"{study.name} has no runs: {measured_only(study, scale)}")
     elif as_json:
         print_json([as_data(status, labels[status.run.key]) for status in statuses])
@@ -73,14 +73,14 @@ def status(
     return int(any(status.state in ("failed", "lost") for status in statuses))
 
 
-def _watch(survey: Survey, labels: dict[str, str]) -> None:
+def _watch(monitor: StatusMonitor, labels: dict[str, str]) -> None:
     """Show the runs until none is at work; Ctrl-C ends the watching, and nothing else."""
     from ablate.dispatch.display import Display
 
     try:
         with Display(labels, 1, sys.stdout) as display:
             while True:
-                statuses = survey.look()
+                statuses = monitor.poll()
                 display.size = max(1, sum(status.state == "running" for status in statuses))
                 display(statuses)
                 if not any(status.state in WORKING for status in statuses):
@@ -109,8 +109,8 @@ def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
 
     place = Root.at(root)
     key = _known(place, key)
-    survey = _survey(place, key)
-    path = _log(place, key, survey)
+    monitor = _monitor(place, key)
+    path = _log(place, key, monitor)
     if path is None and not follow:
         raise SpecError(f"run {key} has no log yet; wanted is a run that has begun, see ablate status, or add -f")
     if not follow:
@@ -118,7 +118,7 @@ def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
         typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
         return
     try:
-        _follow(place, key, survey)
+        _follow(place, key, monitor)
     except KeyboardInterrupt:
         typer.echo("stopped following; the run goes on", err=True)
 
@@ -135,34 +135,34 @@ def _known(root: Root, key: str) -> str:
     return found[0]
 
 
-def _survey(root: Root, key: str) -> Survey | None:
+def _monitor(root: Root, key: str) -> StatusMonitor | None:
     """A look at one run; None where its request is gone: it was cancelled, or its folder came from elsewhere."""
-    from ablate.dispatch.status import Survey
+    from ablate.dispatch.status import StatusMonitor
     from ablate.dispatch.worker import requested
     from ablate.spec.errors import SpecError
 
     try:
-        return Survey(root, [requested(root, key)[0]])
+        return StatusMonitor(root, [requested(root, key)[0]])
     except (FileNotFoundError, SpecError):
         return None
 
 
-def _log(root: Root, key: str, survey: Survey | None) -> Path | None:
+def _log(root: Root, key: str, monitor: StatusMonitor | None) -> Path | None:
     """A run's own log; before it has one, what its Slurm job prints."""
     path = root.run_folder(key) / "log.txt"
-    if path.exists() or survey is None:
+    if path.exists() or monitor is None:
         return path if path.exists() else None
-    said = survey.look()[0].log
+    said = monitor.poll()[0].log
     return Path(said) if said and Path(said).exists() else None
 
 
-def _follow(root: Root, key: str, survey: Survey | None) -> None:
+def _follow(root: Root, key: str, monitor: StatusMonitor | None) -> None:
     """Print a run's own log as it grows, until the run has ended."""
     from ablate.dispatch import lease
 
     path, read = root.run_folder(key) / "log.txt", 0
     while True:
-        working = survey is not None and survey.look()[0].state in WORKING
+        working = monitor is not None and monitor.poll()[0].state in WORKING
         held = lease.current(path.parent)
         working |= held is not None and held.alive  # its record is written before the log's last line
         if path.exists():
@@ -184,7 +184,7 @@ def cancel(target: Target, scale: ScaleName = None, seeds: Seeds = None, root: F
     Example: ablate cancel 08e4f74ab3
     """
     from ablate.dispatch.cancel import cancel
-    from ablate.dispatch.status import Survey
+    from ablate.dispatch.status import StatusMonitor
     from ablate.spec.errors import SpecError
     from ablate.store.root import Root
     from ablate.study.load import load
@@ -195,10 +195,10 @@ def cancel(target: Target, scale: ScaleName = None, seeds: Seeds = None, root: F
     except SpecError:
         if not _is_key(place, target):
             raise
-        survey = _survey(place, _known(place, target))
+        monitor = _monitor(place, _known(place, target))
     else:
-        survey = Survey(place, study.runs(study.scale(scale), seeds))
-    told = cancel(place, survey) if survey else {"runs": 0, "jobs": 0, "workers": 0}
+        monitor = StatusMonitor(place, study.runs(study.scale(scale), seeds))
+    told = cancel(place, monitor) if monitor else {"runs": 0, "jobs": 0, "workers": 0}
     parts = [f"{number} {name if number != 1 else name[:-1]}" for name, number in told.items() if number]
     typer.echo(f"cancelled: {', '.join(parts)}" if parts else "nothing was queued or running")
 

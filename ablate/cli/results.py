@@ -126,7 +126,7 @@ def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> S
     label_of = {variant.run: variant.label for variant in study.variants(scale)}
     control = next(iter(label_of.values()))
     found = study_records(study, scale, root.results, seeds)
-    labelled = [(label_of[record.as_run().but(seed=0)], record) for record in found]
+    labelled = [(label_of[record.as_run().replace(seed=0)], record) for record in found]
     return contrasts.over_pictures(over_pictures(labelled, control), control)
 
 
@@ -252,7 +252,7 @@ def plot(
         empty=bool(plots),
     )
     if not written:
-        command = "bench" if study.speed_only else "run"
+        command = "bench" if study.benchmark_only else "run"
         raise SpecError(f"{study.name} has nothing to draw: nothing is measured; see ablate {command} {study.source}")
     for path in written:
         typer.echo(path)

@@ -11,8 +11,8 @@ from ablate.cli._every import run_all
 from ablate.cli._jobs import as_data, conclusion, measured_only, names
 from ablate.cli._options import All, Data, Folder, Json, NameOrAll, ScaleName, Seeds, locations, one_or_all, print_json
 from ablate.cli._place import Jobs, On, Place
+from ablate.cli._request import RunRequest
 from ablate.cli._resources import with_resources
-from ablate.cli._wish import Wish
 
 if TYPE_CHECKING:
     from ablate.dispatch.status import RunStatus
@@ -59,7 +59,7 @@ def run(
     from ablate.train.distributed import alone, is_main
 
     one_or_all("run", name, every)
-    wish = Wish(
+    request = RunRequest(
         root=Root.at(root),
         on=on,
         seeds=seeds,
@@ -74,20 +74,20 @@ def run(
     if on is Place.inline and not alone() and every:
         raise SpecError("--all with --on inline is in several processes; wanted is one process, or a study at a time")
     if on is Place.inline and not is_main():
-        return _train_along(wish.root)
-    return run_all(wish, scale) if name is None else _run_one(wish, name, scale)
+        return _train_along(request.root)
+    return run_all(request, scale) if name is None else _run_one(request, name, scale)
 
 
-def _run_one(wish: Wish, name: str, scale: str | None) -> int:
+def _run_one(request: RunRequest, name: str, scale: str | None) -> int:
     """Train a study and conclude; or have it go on without this terminal."""
     from ablate.study.load import load
 
     study = load(name)
     scale = study.scale(scale)
-    order, missing = wish.prepare(study, scale)
-    if missing and wish.away:
-        return leave(order, name, wish.command([name], scale), as_json=wish.as_json)
-    return _conclude(study, scale, wish, wish.train(study, scale, order, missing))
+    plan, missing = request.prepare(study, scale)
+    if missing and request.away:
+        return leave(plan, name, request.command([name], scale), as_json=request.as_json)
+    return _conclude(study, scale, request, request.train(study, scale, plan, missing))
 
 
 def _train_along(root: Root) -> int:
@@ -98,24 +98,24 @@ def _train_along(root: Root) -> int:
     return 0
 
 
-def _conclude(study: Study, scale: str, wish: Wish, statuses: list[RunStatus]) -> int:
+def _conclude(study: Study, scale: str, request: RunRequest, statuses: list[RunStatus]) -> int:
     """Write the report and print the table and what failed; the exit code says whether anything did."""
     from ablate.report import render
 
     labels = names(study, scale, [status.run for status in statuses])
     bad = any(status.state != "done" for status in statuses)
-    page = render(study, scale, wish.root, wish.seeds)
-    if wish.as_json:
+    page = render(study, scale, request.root, request.seeds)
+    if request.as_json:
         runs = [as_data(status, labels[status.run.key]) for status in statuses]
         print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
         return int(bad)
     from ablate.cli.results import print_table, summary
 
-    if study.speed_only:
+    if study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {measured_only(study, scale)}")
     else:
         typer.echo("")
-        print_table(summary(study, scale, wish.seeds, wish.root))
+        print_table(summary(study, scale, request.seeds, request.root))
     for line in conclusion(statuses, labels):
         typer.echo(line)
     typer.echo(f"report: {page}")

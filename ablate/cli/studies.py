@@ -134,7 +134,7 @@ def plan(
     _print_variants(study, scale, data_lines({run.dataset for run in runs}, at), variants)
     print_audits(audits)
     told_of = f"{len(missing)} of {len(runs)} runs to train"
-    typer.echo(f"\n{measured_only(study, scale) if study.speed_only else told_of}")
+    typer.echo(f"\n{measured_only(study, scale) if study.benchmark_only else told_of}")
     if missing:
         print_estimate(told, {variant.run: variant.label for variant in study.variants(scale)})
         typer.echo(disk_in_words(disk))
@@ -142,11 +142,11 @@ def plan(
 
 def _missing(study: Study, scale: str, runs: list[Run], root: Root, data: dict[str, str]) -> list[Run]:
     """The runs without a record, once the data at hand is known to allow them."""
-    from ablate.dispatch.status import Survey, check_data
+    from ablate.dispatch.status import StatusMonitor, check_data
     from ablate.study.compare import check_matches
 
     check_matches(study, scale, data)
-    missing = [status.run for status in Survey(root, runs, data).look() if status.state != "done"]
+    missing = [status.run for status in StatusMonitor(root, runs, data).poll() if status.state != "done"]
     check_data([run for run in missing if _at_hand(run, data)], data)
     return missing
 
@@ -179,7 +179,7 @@ def _variants(study: Study, scale: str, missing: list[Run]) -> list[dict[str, An
     """Every variant, ready for JSON."""
     to_train: dict[Run, list[str]] = {}
     for run in missing:
-        to_train.setdefault(run.but(seed=0), []).append(run.key)
+        to_train.setdefault(run.replace(seed=0), []).append(run.key)
     compared = study.variants(scale)
     return [_variant(compared[0].run, variant, to_train.get(variant.run, [])) for variant in compared]
 

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from ablate.dispatch import lease, slurm
-from ablate.dispatch.status import RunStatus, Survey
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.store.root import Root
 
 WAIT_S = 60.0
@@ -16,45 +16,45 @@ POLL_S = 0.1
 BY = "ablate cancel"
 
 
-def cancel(root: Root, survey: Survey) -> dict[str, int]:
-    """Cancel what is queued or running of a survey's runs; how many runs, jobs and workers that were.
+def cancel(root: Root, monitor: StatusMonitor) -> dict[str, int]:
+    """Cancel what is queued or running of a monitor's runs; how many runs, jobs and workers that were.
 
     The requests go first, so that nobody begins a run that is called off. A Slurm job ends when all its runs are called
     off; one with other runs goes on with those.
     """
-    statuses = [status for status in survey.look() if status.state not in ("done", "failed")]
+    statuses = [status for status in monitor.poll() if status.state not in ("done", "failed")]
     keys = {status.run.key for status in statuses}
     for key in keys:
         (root.run_folder(key) / "run.json").unlink(missing_ok=True)
-    whole, part = _jobs(survey, keys)
+    whole, part = _jobs(monitor, keys)
     slurm.cancel(whole)
     stopped = 0
-    for status in survey.look():  # again: a worker may have taken a run just before its request went
+    for status in monitor.poll():  # again: a worker may have taken a run just before its request went
         if status.run.key in keys and status.state == "running" and status.job not in whole:
             stopped += _stop(root, status, part)
-    _wait(survey, keys)
+    _wait(monitor, keys)
     for key in keys:
         lease.revoke(root.run_folder(key), BY)
     at_work = [status for status in statuses if status.state in ("queued", "running")]
     return {"runs": len(at_work), "jobs": len(whole), "workers": stopped}
 
 
-def _jobs(survey: Survey, keys: set[str]) -> tuple[set[str], set[str]]:
+def _jobs(monitor: StatusMonitor, keys: set[str]) -> tuple[set[str], set[str]]:
     """The live Slurm jobs of which every unfinished run is called off, and those of which only some are."""
-    live = {job for job, known in (survey.launches.jobs or {}).items() if known.live}
+    live = {job for job, known in (monitor.launches.jobs or {}).items() if known.live}
     whole: set[str] = set()
     part: set[str] = set()
-    for launch in survey.launches.all():
+    for launch in monitor.launches.all():
         for job, given in launch.jobs.items():
             if job not in live or not keys & set(given):
                 continue
-            (part if any(_wanted(survey, key) for key in set(given) - keys) else whole).add(job)
+            (part if any(_wanted(monitor, key) for key in set(given) - keys) else whole).add(job)
     return whole, part
 
 
-def _wanted(survey: Survey, key: str) -> bool:
+def _wanted(monitor: StatusMonitor, key: str) -> bool:
     """Whether a run, perhaps another study's, still has to be trained."""
-    folder, results = survey.root.run_folder(key), survey.root.results
+    folder, results = monitor.root.run_folder(key), monitor.root.results
     ended = (folder / "failure.json").exists() or any(results.glob(f"*/{key}.json"))
     return (folder / "run.json").exists() and not ended
 
@@ -64,7 +64,7 @@ def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
     folder = root.run_folder(status.run.key)
     held = lease.current(folder)
     owner = held.owner if held else None
-    if owner is not None and owner.near and not owner.job:
+    if owner is not None and owner.is_local and not owner.job:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(owner.pid, signal.SIGTERM)
             return 1
@@ -74,10 +74,10 @@ def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
     return 0
 
 
-def _wait(survey: Survey, keys: set[str]) -> None:
+def _wait(monitor: StatusMonitor, keys: set[str]) -> None:
     """Until nobody holds one of the runs, or too long."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        if not any(status.state == "running" for status in survey.look() if status.run.key in keys):
+        if not any(status.state == "running" for status in monitor.poll() if status.run.key in keys):
             return
         time.sleep(POLL_S)

@@ -129,10 +129,10 @@ def _held(folder: Path) -> bool:
 def _variant(folder: Path) -> str:
     """The key with seed 0 of the run that a folder is of; the folder's name where that cannot be told."""
     try:
-        run = Run.of(orjson.loads((folder / "run.json").read_bytes())["run"])
+        run = Run.from_dict(orjson.loads((folder / "run.json").read_bytes())["run"])
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SpecError):
         return folder.name
-    return run.but(seed=0).key if run.key == folder.name else folder.name
+    return run.replace(seed=0).key if run.key == folder.name else folder.name
 
 
 def _temporary(folders: Iterable[Path]) -> Iterator[Path]:

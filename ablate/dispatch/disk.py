@@ -56,12 +56,12 @@ def needed(runs: Sequence[Run], side_by_side: int, inputs: Mapping[str, tuple[in
 
 def weights(run: Run, channels: int, classes: int) -> int:
     """Bytes of a run's final weights, the averaged ones among them where it keeps an average."""
-    return ELEMENT * parameters(run.but(seed=0), channels, classes)[0] * (1 + (run.ema > 0))
+    return ELEMENT * parameters(run.replace(seed=0), channels, classes)[0] * (1 + (run.ema > 0))
 
 
 def checkpoint(run: Run, channels: int, classes: int) -> int:
     """Bytes of one checkpoint: final weights, and the optimiser's moments of what is trained."""
-    params, frozen = parameters(run.but(seed=0), channels, classes)
+    params, frozen = parameters(run.replace(seed=0), channels, classes)
     return weights(run, channels, classes) + ELEMENT * MOMENTS[run.opt] * (params - frozen)
 
 

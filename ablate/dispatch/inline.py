@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ablate.dispatch.ledger import Ledger
-from ablate.dispatch.status import RunStatus, Survey
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.dispatch.worker import work
 from ablate.store.root import Root
 
 
 class Inline:
-    """A crew of one, which works when it is asked to start workers.
+    """A pool of one, which works when it is asked to start workers.
 
     Args:
         name: of the launch.
@@ -20,7 +20,7 @@ class Inline:
     def __init__(self, root: Root, name: str) -> None:
         self.root, self.worker = root, worker_of(name)
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """There is no worker to look at."""
 
     def deaths(self, _: Sequence[RunStatus]) -> dict[str, str]:
@@ -54,17 +54,19 @@ class Inline:
         """Whoever is interrupted here has let go of its run."""
 
 
-def together(root: Root, survey: Survey, ledger: Ledger, show: Callable[[list[RunStatus]], None]) -> list[RunStatus]:
+def together(
+    root: Root, monitor: StatusMonitor, ledger: Ledger, show: Callable[[list[RunStatus]], None]
+) -> list[RunStatus]:
     """Train a launch's runs in the processes that torchrun or srun started, as the first of them.
 
     The others are told by a single `work` what to train, so each run is tried once. Returns what became of all runs.
     """
-    show(survey.look())
+    show(monitor.poll())
     try:
         work(str(root.path), ledger.launch.keys, worker_of(ledger.launch.name))
     finally:
         ledger.leave()
-    statuses = survey.look()
+    statuses = monitor.poll()
     show(statuses)
     return statuses
 

@@ -1,6 +1,6 @@
 """Runs to worker processes: start them, see what becomes of them, replace the dead, try again what failed.
 
-A crew is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs, `inline.py` this process.
+A pool is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs, `inline.py` this process.
 This folder holds the only modules that import submitit.
 """
 
@@ -14,7 +14,7 @@ from ablate.dispatch import lease
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.notes import failure_of, note_failure
 from ablate.dispatch.retries import Policy
-from ablate.dispatch.status import RunStatus, Survey, check_data, requested
+from ablate.dispatch.status import RunStatus, StatusMonitor, check_data, requested
 from ablate.dispatch.worker import request
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -31,10 +31,10 @@ class LaunchError(Exception):
     """Workers cannot be started here, or jobs not submitted."""
 
 
-class Crew(Protocol):
+class WorkerPool(Protocol):
     """The workers of one launch."""
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """See which workers have ended; called before the runs are looked at."""
 
     def deaths(self, statuses: Sequence[RunStatus]) -> Mapping[str, str]:
@@ -53,7 +53,7 @@ class Crew(Protocol):
         """The launcher is interrupted: do what is right with the workers."""
 
 
-def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = False) -> list[Run]:
+def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: bool = False) -> list[Run]:
     """Leave a request for every run that has no record, and return these runs.
 
     A run whose worker died in an earlier launch is taken up again.
@@ -64,11 +64,11 @@ def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = F
     Raises:
         SpecError: when their data is missing or cannot give what they ask for.
     """
-    missing = [status.run for status in survey.look() if status.state != "done"]
+    missing = [status.run for status in monitor.poll() if status.state != "done"]
     check_data(missing, resources.data)
-    for path in survey.stale.values():
+    for path in monitor.stale.values():
         records.set_aside(path)
-    survey.stale.clear()
+    monitor.stale.clear()
     for run in missing:
         folder = root.run_folder(run.key)
         if retry or (failure_of(folder) or {}).get("kind") == DIED:
@@ -80,7 +80,7 @@ def prepare(root: Root, survey: Survey, resources: Resources, *, retry: bool = F
 
 
 def launch(
-    root: Root, survey: Survey, crew: Crew, ledger: Ledger, show: Show, policy: Policy | None = None
+    root: Root, monitor: StatusMonitor, pool: WorkerPool, ledger: Ledger, show: Show, policy: Policy | None = None
 ) -> list[RunStatus]:
     """Have every requested run trained, here or by whoever holds it, and return what became of all runs.
 
@@ -95,35 +95,35 @@ def launch(
     policy = policy or Policy()
     try:
         while True:
-            crew.look()
-            statuses = survey.look()
-            if deaths := crew.deaths(statuses):
+            pool.poll()
+            statuses = monitor.poll()
+            if deaths := pool.deaths(statuses):
                 _note_deaths(root, deaths, policy, ledger.launch.name)
-                statuses = survey.look()
+                statuses = monitor.poll()
             if policy.release(root, statuses):
-                statuses = survey.look()
+                statuses = monitor.poll()
             show(statuses)
-            open_ones = [status for status in statuses if _open(survey, policy, status)]
+            open_ones = [status for status in statuses if _open(monitor, policy, status)]
             if not open_ones:
-                crew.finish()
+                pool.finish()
                 return statuses
             if policy.fail_fast and any(map(policy.given_up, statuses)):
-                crew.stop()
+                pool.stop()
                 ledger.leave()
-                return survey.look()
-            if not crew.fill([status for status in open_ones if status.state != "failed"]):
+                return monitor.poll()
+            if not pool.fill([status for status in open_ones if status.state != "failed"]):
                 time.sleep(POLL_S)
     except BaseException:
-        crew.abandon()
+        pool.abandon()
         raise
     finally:
         ledger.leave()
 
 
-def _open(survey: Survey, policy: Policy, status: RunStatus) -> bool:
+def _open(monitor: StatusMonitor, policy: Policy, status: RunStatus) -> bool:
     """Whether a run still has to be trained: it is at work or will be."""
     if status.state in ("waiting", "queued", "lost"):
-        return requested(survey.launches, status.run)
+        return requested(monitor.launches, status.run)
     return status.state == "running" or policy.pending(status)
 
 

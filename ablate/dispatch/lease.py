@@ -56,19 +56,19 @@ class Owner:
         return owner
 
     @classmethod
-    def me(cls, worker: str) -> Owner:
+    def current(cls, worker: str) -> Owner:
         """This process, under a worker's name."""
         here = (socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
         job, restarts = slurm.own_job()
         return cls(worker, *here, job=job, restarts=restarts, user=os.getuid())
 
     @property
-    def near(self) -> bool:
+    def is_local(self) -> bool:
         """Whether it runs where this process can see whether it lives."""
         return self.machine == _machine()
 
     @property
-    def lives(self) -> bool:
+    def is_alive(self) -> bool:
         """Whether a near process is there; a number below 1 names no process, but a group of them."""
         return self.pid > 0 and bool(self.started) and _start_time(self.pid) == self.started
 
@@ -115,7 +115,7 @@ def _signalled(pid: int) -> str:
 
 
 @dataclass(frozen=True)
-class Held:
+class LeaseInfo:
     """The newest lease of a run, as read from disk. `owner` is None while it is being written."""
 
     generation: int
@@ -131,14 +131,14 @@ class Held:
         owner = self.owner
         if owner is not None and owner.released:
             return False
-        if owner is not None and owner.near:
-            return owner.lives
+        if owner is not None and owner.is_local:
+            return owner.is_alive
         if owner is not None and QUIET_S < self.age_s < STALE_S:
             return not owner.job_is_gone
         return self.age_s < STALE_S
 
 
-def current(folder: Path, now: float | None = None) -> Held | None:
+def current(folder: Path, now: float | None = None) -> LeaseInfo | None:
     """The newest lease in a run's folder, None where there never was one.
 
     Args:
@@ -148,7 +148,7 @@ def current(folder: Path, now: float | None = None) -> Held | None:
     if not generations:
         return None
     path = folder / f"lease.{max(generations)}"
-    return Held(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
+    return LeaseInfo(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
 
 
 def launch_of(worker: str) -> str:
@@ -158,7 +158,7 @@ def launch_of(worker: str) -> str:
 
 def revoke(folder: Path, by: str) -> None:
     """Take a run from whoever holds it, and leave it free: its owner, should it still work, sees that and stops."""
-    owner = {**asdict(Owner.me(by)), "released": True}
+    owner = {**asdict(Owner.current(by)), "released": True}
     while (newest := current(folder)) is not None and (newest.owner is None or not newest.owner.released):
         with suppress(FileExistsError), open(folder / f"lease.{newest.generation + 1}", "x") as file:
             file.write(json.dumps(owner))
@@ -213,7 +213,7 @@ class Lease:
         if newest is not None and newest.alive:
             return None
         path = folder / f"lease.{newest.generation + 1 if newest else 1}"
-        owner = Owner.me(worker)
+        owner = Owner.current(worker)
         try:
             with open(path, "x") as file:
                 file.write(json.dumps(asdict(owner)))

@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from ablate.dispatch import slurm
-from ablate.dispatch.lease import Heartbeat, Held, Owner
+from ablate.dispatch.lease import Heartbeat, LeaseInfo, Owner
 from ablate.store.root import Root, write_atomically
 
 SLURM = "slurm"
@@ -59,7 +59,7 @@ class Launch:
     @property
     def supervised(self) -> bool:
         """Whether its supervisor is still there."""
-        return Held(1, self.owner, self.age_s).alive if self.owner else False
+        return LeaseInfo(1, self.owner, self.age_s).alive if self.owner else False
 
     def log_of(self, job: str) -> Path:
         """Where the first process of a Slurm job prints to."""
@@ -147,7 +147,7 @@ class Ledger:
         # Sortable by time to the microsecond, so that the newest launch of a run is the one that counts.
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1000 % 1_000_000:06d}-{place}-{os.getpid()}"
         self.path = root.runs / "launches" / f"{name}.json"
-        self.launch = Launch(self.path, place, list(keys), Owner.me(name))
+        self.launch = Launch(self.path, place, list(keys), Owner.current(name))
         self._write()
         self._heartbeat = Heartbeat(self.path)
 

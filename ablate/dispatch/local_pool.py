@@ -18,7 +18,7 @@ END_S = 10.0  # for a process to end that has no more to do
 
 
 class Worker(Protocol):
-    """A worker process, or a gang of them."""
+    """A worker process, or a process group of them."""
 
     name: str
     slot: int
@@ -49,8 +49,8 @@ class Backend(Protocol):
         """Start a worker on a list of runs."""
 
 
-class Fleet:
-    """A crew of workers in slots.
+class LocalPool:
+    """A pool of workers in slots.
 
     Args:
         name: of the launch; workers are called by it and a number.
@@ -66,14 +66,14 @@ class Fleet:
         self.begun: set[str] = set()
         self.idle_deaths = 0
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Strike off the workers that have ended; look at the runs after it, not before."""
         ended = [worker for worker in self.workers if not worker.alive()]
         self.workers = [worker for worker in self.workers if worker not in ended]
         self.ended |= {worker.name: worker for worker in ended}
 
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
-        """The runs, by key, whose worker, one of this crew, is gone without a word; and how it ended.
+        """The runs, by key, whose worker, one of this pool, is gone without a word; and how it ended.
 
         Raises:
             LaunchError: when workers die one after the other before they take any run.

@@ -80,7 +80,7 @@ def probe(run: Run, resources: Resources) -> Probe:
         SpecError: when its data cannot be had.
     """
     watch = _Stopwatch()
-    long_enough = run.but(epochs=max(run.epochs, WARM_UP + STEPS))
+    long_enough = run.replace(epochs=max(run.epochs, WARM_UP + STEPS))
     with suppress(Enough):
         execute(long_enough, resources, watch)
     device = str(ALONE.device(resources.device))
@@ -89,4 +89,4 @@ def probe(run: Run, resources: Resources) -> Probe:
 
 def probe_all(runs: Sequence[Run], resources: Resources) -> dict[Run, Probe]:
     """A probe of every run but its seed: seeds take the same time."""
-    return {run: probe(run, resources) for run in dict.fromkeys(run.but(seed=0) for run in runs)}
+    return {run: probe(run, resources) for run in dict.fromkeys(run.replace(seed=0) for run in runs)}

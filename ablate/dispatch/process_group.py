@@ -1,7 +1,7 @@
 """A local worker's process: `python -m ablate.dispatch.process_group ROOT NAME PROCESSES`, the keys of its runs on its input.
 
-With more than one process for each run it starts these as a gang, each with its place in the environment as torchrun
-would give it, and waits for them. The gang dies together: a run cannot go on without one of its processes.
+With more than one process for each run it starts these as a process group, each with its place in the environment as torchrun
+would give it, and waits for them. The process group dies together: a run cannot go on without one of its processes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ STOP_S = 120.0  # for the others when all were asked to stop, and one may still 
 
 
 def main(words: Sequence[str], keys: Sequence[str]) -> int:
-    """Work alone, or have a gang work; returns the exit code."""
+    """Work alone, or have a process group work; returns the exit code."""
     root, name, processes = words
     if int(processes) > 1:
-        return gang(
+        return run_group(
             [sys.executable, "-m", "ablate.dispatch.process_group", root, name, "1"], json.dumps(keys), int(processes)
         )
     from ablate.dispatch.worker import work
@@ -39,7 +39,7 @@ def main(words: Sequence[str], keys: Sequence[str]) -> int:
     return 0
 
 
-def gang(command: Sequence[str], text: str, size: int) -> int:
+def run_group(command: Sequence[str], text: str, size: int) -> int:
     """Start processes that work together, give each a text to read, and wait; returns the first exit code but 0.
 
     SIGTERM, SIGINT and SIGUSR1 are handed on to each of them.

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from ablate.dispatch import slurm
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.slurm_task import task
-from ablate.dispatch.status import RunStatus, explained
+from ablate.dispatch.status import RunStatus, with_exit_reason
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
@@ -33,8 +33,8 @@ class Submit(Protocol):
     ) -> Sequence[str]: ...
 
 
-class Batch:
-    """A crew of Slurm jobs, each with a slice of the runs.
+class SlurmPool:
+    """A pool of Slurm jobs, each with a slice of the runs.
 
     Args:
         jobs: how many may run side by side; None leaves that to Slurm.
@@ -49,7 +49,7 @@ class Batch:
         self.mine: set[str] = set()
         self.noted: set[tuple[str, str]] = set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Slurm is asked when the runs are looked at."""
 
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
@@ -58,7 +58,7 @@ class Batch:
         lost = [status for status in statuses if status.state == "lost" and status.job in self.mine]
         new = [status for status in lost if (status.run.key, status.job) not in self.noted]
         self.noted |= {(status.run.key, status.job) for status in new}
-        return {status.run.key: status.error for status in explained(new)}
+        return {status.run.key: status.error for status in with_exit_reason(new)}
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Submit what no job will come to.
@@ -75,7 +75,7 @@ class Batch:
     def _submit_array(self, slices: Sequence[Sequence[str]], before: str) -> str:
         """Submit one array, after another one where only so many jobs may run side by side; returns its id."""
         asked = parameters(self.resources, self.jobs, before if self.jobs else "")
-        arguments = [(str(self.root.path), list(keys), self.resources.fields()) for keys in slices]
+        arguments = [(str(self.root.path), list(keys), self.resources.to_dict()) for keys in slices]
         with _environment(slurm.scrubbed(os.environ)):
             ids = self.submit(asked, self.ledger.launch.logs, arguments)
         self.mine |= set(ids)

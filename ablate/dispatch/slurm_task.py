@@ -41,7 +41,7 @@ def task(path: str, keys: Sequence[str], fields: Mapping[str, Any]) -> None:
         keys: of the runs this job is to bring to their end.
         fields: of the `Resources` it was submitted with.
     """
-    resources = Resources.of(fields)
+    resources = Resources.from_dict(fields)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(resources.threads)
     job, restarts = slurm.own_job()

@@ -53,7 +53,7 @@ class RunStatus:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Survey:
+class StatusMonitor:
     """The state of a list of runs, looked at again and again; records once seen are not read again.
 
     Args:
@@ -80,16 +80,18 @@ class Survey:
                 else:
                     self.stale[run.key] = found[run.key]
 
-    def look(self) -> list[RunStatus]:
+    def poll(self) -> list[RunStatus]:
         """The state of every run, in the order given."""
         self.launches.refresh()  # first: a job that is seen to have gone has left its record before
-        return [self._look_at(run) for run in self.runs]
+        return [self._state_of(run) for run in self.runs]
 
-    def _look_at(self, run: Run) -> RunStatus:
+    def _state_of(self, run: Run) -> RunStatus:
         path = records.path_of(self.root.results, run)
         if run.key not in self._done and run.key not in self.stale and path.exists():
             self._done[run.key] = _done(run, records.read(path))
-        return self._done.get(run.key) or placed(unfinished(self.root.run_folder(run.key), run), self.launches)
+        return self._done.get(run.key) or with_launch_info(
+            unfinished(self.root.run_folder(run.key), run), self.launches
+        )
 
 
 def _done(run: Run, record: records.Record) -> RunStatus:
@@ -113,7 +115,7 @@ def unfinished(folder: Path, run: Run) -> RunStatus:
     return RunStatus(run, "waiting")
 
 
-def placed(status: RunStatus, launches: Launches) -> RunStatus:
+def with_launch_info(status: RunStatus, launches: Launches) -> RunStatus:
     """A run's state with what is known of the launch and the Slurm job it was given to."""
     found = launches.job_of(status.run.key)
     if found is None:
@@ -138,7 +140,7 @@ def requested(launches: Launches, run: Run) -> bool:
     return (launches.folder.parent / run.key / "run.json").exists()
 
 
-def explained(statuses: Sequence[RunStatus]) -> list[RunStatus]:
+def with_exit_reason(statuses: Sequence[RunStatus]) -> list[RunStatus]:
     """The same, with how the jobs of lost runs ended, where Slurm's accounting knows."""
     lost = {status.job for status in statuses if status.state == "lost" and status.job}
     how = slurm.ended(lost)

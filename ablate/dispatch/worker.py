@@ -21,13 +21,13 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root, write_atomically
-from ablate.train.distributed import World, forsake, join
+from ablate.train.distributed import World, join, skip_shutdown
 from ablate.train.errors import DivergedError, TakenOverError, explain, steps_of
 from ablate.train.execute import execute
 
 
 @dataclass(frozen=True)
-class Hold:
+class LeaseHolder:
     """On whose behalf a run is trained: a worker with its lease, and the processes it is made of."""
 
     worker: str
@@ -67,7 +67,7 @@ def reporting(progress: Progress, resources: Resources) -> Iterator[Callable[[di
 
 def request(root: Root, run: Run, resources: Resources) -> None:
     """Leave a run where a worker finds it by its key, with the paths of the user's own files it needs."""
-    content = {"run": run.fields(), "resources": resources.fields(), "files": files_of(run)}
+    content = {"run": run.to_dict(), "resources": resources.to_dict(), "files": files_of(run)}
     write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content), durable=False)
 
 
@@ -80,10 +80,10 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
     content = orjson.loads((root.run_folder(key) / "run.json").read_bytes())
     for slot, path in content.get("files", {}).items():
         use(path, slot)
-    run = Run.of(content["run"])
+    run = Run.from_dict(content["run"])
     if run.key != key:
         raise SpecError(f"run {key} is {run.key} by now: a BEHAVIOUR it depends on was changed; launch the study again")
-    return run, Resources.of(content["resources"])
+    return run, Resources.from_dict(content["resources"])
 
 
 def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
@@ -113,7 +113,7 @@ def _follow(root: Root, world: World) -> list[str]:
     taken = []
     while (told := world.from_main(None)) is not None:
         key, worker, generation = told
-        if _train(root, *requested(root, key), Hold(worker, generation, lambda: True, world)):
+        if _train(root, *requested(root, key), LeaseHolder(worker, generation, lambda: True, world)):
             taken.append(key)
     return taken
 
@@ -137,7 +137,7 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
         if _settled(root, run) or not (folder / "run.json").exists():
             return False
         world.from_main((key, worker, lease.generation))
-        return _train(root, run, resources, Hold(worker, lease.generation, lease.held, world))
+        return _train(root, run, resources, LeaseHolder(worker, lease.generation, lease.held, world))
     finally:
         lease.release()
 
@@ -156,7 +156,7 @@ def _left_by_a_mate(folder: Path, worker: str) -> bool:
     return launch_of(owner.worker) == launch_of(worker)
 
 
-def _train(root: Root, run: Run, resources: Resources, hold: Hold) -> bool:
+def _train(root: Root, run: Run, resources: Resources, hold: LeaseHolder) -> bool:
     """Train a run and leave its record, or a note; whether it came to an end of its own.
 
     Raises:
@@ -177,14 +177,14 @@ def _train(root: Root, run: Run, resources: Resources, hold: Hold) -> bool:
             sentence = explain(error, run, resources, progress.state, hold.world.size)
             _note(folder, sentence, type(error).__name__, hold, progress)
             if hold.world.size > 1 and not isinstance(error, DivergedError):
-                forsake()
+                skip_shutdown()
                 raise SystemExit(1) from None
             return True
         LOG.info("done: test top-1 %.2f %% of %d", *top1)
         return True
 
 
-def _execute(root: Root, run: Run, resources: Resources, hold: Hold, progress: Progress) -> tuple[float, int]:
+def _execute(root: Root, run: Run, resources: Resources, hold: LeaseHolder, progress: Progress) -> tuple[float, int]:
     """Train a run, write its record, and clear away what is not to be kept; its top-1 and number of test pictures."""
     from ablate.train.checkpoint import Checkpoints
 
@@ -199,7 +199,7 @@ def _execute(root: Root, run: Run, resources: Resources, hold: Hold, progress: P
     return record.metrics["top1"], record.metrics["n"]
 
 
-def _note(folder: Path, sentence: str, kind: str, hold: Hold, progress: Progress) -> None:
+def _note(folder: Path, sentence: str, kind: str, hold: LeaseHolder, progress: Progress) -> None:
     """Leave a failure note, unless the run is another's by now, or another process of it has said what failed."""
     first = hold.world.size == 1 or failure_of(folder) is None
     if hold.held() and first:

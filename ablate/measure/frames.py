@@ -22,7 +22,7 @@ from ablate.study.study import Study
 COLUMNS = """
     variant device mode batch images_per_s images_per_s_low images_per_s_high windows thrown memory_mib
     memory_status latency_p50_ms latency_p90_ms latency_p99_ms mfu first_step_s drift drift_known drifted settled
-    status complete headline_batch measured_at protocol dtype execution layout work architecture timm_model macs
+    status complete reference_batch measured_at protocol dtype execution layout work architecture timm_model macs
     params image_size channels classes tokens threads torch timm
 """.split()  # noqa: SIM905
 
@@ -144,7 +144,7 @@ def _row(one: Measured) -> dict[str, Any]:
         "settled": bool(found.warmup and found.warmup["settled"]),
         "status": found.status,
         "complete": found.complete,
-        "headline_batch": found.headline_batch,
+        "reference_batch": found.reference_batch,
         "measured_at": found.begun,
         "protocol": found.protocol["name"],
         **found.mode,
@@ -169,9 +169,9 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def headline(table: pd.DataFrame) -> pd.DataFrame:
+def at_reference_batch(table: pd.DataFrame) -> pd.DataFrame:
     """The rows at the batch size that every model and mode of their session shares."""
-    return table[table["batch"] == table["headline_batch"]]
+    return table[table["batch"] == table["reference_batch"]]
 
 
 def chosen(table: pd.DataFrame, mode: str | None = None, device: str | None = None) -> pd.DataFrame:
@@ -197,7 +197,7 @@ def chosen(table: pd.DataFrame, mode: str | None = None, device: str | None = No
 
 
 def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None = None) -> pd.DataFrame:
-    """Columns of one mode on one device, at the headline batch, beside a frame's rows with the same `variant`.
+    """Columns of one mode on one device, at the reference batch, beside a frame's rows with the same `variant`.
 
     Args:
         runs: has a column `variant`: a study's frame, or its summary.
@@ -212,7 +212,7 @@ def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None 
     Raises:
         SpecError: for an unknown mode or device, and when there are several devices and none is chosen.
     """
-    rows = headline(chosen(table, mode, device))
+    rows = at_reference_batch(chosen(table, mode, device))
     _one_device(rows["device"].unique())
     columns = {
         "images_per_s": "throughput",

@@ -15,7 +15,7 @@ from ablate.measure.process import WorkerError
 from ablate.measure.protocol import Mode, Protocol
 from ablate.measure.record import Measurement
 from ablate.measure.subjects import Subject
-from ablate.measure.workers import Crew
+from ablate.measure.workers import WorkerPool
 from ablate.spec.errors import SpecError
 
 # Rounds of a session, as a multiple of those wanted: a device that is throttled all the time must not hold it for ever.
@@ -29,7 +29,7 @@ class Setting:
 
     folder: Path
     protocol: Protocol
-    headline_batch: int
+    reference_batch: int
     peak: dict[str, Any]
     report: Callable[[str, str], None]
     again: bool = False
@@ -39,12 +39,12 @@ class Group:
     """The measurements of a mode and batch size.
 
     Args:
-        crew: has a worker for each member.
+        pool: has a worker for each member.
         members: the control first.
     """
 
-    def __init__(self, crew: Crew, members: Sequence[Subject], mode: Mode, batch: int, setting: Setting) -> None:
-        self.crew, self.mode, self.batch, self.setting = crew, mode, batch, setting
+    def __init__(self, pool: WorkerPool, members: Sequence[Subject], mode: Mode, batch: int, setting: Setting) -> None:
+        self.pool, self.mode, self.batch, self.setting = pool, mode, batch, setting
         self.members = list(members)
         self.control = members[0]
         # Shared by all of them, and so complete in each when the last word is written.
@@ -62,13 +62,13 @@ class Group:
 
     def _begun(self, subject: Subject) -> Measurement:
         """A measurement to go on with, or an empty one."""
-        facts, protocol = self.crew.facts[subject.key], self.setting.protocol
+        facts, protocol = self.pool.facts[subject.key], self.setting.protocol
         new = Measurement(
             subject=facts["subject"],
             mode=asdict(self.mode),
             batch=self.batch,
-            headline_batch=self.setting.headline_batch,
-            protocol=protocol.fields(),
+            reference_batch=self.setting.reference_batch,
+            protocol=protocol.to_dict(),
             provenance=facts["provenance"],
             peak=self.setting.peak,
         )
@@ -84,7 +84,7 @@ class Group:
     def _goes_on(self, old: Measurement, versions: Mapping[str, Any]) -> bool:
         """Whether windows of now may stand beside those of an earlier session."""
         asked = self.setting.protocol
-        thorough = old.answers(asked, versions) and (old.complete or old.protocol == asked.fields())
+        thorough = old.answers(asked, versions) and (old.complete or old.protocol == asked.to_dict())
         return thorough and old.status == speed_record.MEASURED and not self.setting.again
 
     def measure(self) -> None:
@@ -134,7 +134,7 @@ class Group:
                 thrown, rounds = self.found[member].thrown, self.found[member].protocol["rounds"]
                 reasons = ", ".join(dict.fromkeys(why for window in thrown for why in window["why"]))
                 counted = f"{rounds - lacking} of {rounds} windows, {len(thrown)} were thrown out ({reasons})"
-                self.crew.lost(member, f"batch {self.batch} has {counted}; the same command goes on")
+                self.pool.lost(member, f"batch {self.batch} has {counted}; the same command goes on")
 
     def _each(self, phase: str, work: Callable[[Subject], None]) -> None:
         for member in list(self.members):
@@ -149,12 +149,12 @@ class Group:
             self._failed(subject, error)
         except SpecError as error:
             self.members.remove(subject)
-            self.crew.drop(subject, str(error))
+            self.pool.drop(subject, str(error))
 
     def _failed(self, subject: Subject, error: WorkerError) -> None:
         self.members.remove(subject)
         if not error.out_of_memory:
-            self.crew.drop(subject, str(error))
+            self.pool.drop(subject, str(error))
             return
         found = self.found[subject]
         found.status = speed_record.OUT_OF_MEMORY
@@ -167,7 +167,7 @@ class Group:
         Together they may want more memory than there is, so who found too little tries again alone.
         """
         self.setting.report("first step", "all")
-        answers = self.crew.together(self.members, "prepare", batch=self.batch)
+        answers = self.pool.together(self.members, "prepare", batch=self.batch)
         for subject, answer in answers.items():
             if isinstance(answer, WorkerError) and answer.out_of_memory:
                 self._guarded(subject, lambda: self._prepare_alone(subject))  # noqa: B023 - called at once
@@ -177,10 +177,10 @@ class Group:
                 self.found[subject].first_step_s = answer
 
     def _prepare_alone(self, subject: Subject) -> None:
-        self.found[subject].first_step_s = self.crew.ask(subject, "prepare", batch=self.batch)
+        self.found[subject].first_step_s = self.pool.ask(subject, "prepare", batch=self.batch)
 
     def _warm_up(self, subject: Subject) -> None:
-        found = self.crew.ask(subject, "warm_up", protocol=self.setting.protocol.fields())
+        found = self.pool.ask(subject, "warm_up", protocol=self.setting.protocol.to_dict())
         self.found[subject].warmup, self.step_s[subject] = found, found["step_s"]
 
     def _window(self, subject: Subject, *, last: bool = False) -> None:
@@ -190,7 +190,7 @@ class Group:
         found, protocol = self.found[subject], self.setting.protocol
         calls = protocol.calls if self.batch == 1 else 0
         order = {"seconds": protocol.window_s, "step_s": self.step_s[subject], "calls": calls}
-        answer = self.crew.ask(subject, "window", **order)
+        answer = self.pool.ask(subject, "window", **order)
         place = {"session": self.session["id"], "round": self.rounds, "last": last}
         window = place | answer["window"]
         if why := (window["clocks"] or {}).get("throttled"):
@@ -220,7 +220,7 @@ class Group:
         if found.peak_memory_mib is not None or found.memory_status == speed_record.OUT_OF_MEMORY:
             return
         try:
-            found.peak_memory_mib = self.crew.ask(subject, "peak_memory")
+            found.peak_memory_mib = self.pool.ask(subject, "peak_memory")
         except WorkerError as error:
             if not error.out_of_memory:
                 raise

@@ -9,7 +9,7 @@ from typing import TextIO
 from ablate.dispatch.display import clock, open_console
 from ablate.measure.protocol import Mode
 from ablate.measure.record import DRIFT
-from ablate.measure.session import Told
+from ablate.measure.session import Progress
 
 
 class Watch:
@@ -36,7 +36,7 @@ class Watch:
         if self.spinner:
             self.spinner.stop()
 
-    def __call__(self, told: Told) -> None:
+    def __call__(self, told: Progress) -> None:
         """Show the newest."""
         place = f"[{told.done + (not told.finished)}/{told.total}] {Mode.of(told.mode).words}, batch {told.batch}"
         if told.finished and told.rates:
@@ -45,19 +45,19 @@ class Watch:
         elif self.spinner and not told.finished:
             self.spinner.update(f"{place.replace('[', chr(92) + '[', 1)}: {told.phase} {told.label}")
 
-    def _left(self, told: Told) -> str:
+    def _left(self, told: Progress) -> str:
         """About how long the rest takes, if nothing of it is there already."""
         each = (time.monotonic() - self.begun) / self.measured
         rest = told.total - told.done
         return f" ({clock(rest * each)} left)" if rest else ""
 
 
-def _rates(told: Told) -> str:
+def _rates(told: Progress) -> str:
     each = [f"{label} {rate if isinstance(rate, str) else f'{rate:,.0f}'}" for label, rate in told.rates.items()]
     return f"{', '.join(each)} images/s{_drift(told)}"
 
 
-def _drift(told: Told) -> str:
+def _drift(told: Progress) -> str:
     if not told.drift_known:
         return "; whether the control drifted is unknown"
     drifted = told.drift is not None and abs(told.drift) > DRIFT

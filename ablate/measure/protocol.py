@@ -142,7 +142,7 @@ class Protocol:
     calls: int
     agreement: float = 0.02
 
-    def fields(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All settings: JSON-ready."""
         return asdict(self)
 
@@ -153,6 +153,6 @@ class Protocol:
 
 
 FULL = Protocol(name="full", rounds=5, window_s=2.0, warmup_s=3.0, warmup_steps=10, warmup_most_s=60.0, calls=100)
-# Sized by a time budget: the headline batch of every mode first, the rest as time allows.
+# Sized by a time budget: the reference batch of every mode first, the rest as time allows.
 BUDGET = Protocol(name="budget", rounds=3, window_s=0.3, warmup_s=1.0, warmup_steps=10, warmup_most_s=5.0, calls=50)
 QUICK = Protocol(name="quick", rounds=3, window_s=0.2, warmup_s=0.2, warmup_steps=3, warmup_most_s=1.0, calls=20)

@@ -34,7 +34,7 @@ class Measurement:
             of a run, `tokens`.
         mode: its four words.
         batch: pictures of one step.
-        headline_batch: the batch size of its session that every model and mode shares.
+        reference_batch: the batch size of its session that every model and mode shares.
         status: "measured", or "out of memory" at this batch size.
         protocol: settings of `ablate.measure.protocol.Protocol`.
         windows: of all rounds, each with its `session`, `round` and `rate` (images/s); see `Bench.window`.
@@ -54,7 +54,7 @@ class Measurement:
     subject: dict[str, Any]
     mode: dict[str, str]
     batch: int
-    headline_batch: int
+    reference_batch: int
     protocol: dict[str, Any]
     provenance: dict[str, Any]
     status: str = MEASURED

@@ -15,7 +15,7 @@ from ablate.measure.lock import alone
 from ablate.measure.process import Process, Start, Worker, WorkerError
 from ablate.measure.protocol import BATCHES, Mode, Protocol
 from ablate.measure.subjects import Subject
-from ablate.measure.workers import Crew, TimeUpError
+from ablate.measure.workers import TimeUpError, WorkerPool
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
 
@@ -27,10 +27,10 @@ class Plan:
     Args:
         subjects: the control first.
         modes: in this order.
-        batches: the headline batch first; none are the usual ones of the device's type.
+        batches: the reference batch first; none are the usual ones of the device's type.
         device: a torch device's name, or "auto".
         again: measure what is there too, and put the new in its place.
-        budget_s: seconds all may take; None is as long as it takes. With one, every mode's headline batch comes first.
+        budget_s: seconds all may take; None is as long as it takes. With one, every mode's reference batch comes first.
     """
 
     subjects: Sequence[Subject]
@@ -56,7 +56,7 @@ class Plan:
 
 
 @dataclass
-class Told:
+class Progress:
     """How far a session has come, for who watches it."""
 
     done: int
@@ -80,7 +80,7 @@ class Session:
     """
 
     def __init__(
-        self, root: Root, plan: Plan, report: Callable[[Told], None], start: Callable[[Mode], Start] | None = None
+        self, root: Root, plan: Plan, report: Callable[[Progress], None], start: Callable[[Mode], Start] | None = None
     ) -> None:
         self.root, self.plan, self.report = root, plan, report
         self.start = start or self._processes
@@ -89,7 +89,7 @@ class Session:
         self.folder: Path | None = None
         self.provenance: dict[str, Any] = {}
         self.peaks: dict[str, dict[str, Any]] = {}
-        self.crew: Crew | None = None
+        self.pool: WorkerPool | None = None
         self.mode: Mode | None = None
         self.deadline = None if plan.budget_s is None else time.monotonic() + plan.budget_s
 
@@ -110,12 +110,12 @@ class Session:
             except TimeUpError:
                 self.time_is_up = True
             finally:
-                self._end_crew()
+                self._end_pool()
 
     def _measure_all(self) -> None:
         groups = self.plan.groups()
         for at, (mode, batch) in enumerate(groups):
-            told = Told(at, len(groups), str(mode), batch)
+            told = Progress(at, len(groups), str(mode), batch)
             if members := self._members(mode, batch):
                 self.report(told)
                 self._measure(members, mode, batch, told)
@@ -127,11 +127,11 @@ class Session:
 
         From then on the device is held.
         """
-        crew = self._crew(mode)
+        pool = self._pool(mode)
         for subject in self.plan.subjects:
-            if crew.muster([subject]):
-                self.provenance = crew.facts[subject.key]["provenance"]
-                device = crew.facts[subject.key]["device_id"]
+            if pool.start_workers([subject]):
+                self.provenance = pool.facts[subject.key]["provenance"]
+                device = pool.facts[subject.key]["device_id"]
                 held.enter_context(alone(self.root.runs / speed_record.FOLDER, device, self.provenance["device"]))
                 self.folder = self.root.results / speed_record.FOLDER / speed_record.device_folder(self.provenance)
                 usual = BATCHES.get(self.provenance["device_type"], BATCHES["cpu"])
@@ -153,10 +153,10 @@ class Session:
         found = speed_record.read(path)
         return found.complete and found.answers(self.plan.protocol, self.provenance["versions"])
 
-    def _measure(self, members: list[Subject], mode: Mode, batch: int, told: Told) -> None:
-        crew = self._crew(mode)
-        members = crew.muster(members)
-        if not members or not self._find_peaks(crew, members, mode):
+    def _measure(self, members: list[Subject], mode: Mode, batch: int, told: Progress) -> None:
+        pool = self._pool(mode)
+        members = pool.start_workers(members)
+        if not members or not self._find_peaks(pool, members, mode):
             return
 
         def say(phase: str, label: str) -> None:
@@ -167,36 +167,36 @@ class Session:
         setting = Setting(
             folder=self.folder,
             protocol=self.plan.protocol,
-            headline_batch=self.plan.batches[0],
+            reference_batch=self.plan.batches[0],
             peak=self.peaks[mode.dtype],
             again=self.plan.again,
             report=say,
         )
-        group = Group(crew, members, mode, batch, setting)
+        group = Group(pool, members, mode, batch, setting)
         group.measure()
         told.rates, told.drift = group.rates(), group.session["drift"]
         told.drift_known = told.drift is not None or not group.rounds
 
-    def _find_peaks(self, crew: Crew, members: list[Subject], mode: Mode) -> bool:
+    def _find_peaks(self, pool: WorkerPool, members: list[Subject], mode: Mode) -> bool:
         """The device's peak for a mode, once a session: that of its dtype, or of fp32 where that is higher."""
         try:
             for dtype in ("fp32", mode.dtype):
                 if dtype not in self.peaks:
-                    self.peaks[dtype] = crew.ask(members[0], "peak", dtype=dtype)
+                    self.peaks[dtype] = pool.ask(members[0], "peak", dtype=dtype)
         except WorkerError as error:
-            crew.drop(members[0], f"the device's peak could not be measured: {error}")
+            pool.drop(members[0], f"the device's peak could not be measured: {error}")
             return False
         self.peaks[mode.dtype] = max(self.peaks["fp32"], self.peaks[mode.dtype], key=lambda peak: peak["macs_per_s"])
         return True
 
-    def _crew(self, mode: Mode) -> Crew:
+    def _pool(self, mode: Mode) -> WorkerPool:
         """The workers of a mode; those of another one are ended first."""
-        if self.crew is None or self.mode != mode:
-            self._end_crew()
+        if self.pool is None or self.mode != mode:
+            self._end_pool()
             order = {"mode": asdict(mode), "device": self.plan.device, "threads": self.plan.threads}
-            self.crew = Crew(self.start(mode), order, self._lost(mode), self.deadline)
+            self.pool = WorkerPool(self.start(mode), order, self._lost(mode), self.deadline)
             self.mode = mode
-        return self.crew
+        return self.pool
 
     def _lost(self, mode: Mode) -> Callable[[Subject, str], None]:
         def note(subject: Subject, why: str) -> None:
@@ -204,7 +204,7 @@ class Session:
 
         return note
 
-    def _end_crew(self) -> None:
-        if self.crew:
-            self.crew.close()
-        self.crew = None
+    def _end_pool(self) -> None:
+        if self.pool:
+            self.pool.close()
+        self.pool = None

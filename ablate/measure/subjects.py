@@ -59,7 +59,7 @@ class Subject:
         """All a worker must know of it: JSON-ready."""
         return {
             "label": self.label,
-            "run": self.run.fields() if self.run else None,
+            "run": self.run.to_dict() if self.run else None,
             "files": files_of(self.run) if self.run else {},
             "timm": self.timm,
             "channels": self.channels,
@@ -67,11 +67,11 @@ class Subject:
         }
 
     @classmethod
-    def of(cls, request: Mapping[str, Any]) -> Subject:
+    def from_dict(cls, request: Mapping[str, Any]) -> Subject:
         """The subject a request describes."""
         for slot, path in request["files"].items():
             use(path, slot)
-        run = Run.of(request["run"]) if request["run"] else None
+        run = Run.from_dict(request["run"]) if request["run"] else None
         return cls(request["label"], run, request["timm"], request["channels"], request["classes"])
 
     def facts(self) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Subject:
             "key": self.key,
             "label": self.label,
             "architecture": run.architecture if run else None,
-            "run": {name: value for name, value in run.fields().items() if name in SHAPING} if run else None,
+            "run": {name: value for name, value in run.to_dict().items() if name in SHAPING} if run else None,
             "timm": self.timm or None,
         }
 
@@ -110,7 +110,7 @@ def _named(text: str) -> Run:
     if name not in MODELS:
         raise unknown("model", name, [*MODELS, *GROUPS])
     given = dict(_change(change) for change in changes)
-    return Run.of({**MODELS[name], "dataset": "imagenet", **given})
+    return Run.from_dict({**MODELS[name], "dataset": "imagenet", **given})
 
 
 def _change(text: str) -> tuple[str, Any]:

@@ -85,7 +85,7 @@ class Measuring:
 
         torch.set_num_threads(threads)
         self.device = find_device(device)
-        self.subject, self.mode = Subject.of(subject), Mode(**mode)
+        self.subject, self.mode = Subject.from_dict(subject), Mode(**mode)
         model, shape, classes, costs = build(self.subject)
         self.bench = Bench(model, self.mode, shape, classes, self.device)
         self.facts = self._facts(shape, classes, costs, threads)

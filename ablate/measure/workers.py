@@ -16,7 +16,7 @@ class TimeUpError(Exception):
     """The time budget is spent."""
 
 
-class Crew:
+class WorkerPool:
     """Workers by subject.
 
     Args:
@@ -37,7 +37,7 @@ class Crew:
         self.workers: dict[str, Worker] = {}
         self.facts: dict[str, dict[str, Any]] = {}
 
-    def muster(self, subjects: Sequence[Subject]) -> list[Subject]:
+    def start_workers(self, subjects: Sequence[Subject]) -> list[Subject]:
         """See that each has a worker with its model built, all started at once; returns those that have one."""
         missing = [subject for subject in subjects if subject.key not in self.workers]
         for subject in missing:

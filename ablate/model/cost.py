@@ -28,7 +28,7 @@ def complexity(run: Run, channels: int, classes: int) -> dict[str, int]:
         `activations`, elements put out for one image; `tokens`. MACs and activations count linear layers, convolutions
         and products of matrices; norms, activation functions and the final pooling are left out.
     """
-    params, frozen = parameters(run.but(seed=0), channels, classes)
+    params, frozen = parameters(run.replace(seed=0), channels, classes)
     return {
         "params": params,
         "frozen": frozen,
@@ -112,6 +112,6 @@ def _counted(run: Run, channels: int, classes: int) -> tuple[int, int]:
     from ablate.model.build import build
 
     with torch.device("meta"):
-        found = build(run.but(depth=1), channels, classes).named_parameters()
+        found = build(run.replace(depth=1), channels, classes).named_parameters()
     sizes = [(p.numel() * (run.depth if name.startswith("blocks.") else 1), p.requires_grad) for name, p in found]
     return sum(size for size, _ in sizes), sum(size for size, trained in sizes if not trained)

@@ -149,7 +149,7 @@ class Content:
         paths = records.index(self.root.results)
         recorded = {record.key: record for record in self.found}
         order = {variant.run: (at, variant.label) for at, variant in enumerate(self.study.variants(self.scale))}
-        places = sorted((*order[run.but(seed=0)], run.seed, run.key, run) for run in self._wanted)
+        places = sorted((*order[run.replace(seed=0)], run.seed, run.key, run) for run in self._wanted)
         return [self._row(label, run, recorded.get(key), paths.get(key)) for _, label, _, key, run in places]
 
     def _row(self, label: str, run: Run, record: Record | None, path: Path | None) -> Row:
@@ -209,7 +209,7 @@ class Content:
     @cached_property
     def fixed(self) -> list[tuple[str, Any, str]]:
         """The fields every variant shares, each with its value and meaning."""
-        runs = [variant.run.fields() for variant in self.study.variants(self.scale)]
+        runs = [variant.run.to_dict() for variant in self.study.variants(self.scale)]
         same = [item for item in fields(Run) if item.name != "seed" and len({run[item.name] for run in runs}) == 1]
         return [(item.name, runs[0][item.name], item.metadata["meaning"]) for item in same]
 

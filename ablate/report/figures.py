@@ -63,7 +63,7 @@ class Figure:
     name: str
     title: str
     caption: str
-    takes: str
+    input: str
     data: list[dict[str, Any]]
     tall: bool
     svg: bytes = b""
@@ -83,7 +83,7 @@ class Figure:
         """
         if not self.svg:
             return ""
-        leads = anchors if self.takes == "runs" else {}
+        leads = anchors if self.input == "runs" else {}
         return _inline(self.svg.decode(), self.name, self.title, _overlay(self.points, leads))
 
 
@@ -95,14 +95,14 @@ def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
     """
     found = frames(content)
     with style.style(), nullcontext() if rendered else _labels.unplaced():
-        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].TAKES])) for name in sorted(PLOTS))
+        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].INPUT])) for name in sorted(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
 
 def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
     plot, canvas = PLOTS[name], _canvas(axes)
     width, height = canvas.get_size_inches()
-    found = Figure(name, plot.TITLE, caption(plot), plot.TAKES, _data.of(canvas), bool(height > TALL * width))
+    found = Figure(name, plot.TITLE, caption(plot), plot.INPUT, _data.of(canvas), bool(height > TALL * width))
     if not rendered:
         return found
     png, svg = (style.encode(canvas, kind) for kind in ("png", "svg"))
@@ -115,7 +115,7 @@ def frames(content: Content) -> Mapping[str, pd.DataFrame]:
         "runs": _rates.beside(content.runs, content.speed),
         "curves": content.curves,
         "speed": content.speed,
-        "orders": ranking.tidy(ranking.orders(content.speeds), content.variants),
+        "rankings": ranking.tidy(ranking.rankings(content.speeds), content.variants),
     }
 
 

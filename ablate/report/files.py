@@ -67,7 +67,7 @@ def _tables(content: Content) -> dict[str, Shown]:
     """The tables of a page that are made of columns; those with nothing to show are left out."""
     anchors, control = _anchors(content), content.variants[0]
     runs = {(row.variant, row.run.seed): f"#run-{row.run.key}" for row in content.rows}
-    shared, results = speeds.at_headline(content.speeds), content.root.results
+    shared, results = speeds.at_reference_batch(content.speeds), content.root.results
     pictures = sheets.over_pictures(content.over_pictures, control)
     found = {
         "comparison": Shown(_comparison(content), list(anchors.values())),
@@ -81,7 +81,7 @@ def _tables(content: Content) -> dict[str, Shown]:
 def _comparison(content: Content) -> Sheet:
     """The table of variants; without what is measured by training where nothing is trained."""
     sheet = comparison(content.summary)
-    if not content.study.speed_only:
+    if not content.study.benchmark_only:
         return sheet
     return replace(sheet, columns=[c for c in sheet.columns if c.sources[0] in ("variant", "params", "macs")], notes=())
 
@@ -93,7 +93,7 @@ def possible() -> set[str]:
 
 def _anchors(content: Content) -> Mapping[str, str]:
     """Where the runs of a variant are listed in the page; its measurements where nothing is trained."""
-    if content.study.speed_only:
+    if content.study.benchmark_only:
         return dict.fromkeys(content.variants, "#speed")
     return {label: f"#runs-{at}" for at, label in enumerate(content.variants)}
 
@@ -101,11 +101,11 @@ def _anchors(content: Content) -> Mapping[str, str]:
 def _parted(content: Content, figures: Sequence[Figure]) -> dict[str, object]:
     """The figures by the place they have in a report."""
     by_name = {figure.name: figure for figure in figures}
-    first = opening(content.runs, by_name, speed_only=content.study.speed_only)
+    first = opening(content.runs, by_name, benchmark_only=content.study.benchmark_only)
     rest = [figure for figure in figures if figure.name not in first]
     return {
         "headlines": {words: by_name[name] for name, words in first.items()},
-        "comparing": [figure for figure in rest if figure.takes == "runs"],
-        "curves": [figure for figure in rest if figure.takes == "curves"],
-        "speeds": [figure for figure in rest if figure.takes in ("speed", "orders")],
+        "comparing": [figure for figure in rest if figure.input == "runs"],
+        "curves": [figure for figure in rest if figure.input == "curves"],
+        "speeds": [figure for figure in rest if figure.input in ("speed", "rankings")],
     }

@@ -27,19 +27,19 @@ def curves(
 
 
 def data(
-    takes: str,
+    input: str,
     study: Study | str,
     scale: str | None = None,
     *,
     seeds: int | None = None,
     root: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The frame that a plot with this `TAKES` draws: "runs", "curves", "speed" or "orders"."""
+    """The frame that a plot with this `INPUT` draws: "runs", "curves", "speed" or "rankings"."""
     if takes == "curves":
         return curves(study, scale, seeds=seeds, root=root)
     study = load(study) if isinstance(study, str) else study
-    if takes == "orders":
-        found = ranking.orders(speed_frames.of_study(Root.at(root).results, study, scale))
+    if takes == "rankings":
+        found = ranking.rankings(speed_frames.of_study(Root.at(root).results, study, scale))
         return ranking.tidy(found, [variant.label for variant in study.variants(scale)])
     measured = speed_frames.frame(root, study, scale)
     if takes == "speed":
@@ -64,7 +64,7 @@ def plot(
         width: of that figure: "half" or "full" of a page, or inches.
     """
     drawn, wide = PLOTS[name], style.inches(width)
-    axes: Axes = drawn.draw(data(drawn.TAKES, study, scale, seeds=seeds, root=root), ax, width=wide)
+    axes: Axes = drawn.draw(data(drawn.INPUT, study, scale, seeds=seeds, root=root), ax, width=wide)
     return axes
 
 
@@ -91,11 +91,11 @@ def write_plots(
         The paths of the files.
     """
     end = "" if style.inches(width) == style.WIDTH else f"-{width}"
-    frames = {takes: data(takes, study, scale, seeds=seeds, root=root) for takes in {PLOTS[n].TAKES for n in names}}
+    frames = {takes: data(takes, study, scale, seeds=seeds, root=root) for takes in {PLOTS[n].INPUT for n in names}}
     paths: list[Path] = []
     with style.style():
         for name in names:
-            axes = PLOTS[name].draw(frames[PLOTS[name].TAKES], width=style.inches(width))
+            axes = PLOTS[name].draw(frames[PLOTS[name].INPUT], width=style.inches(width))
             if empty or axes.has_data():
                 paths += style.save(axes.figure, folder / f"{name}{end}", kinds)
     return paths

@@ -33,15 +33,15 @@ SHOWN = {"accuracy_params", "accuracy_macs", *DESIGNS, "scaling_tokens", "scalin
 LINES = {"patch_size": "accuracy_patch", "depth": "accuracy_depth"}
 
 
-def opening(runs: pd.DataFrame, drawn: Collection[str], *, speed_only: bool = False) -> Mapping[str, str]:
+def opening(runs: pd.DataFrame, drawn: Collection[str], *, benchmark_only: bool = False) -> Mapping[str, str]:
     """What the opening plots show accuracy, or else time, against, by their names; empty where none of them is drawn.
 
     Args:
         runs: a study's frame.
         drawn: names of the plots that have something to show.
-        speed_only: whether the study trains nothing.
+        benchmark_only: whether the study trains nothing.
     """
-    if speed_only:
+    if benchmark_only:
         return {name: words for name, words in SIZES.items() if name in drawn}
     design = leading(runs)
     first = {design: DESIGNS[design]} if design in drawn and design in DESIGNS else {}

@@ -106,9 +106,9 @@ def _studies() -> Iterator[Study | tuple[str, str]]:
 
 def _entries(study: Study, root: Root) -> Iterator[Entry]:
     present = set(index(root.results))
-    what = "variants" if study.speed_only else "runs"
+    what = "variants" if study.benchmark_only else "runs"
     for scale in study.scales:
-        done, wanted = _measured(study, scale, root) if study.speed_only else _trained(study, scale, present)
+        done, wanted = _measured(study, scale, root) if study.benchmark_only else _trained(study, scale, present)
         if not done:
             yield Entry(scale, "", 0, wanted, [], what)
             continue
@@ -119,7 +119,7 @@ def _entries(study: Study, root: Root) -> Iterator[Entry]:
 
 def _figure(content: Content) -> str:
     """The picture that a report opens with, of those that it says were drawn."""
-    names = opening(content.runs, drawn.names(content.folder), speed_only=content.study.speed_only)
+    names = opening(content.runs, drawn.names(content.folder), benchmark_only=content.study.benchmark_only)
     return next((quote(f"{content.folder.name}/{name}.png") for name in names if name in SHOWN), "")
 
 

@@ -11,7 +11,7 @@ from ablate.measure.frames import Measured, tidy
 from ablate.measure.record import FOLDER
 from ablate.results.formats import Sheet, units
 from ablate.results.formats.sheet import Column, Row, rows_of
-from ablate.results.ranking import orders, stability
+from ablate.results.ranking import rankings, stability
 from ablate.results.scaling import curves
 
 NOTES = (
@@ -37,9 +37,9 @@ COLUMNS = (
 )
 
 
-def at_headline(found: Sequence[Measured]) -> list[Measured]:
+def at_reference_batch(found: Sequence[Measured]) -> list[Measured]:
     """The measurements at the batch size that every model and mode of their session shares."""
-    return [one for one in found if one.found.batch == one.found.headline_batch]
+    return [one for one in found if one.found.batch == one.found.reference_batch]
 
 
 def sheet(found: Sequence[Measured]) -> Sheet:
@@ -50,7 +50,7 @@ def sheet(found: Sequence[Measured]) -> Sheet:
 
 def ranked(found: Sequence[Measured], control: str) -> list[str]:
     """In how many modes each variant is faster than the control, or slower, a sentence each."""
-    return [one.sentence() for one in stability(orders(found)) if control in (one.one, one.other)]
+    return [one.sentence() for one in stability(rankings(found)) if control in (one.one, one.other)]
 
 
 def grown(table: pd.DataFrame) -> list[str]:

@@ -131,7 +131,7 @@ def _wanted(entry: Entry, study: Study | None) -> tuple[Run, int | None]:
 
 
 def _shape(run: Run) -> tuple[Any, ...]:
-    return tuple(run.fields()[name] for name in _SHAPE)
+    return tuple(run.to_dict()[name] for name in _SHAPE)
 
 
 def _top1(run: Run, runs: pd.DataFrame) -> list[float]:
@@ -158,14 +158,14 @@ def _measured(values: Sequence[float], wanted: int | None, published: Published 
 
 
 def _place(speed: pd.DataFrame) -> pd.DataFrame:
-    """The measurements of the one device, mode and headline batch that has most of the paper's models.
+    """The measurements of the one device, mode and reference batch that has most of the paper's models.
 
     Numbers of two devices or modes in one column would be read as a ranking, which they are not.
     """
     models = {entry.architecture for entry in ENTRIES}
     usable = speed[
         speed["architecture"].isin(models)
-        & (speed["batch"] == speed["headline_batch"])
+        & (speed["batch"] == speed["reference_batch"])
         & (speed["channels"] == 3)
         & (speed["classes"] == 1000)
     ]

@@ -24,7 +24,7 @@ OTHERS: tuple[Verdict, ...] = ("slower", "undecided")
 
 
 @dataclass(frozen=True)
-class Order:
+class Ranking:
     """Two models in one mode: how many times as fast `one` is as `other`, with the 95 % interval over `n` rounds.
 
     `low` and `high` are None where fewer than two rounds had a window of each.
@@ -55,29 +55,29 @@ class Stability:
     one: str
     other: str
     device: str
-    orders: Sequence[Order]
+    rankings: Sequence[Ranking]
 
     def count(self, verdict: Verdict) -> int:
         """The number of modes with that verdict."""
-        return sum(order.verdict == verdict for order in self.orders)
+        return sum(order.verdict == verdict for order in self.rankings)
 
     def sentence(self) -> str:
         """Such as "patch_ff faster than attention in 5 of 8 modes, slower in 2, undecided in 1"."""
-        number = len(self.orders)
+        number = len(self.rankings)
         rest = [f"{v} in {n}" for v in OTHERS if (n := self.count(v))]
         modes = f"{number} mode{'' if number == 1 else 's'}"
         return ", ".join([f"{self.one} faster than {self.other} in {self.count('faster')} of {modes}", *rest])
 
 
-def orders(found: Iterable[Measured], batch: int | None = None) -> list[Order]:
+def rankings(found: Iterable[Measured], batch: int | None = None) -> list[Ranking]:
     """Every pair of variants in every mode in which both were measured, in the order they come.
 
     Args:
-        batch: the batch size; None takes each measurement's headline batch.
+        batch: the batch size; None takes each measurement's reference batch.
     """
     places: dict[tuple[str, str, int], dict[str, Measurement]] = {}
     for one in found:
-        size = one.found.headline_batch if batch is None else batch
+        size = one.found.reference_batch if batch is None else batch
         if one.found.batch == size and one.found.windows:
             places.setdefault((one.device, Mode(**one.found.mode).words, size), {})[one.variant] = one.found
     return [
@@ -87,15 +87,15 @@ def orders(found: Iterable[Measured], batch: int | None = None) -> list[Order]:
     ]
 
 
-def compare(one: tuple[str, Measurement], other: tuple[str, Measurement], place: tuple[str, str, int]) -> Order:
+def compare(one: tuple[str, Measurement], other: tuple[str, Measurement], place: tuple[str, str, int]) -> Ranking:
     """Two measurements of one mode, each with its name, paired by round."""
     mine, yours = by_round(one[1]), by_round(other[1])
     logs = [math.log(mine[at] / yours[at]) for at in mine if at in yours]
     if not logs:
-        return Order(one[0], other[0], *place, ratio=math.nan, low=None, high=None, n=0)
+        return Ranking(one[0], other[0], *place, ratio=math.nan, low=None, high=None, n=0)
     interval = t_interval(logs, scale=1.0)
     low, high = (None, None) if interval.low is None or interval.high is None else (interval.low, interval.high)
-    return Order(
+    return Ranking(
         one[0],
         other[0],
         *place,
@@ -111,9 +111,9 @@ def by_round(found: Measurement) -> dict[tuple[str, int], float]:
     return {(w["session"], w["round"]): w["rate"] for w in found.windows if not w["last"]}
 
 
-def stability(found: Iterable[Order]) -> list[Stability]:
+def stability(found: Iterable[Ranking]) -> list[Stability]:
     """For each device and pair, in how many modes which is faster; the model that is so more often stands first."""
-    pairs: dict[tuple[str, str, str], list[Order]] = {}
+    pairs: dict[tuple[str, str, str], list[Ranking]] = {}
     for order in found:
         pairs.setdefault((order.device, order.one, order.other), []).append(order)
     return [_first_faster(Stability(one, other, device, tuple(each))) for (device, one, other), each in pairs.items()]
@@ -122,20 +122,20 @@ def stability(found: Iterable[Order]) -> list[Stability]:
 def _first_faster(found: Stability) -> Stability:
     if found.count("faster") >= found.count("slower"):
         return found
-    return Stability(found.other, found.one, found.device, tuple(turned(order) for order in found.orders))
+    return Stability(found.other, found.one, found.device, tuple(turned(order) for order in found.rankings))
 
 
-def turned(order: Order) -> Order:
+def turned(order: Ranking) -> Ranking:
     """The same order, told of the other model."""
     low, high = (None if order.high is None else 1 / order.high), (None if order.low is None else 1 / order.low)
     place = (order.device, order.mode, order.batch)
-    return Order(order.other, order.one, *place, ratio=1 / order.ratio, low=low, high=high, n=order.n)
+    return Ranking(order.other, order.one, *place, ratio=1 / order.ratio, low=low, high=high, n=order.n)
 
 
-def tidy(found: Iterable[Order], labels: Iterable[str] = ()) -> pd.DataFrame:
+def tidy(found: Iterable[Ranking], labels: Iterable[str] = ()) -> pd.DataFrame:
     """A row an order, with its `verdict`; `one` and `other` are ordered: as the labels given, then as they come."""
     rows = [asdict(order) | {"verdict": order.verdict} for order in found]
-    table = pd.DataFrame(rows, columns=[*(item.name for item in fields(Order)), "verdict"])
+    table = pd.DataFrame(rows, columns=[*(item.name for item in fields(Ranking)), "verdict"])
     known = list(dict.fromkeys([*labels, *(name for row in rows for name in (row["one"], row["other"]))]))
     names = pd.CategoricalDtype(known, ordered=True)
     return table.astype({"one": names, "other": names, "low": float, "high": float})

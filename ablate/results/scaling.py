@@ -127,7 +127,7 @@ def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) 
     Args:
         table: from `ablate.measure.frame`.
         over: what grows: "tokens", "depth", "dim" or "batch".
-        batch: the batch size of the others; None takes the headline batch.
+        batch: the batch size of the others; None takes the reference batch.
 
     Raises:
         SpecError: for another `over`.
@@ -136,7 +136,7 @@ def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) 
         raise unknown("size", over, OVER)
     rows = table[table["images_per_s"].notna() & table["architecture"].notna()]
     if over != "batch":
-        rows = rows[rows["batch"] == (rows["headline_batch"] if batch is None else batch)]
+        rows = rows[rows["batch"] == (rows["reference_batch"] if batch is None else batch)]
     rows = rows.sort_values("measured_at", ascending=False, kind="stable")
     rows = rows.drop_duplicates(["device", "mode", "batch", *INPUTS, *sorted(SHAPING)]).sort_index()
     still = sorted(SHAPING - OVER[over])

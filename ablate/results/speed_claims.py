@@ -24,7 +24,7 @@ Place = tuple[str, str, int | None]  # device, mode, batch
 
 
 def throughput(terms: Sequence[tuple[float, str]], constant: float, found: Iterable[Measured]) -> dict[Place, Interval]:
-    """A linear expression of rates, round by round, on each device, in each mode, at the headline batch.
+    """A linear expression of rates, round by round, on each device, in each mode, at the reference batch.
 
     Of several measurements of a variant in one place it is the one measured last.
 
@@ -35,7 +35,7 @@ def throughput(terms: Sequence[tuple[float, str]], constant: float, found: Itera
     """
     places: dict[Place, dict[str, Measurement]] = {}
     for one in sorted(found, key=lambda one: one.found.begun):
-        if one.found.batch == one.found.headline_batch and one.found.windows:
+        if one.found.batch == one.found.reference_batch and one.found.windows:
             place = one.device, Mode(**one.found.mode).words, one.found.batch
             places.setdefault(place, {})[one.variant] = one.found
     values = {place: _rates(terms, constant, members) for place, members in places.items()}
@@ -71,7 +71,7 @@ def exponents(terms: Sequence[tuple[float, Run, str]], constant: float, table: p
 
 def _lines(run: Run, found: Iterable[Curve]) -> dict[Place, Slope]:
     """The slopes of one model, which differs along each line in its size alone: one line in each place."""
-    values, shown = run.fields(), inputs(run.dataset)
+    values, shown = run.to_dict(), inputs(run.dataset)
     mine = [
         curve
         for curve in found

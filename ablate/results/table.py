@@ -91,7 +91,7 @@ def study_records(study: Study, scale: str | None, results: Path, seeds: int | N
 
 def _trained(study: Study, scale: str | None) -> list[Variant]:
     """The variants that have runs: none of a study of speed alone, though other studies may train the same."""
-    return [] if study.speed_only else study.variants(scale)
+    return [] if study.benchmark_only else study.variants(scale)
 
 
 def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:
@@ -111,7 +111,7 @@ def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> l
 
 
 def _shared(run: Run) -> tuple[Any, ...]:
-    values = run.fields()
+    values = run.to_dict()
     return tuple(values[name] for name in SHARED)
 
 
@@ -151,7 +151,7 @@ def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -
 
 def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:
     """The labels, and the values of every field in words that varies, in the order the variants bring them."""
-    runs = [variant.run.fields() for variant in variants]
+    runs = [variant.run.to_dict() for variant in variants]
     values = {name: [*dict.fromkeys(run[name] for run in runs)] for name in SHARED}
     varied = {name: found for name, found in values.items() if len(found) > 1 and isinstance(found[0], str)}
     return {"variant": [variant.label for variant in variants]} | varied

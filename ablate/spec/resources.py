@@ -70,7 +70,7 @@ class Resources:
             _check_sbatch(name)
 
     @classmethod
-    def of(cls, content: Mapping[str, Any]) -> Resources:
+    def from_dict(cls, content: Mapping[str, Any]) -> Resources:
         """The resources written down as `fields`, here or by another version.
 
         Raises:
@@ -84,7 +84,7 @@ class Resources:
             )
         return cls(**content)
 
-    def fields(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All fields with their values: JSON-ready."""
         return asdict(self)
 

@@ -168,34 +168,34 @@ class Run:
     def keys(self, seeds: Iterable[int]) -> list[str]:
         """The key of this run with each of some seeds; for many seeds many times faster than one run after another."""
         # In JSON a name with its quotes stands nowhere but at its value: inside a string the quotes are escaped.
-        head, tail = (self.but(seed=0) if self.seed else self)._text.split('"seed": 0', 1)
+        head, tail = (self.replace(seed=0) if self.seed else self)._text.split('"seed": 0', 1)
         return [_digest(f'{head}"seed": {seed}{tail}') for seed in seeds]
 
     @property
     def _text(self) -> str:
         """What the key is the digest of."""
-        values = {k: v for k, v in self.fields().items() if k not in ADDED_LATER or v != ADDED_LATER[k]}
+        values = {k: v for k, v in self.to_dict().items() if k not in ADDED_LATER or v != ADDED_LATER[k]}
         return json.dumps([values, behaviours(self)], sort_keys=True)
 
     @cached_property
     def architecture(self) -> str:
         """Ten hex digits over what shapes the model: equal for runs that differ in data, recipe or seed alone."""
-        values = {name: value for name, value in self.fields().items() if name in SHAPING}
+        values = {name: value for name, value in self.to_dict().items() if name in SHAPING}
         values = {k: v for k, v in values.items() if k not in ADDED_LATER or v != ADDED_LATER[k]}
         numbers = {name: number for name, number in behaviours(self).items() if name.startswith(SHAPING_PIECES)}
         return _digest(json.dumps([values, numbers], sort_keys=True))
 
-    def fields(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """All fields with their values, in order: JSON-ready."""
         return {name: getattr(self, name) for name in _types()}
 
-    def but(self, **changes: Any) -> Run:
+    def replace(self, **changes: Any) -> Run:
         """This run with some fields changed."""
         _known_fields(changes)
         return replace(self, **changes)
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Run:
+    def from_dict(cls, values: Mapping[str, Any]) -> Run:
         """The run a mapping of fields describes; an unknown field is a `SpecError`."""
         _known_fields(values)
         return cls(**values)
@@ -290,5 +290,5 @@ def _check_conv_stem(run: Run) -> None:
 
 def differences(one: Run, other: Run) -> dict[str, tuple[Any, Any]]:
     """The fields in which two runs differ, each with both values."""
-    pairs = zip(one.fields().items(), other.fields().values(), strict=True)
+    pairs = zip(one.to_dict().items(), other.to_dict().values(), strict=True)
     return {name: (mine, yours) for (name, mine), yours in pairs if mine != yours}

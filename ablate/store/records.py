@@ -56,11 +56,11 @@ class Record:
     def answers(self, run: Run, fingerprint: str | None = None) -> bool:
         """Whether this record is of that run, and of that data where a fingerprint is given."""
         same_data = fingerprint is None or self.dataset["fingerprint"] == fingerprint
-        return same_data and self.key == run.key and {**ADDED_LATER, **self.run} == run.fields()
+        return same_data and self.key == run.key and {**ADDED_LATER, **self.run} == run.to_dict()
 
     def as_run(self) -> Run:
         """The run this is a record of; a field younger than the record holds what stood for it then."""
-        return Run.of({**ADDED_LATER, **self.run})
+        return Run.from_dict({**ADDED_LATER, **self.run})
 
 
 def path_of(results: Path, run: Run) -> Path:

@@ -123,7 +123,7 @@ def fill(folder: Path, wanted: Iterable[tuple[Run, int, int]]) -> None:
     missing = {path: asked for asked in wanted if kept(path := folder / f"{key_of(*asked)}.json") is None}
     if missing and "torch" not in sys.modules:
         asked_for = [
-            {"path": str(path), "run": run.fields(), "files": files_of(run), "channels": channels, "classes": classes}
+            {"path": str(path), "run": run.to_dict(), "files": files_of(run), "channels": channels, "classes": classes}
             for path, (run, channels, classes) in missing.items()
         ]
         command = [sys.executable, "-m", "ablate.study.outline"]

@@ -141,7 +141,7 @@ def _at(run: Run, knob: str, at: int) -> Run | None:
     """The run with the at-th legal value of its knob; None where another rule forbids it."""
     value = {"dim": at * _step(run), "token_hidden": at, "gating_ratio": at / run.dim}[knob]
     try:
-        return run.but(**{knob: value})
+        return run.replace(**{knob: value})
     except SpecError:
         return None
 

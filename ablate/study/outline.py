@@ -72,7 +72,7 @@ def outline(run: Run, channels: int, classes: int) -> Architecture:
 
 def _skeleton(run: Run, channels: int, classes: int) -> VisionTransformer:
     with torch.device("meta"), _NoValues():
-        return assemble(run.but(depth=min(run.depth, BLOCKS)), channels, classes, weight_init="skip")
+        return assemble(run.replace(depth=min(run.depth, BLOCKS)), channels, classes, weight_init="skip")
 
 
 def _starred(name: str) -> str:
@@ -88,7 +88,7 @@ def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 def _treatment(run: Run, model: nn.Module) -> tuple[dict[str, str], dict[str, int]]:
     """What training does to each parameter, and how many parameters that are, over all blocks."""
-    without, decayed = ({id(p) for p in group["params"]} for group in groups(run.but(weight_decay=1), model))
+    without, decayed = ({id(p) for p in group["params"]} for group in groups(run.replace(weight_decay=1), model))
     found: dict[str, str] = {}
     sizes = {"decayed": 0, "not decayed": 0, "frozen": 0}
     for name, parameter in model.named_parameters():
@@ -122,7 +122,7 @@ def main() -> None:
     for asked in orjson.loads(sys.stdin.buffer.read()):
         for slot, path in asked["files"].items():
             use(path, slot)
-        keep(Path(asked["path"]), outline(Run.of(asked["run"]), asked["channels"], asked["classes"]))
+        keep(Path(asked["path"]), outline(Run.from_dict(asked["run"]), asked["channels"], asked["classes"]))
 
 
 if __name__ == "__main__":

@@ -33,13 +33,13 @@ def unseen(run: Run) -> tuple[int, int]:
     small = _narrow(run)
     seen = _seen(small)
     if not seen.all() and run.depth > DEPTH:
-        seen = _seen(small.but(depth=run.depth))
+        seen = _seen(small.replace(depth=run.depth))
     return int((~seen).sum()), seen.numel()
 
 
 def _narrow(run: Run) -> Run:
     """The same structure at a small width; of the rest only what shapes the model."""
-    kept = {name: value for name, value in run.fields().items() if name in SHAPING}
+    kept = {name: value for name, value in run.to_dict().items() if name in SHAPING}
     grid = min(run.side, SIDE)
     kept |= {
         "image_size": grid * run.patch_size,
@@ -58,7 +58,7 @@ def _widen(fields: dict[str, object], dim: int) -> Run:
     """The run at the first legal width: a stem of convolutions halves it several times."""
     while True:
         try:
-            return Run.of(fields | {"dim": dim})
+            return Run.from_dict(fields | {"dim": dim})
         except SpecError:
             if dim > 4096:
                 raise

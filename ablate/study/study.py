@@ -46,7 +46,7 @@ class Scale:
     seeds: int | None = None
     axes: Mapping[str, AxisValues] = field(default_factory=dict)
 
-    def but(
+    def replace(
         self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
     ) -> Scale:
         """This scale with some fields changed, or with axes, seeds or expectations of its own."""
@@ -96,7 +96,7 @@ class Study:
         cross: combine the axes instead of changing one at a time.
         match: "params" or "macs" gives every variant the control's parameters or MACs, see `ablate.study.match`.
         claims: what the study claims, judged from the records.
-        speed_only: measured by `ablate bench`, and nothing is trained: it has no runs.
+        benchmark_only: measured by `ablate bench`, and nothing is trained: it has no runs.
         name: filled in by `load` from the file's name.
         source: filled in by `load`: what a command calls it, its name or its file.
     """
@@ -109,7 +109,7 @@ class Study:
     cross: bool = False
     match: str = "none"
     claims: Sequence[Claim] = ()
-    speed_only: bool = False
+    benchmark_only: bool = False
     name: str = "unnamed"
     source: str = ""
 
@@ -130,9 +130,9 @@ class Study:
         for scale in claim.scales or ():
             self.scale(scale)
         trained = [q.column for q in claim.quantities() if q.column not in UNTRAINED]
-        if self.speed_only and trained:
+        if self.benchmark_only and trained:
             raise SpecError(
-                f"claim {claim.sentence!r} speaks of {trained[0]} and study {self.name} is speed_only; "
+                f"claim {claim.sentence!r} speaks of {trained[0]} and study {self.name} is benchmark_only; "
                 f"wanted is a claim about {', '.join(UNTRAINED)}"
             )
 
@@ -182,7 +182,7 @@ class Study:
         names, steps = list(axes), list(axes.values())
         found: dict[str, Variant] = {}
         for choice in choices(steps, self.cross):
-            run = Run.of({**base, **changes_of(choice), "seed": 0})
+            run = Run.from_dict({**base, **changes_of(choice), "seed": 0})
             moved = declared_by(names, choice, steps), bundled_by(names, choice, steps)
             variant = Variant(label_of(choice, steps, self.cross), run, *moved)
             for sized in self._matched(variant, next(iter(found.values()), variant).run, scale):
@@ -240,18 +240,18 @@ class Study:
         """The control's run but for what is named: axes by a label of theirs, fields by their value."""
         rest = dict(where)
         choice = [step_of(axis, steps, rest) for axis, steps in self._steps(scale).items()]
-        return Run.of({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
+        return Run.from_dict({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
 
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
-        """How many seeds a variant gets: as asked, else as the scale says, else as the study says; 0 if speed_only."""
+        """How many seeds a variant gets: as asked, else as the scale says, else as the study says; 0 if benchmark_only."""
         asked = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
         wanted = self.seeds if asked is None else _check_seeds(asked)
-        return 0 if self.speed_only else wanted
+        return 0 if self.benchmark_only else wanted
 
     def runs(self, scale: str | None = None, seeds: int | None = None) -> list[Run]:
         """All runs: seed by seed, every variant, so that an unfinished study has paired seeds."""
         variants = self.variants(scale)
-        return [v.run.but(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
+        return [v.run.replace(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
 
 
 def _check_seeds(seeds: int) -> int:

@@ -75,7 +75,7 @@ class Checkpoints:
         if path is None:
             return None
         state = found[1] if found else read(Path(path))
-        if state["key"] != run.key or Run.of(state["run"]) != run:
+        if state["key"] != run.key or Run.from_dict(state["run"]) != run:
             raise SpecError(f"the checkpoint {path} is of run {state['key']}, not of {run.key}; move it away")
         LOG.info("going on from %s", Path(path).name)
         return state

@@ -184,7 +184,7 @@ def join() -> World:
     return world
 
 
-def forsake() -> None:
+def skip_shutdown() -> None:
     """Let this process end without a word to the others, after a failure that they may not share."""
     atexit.unregister(_part)
 

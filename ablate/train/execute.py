@@ -59,11 +59,11 @@ def execute(
         where = where_and_what(resources, device, world)
     shape = {"channels": images.channels, "classes": list(images.classes)}
     if checkpoints and resources.keep != "none":
-        checkpoints.write_weights({"run": run.fields(), **shape, **fitted.weights})
+        checkpoints.write_weights({"run": run.to_dict(), **shape, **fitted.weights})
     *earlier, _ = fitted.conditions
     return Record(
         key=run.key,
-        run=run.fields(),
+        run=run.to_dict(),
         metrics=fitted.metrics,
         history=fitted.history,
         complexity=complexity(run, images.channels, len(images.classes)),

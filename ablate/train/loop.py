@@ -189,7 +189,7 @@ class _Training:
         self._gather_broken()
         return {
             "key": self.run.key,
-            "run": self.run.fields(),
+            "run": self.run.to_dict(),
             "epoch": self.epoch,
             "step": self.step,
             "history": self.history,

@@ -26,7 +26,7 @@ def where_and_what(resources: Resources, device: torch.device, world: World = AL
 
     Paths of data are left out: they say nothing about the numbers, and records are published.
     """
-    settings = {name: value for name, value in resources.fields().items() if name != "data"}
+    settings = {name: value for name, value in resources.to_dict().items() if name != "data"}
     return {
         **_commit(),
         "versions": {

@@ -22,7 +22,7 @@ from ablate.zoo.timm_images import TimmPictures
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class EvalOptions:
     """What is evaluated on, and how; None keeps what the model says.
 
     Args:
@@ -47,7 +47,7 @@ class Asked:
     eval_crop: float | None = None
 
 
-def assess(candidate: OfRun | OfTimm, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
+def assess(candidate: OfRun | OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
     """The outcome, and the facts it depends on.
 
     Raises:
@@ -56,13 +56,13 @@ def assess(candidate: OfRun | OfTimm, asked: Asked) -> tuple[Outcome, dict[str, 
     return _of_run(candidate, asked) if isinstance(candidate, OfRun) else _of_timm(candidate, asked)
 
 
-def _of_run(candidate: OfRun, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
+def _of_run(candidate: OfRun, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
     """A run's model, on pictures prepared as the run says."""
     changes: dict[str, Any] = {"image_size": asked.image_size, "eval_crop": asked.eval_crop}
     given = {name: value for name, value in changes.items() if value is not None}
     if asked.part == "test":
         given["holdout"] = 0.0  # what is held out of the rest need not fit another data set
-    run = candidate.run.but(**given, dataset=asked.dataset, batch_size=asked.batch_size, mixup=0.0, cutmix=0.0)
+    run = candidate.run.replace(**given, dataset=asked.dataset, batch_size=asked.batch_size, mixup=0.0, cutmix=0.0)
     images, facts = _open(run, asked)
     check_classes(str(candidate.path), candidate.classes, len(images.classes))
     if images.channels != candidate.channels:
@@ -84,15 +84,15 @@ def _of_run(candidate: OfRun, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
     }
 
 
-def _open(run: Run, asked: Asked) -> tuple[Images, dict[str, Any]]:
+def _open(run: Run, asked: EvalOptions) -> tuple[Images, dict[str, Any]]:
     """The run's data; a batch may be larger here than the part that is trained on."""
     resources = Resources(workers=asked.workers, data=asked.data)
-    images, facts = open_images(run.but(batch_size=1), resources, asked.device)
+    images, facts = open_images(run.replace(batch_size=1), resources, asked.device)
     images.run = run
     return images, facts
 
 
-def _of_timm(candidate: OfTimm, asked: Asked) -> tuple[Outcome, dict[str, Any]]:
+def _of_timm(candidate: OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
     """A model of timm's, on pictures prepared as its own configuration says."""
     module, location = source(asked.dataset, asked.data)
     data = module.load(Run(dataset=asked.dataset), location)
@@ -137,7 +137,7 @@ def _try(model: nn.Module, shape: tuple[int, int, int], device: torch.device) ->
     model.eval()(torch.zeros(1, *shape, device=device))
 
 
-def _not_empty(asked: Asked, n: int) -> int:
+def _not_empty(asked: EvalOptions, n: int) -> int:
     if not n:
         raise SpecError(
             f"part {asked.part} of {asked.dataset} has no picture; it has one where a run's holdout is not 0"

@@ -164,14 +164,14 @@ def _in_file(path: Path, averaged: bool) -> OfRun:
         return _own(found, weights, path)
     if released.is_released(weights):
         run, channels, classes = released.described(weights)
-        run = run.but(dataset=DEIT["dataset"], eval_crop=DEIT["eval_crop"])
+        run = run.replace(dataset=DEIT["dataset"], eval_crop=DEIT["eval_crop"])
         return OfRun(run, channels, classes, weights, path)
     raise SpecError(f"{path} does not say what model it is of; wanted is evaluate MODEL --weights {path}")
 
 
 def _own(found: Mapping[str, Any], weights: released.Weights, path: Path) -> OfRun:
     try:
-        return OfRun(Run.of(found["run"]), int(found["channels"]), len(found["classes"]), weights, path)
+        return OfRun(Run.from_dict(found["run"]), int(found["channels"]), len(found["classes"]), weights, path)
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path} is no weight file of this version of ablate: {error}") from None
 

@@ -172,7 +172,7 @@ def described(weights: Mapping[str, Any]) -> tuple[Run, int, int]:
             "mlp_ratio": features[0] / dim,
             "token_hidden": tokens[0],
         }
-        return Run.of(PAPER["linear_tiny"] | fields), channels, head[0]
+        return Run.from_dict(PAPER["linear_tiny"] | fields), channels, head[0]
     except (KeyError, AttributeError, ValueError, IndexError) as error:
         raise SpecError(
             f"the weights are in the released naming, and not those of its feed-forward model: {error}"
@@ -180,7 +180,7 @@ def described(weights: Mapping[str, Any]) -> tuple[Run, int, int]:
 
 
 def _check_meaning(run: Run) -> None:
-    paper = Run.of(PAPER["linear_tiny"])
+    paper = Run.from_dict(PAPER["linear_tiny"])
     for name in _MEANING:
         if (mine := getattr(run, name)) != (wanted := getattr(paper, name)):
             raise SpecError(

@@ -75,7 +75,7 @@ def run_of(name: str, **arguments: Any) -> Run:
     given = _in_fields(arguments)
     if "seed" not in given:
         given["seed"] = int(torch.randint(2**62, (), device="cpu"))
-    return Run.of({**MODELS[name], **given})
+    return Run.from_dict({**MODELS[name], **given})
 
 
 def _in_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,15 +20,15 @@ from ablate.measure.process import Start
 from ablate.measure.protocol import Mode
 from ablate.measure.session import Session
 from ablate.study.load import load
-from tests.measure.fake import Fleet, dead, full
+from tests.measure.fake import FakeWorkers, dead, full
 
 WORDS = ["--modes", "fp32-eager", "--batches", "64,1", "--threads", "1"]
 
 
 @pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
+def fleet(monkeypatch: pytest.MonkeyPatch) -> FakeWorkers:
     """The fake workers every session gets."""
-    made = Fleet()
+    made = FakeWorkers()
 
     def processes(self: Session, mode: Mode) -> Start:
         return made.start(mode)
@@ -49,7 +49,7 @@ def bench(tmp_path: Path) -> Callable[..., Any]:
     return call
 
 
-def test_a_study_is_measured_and_told(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+def test_a_study_is_measured_and_told(bench: Any, fleet: FakeWorkers, tmp_path: Path) -> None:
     shown = bench("quickstart", "--quick", *WORDS).stdout
     assert "3 models, 2 modes, batches 64, 1; quick protocol, 1 CPU thread" in shown
     line = "[1/3] inference, float32, eager, batch 64: attention 100, patch_ff 200, none 300 images/s"
@@ -64,9 +64,9 @@ def test_a_study_is_measured_and_told(bench: Any, fleet: Fleet, tmp_path: Path) 
     assert str(tmp_path / "results" / "speed" / "a-cpu-1-thread-torch-2.0") in shown.replace("\n", "")
 
 
-def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: Fleet) -> None:
+def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: FakeWorkers) -> None:
     # Rates that hardly move: each pair's interval is narrow.
-    fleet.rates = Fleet(
+    fleet.rates = FakeWorkers(
         rates={"attention": (100.0, 101.0, 102.0), "patch_ff": (200.0, 201.0, 205.0), "none": (300.0, 301.0, 302.0)}
     ).rates
     bench("quickstart", "--quick", *WORDS)
@@ -81,7 +81,7 @@ def test_the_ranking_says_in_how_many_modes(bench: Any, fleet: Fleet) -> None:
     assert len(fleet.told) == told, "nothing is measured for it"
 
 
-def test_as_json(bench: Any, fleet: Fleet) -> None:
+def test_as_json(bench: Any, fleet: FakeWorkers) -> None:
     content = orjson.loads(bench("quickstart", "--quick", *WORDS, "--json").stdout)
     assert len(content["measurements"]) == 3 * 3
     assert content["measurements"][0]["variant"] == "attention"
@@ -91,7 +91,7 @@ def test_as_json(bench: Any, fleet: Fleet) -> None:
     assert {"one", "other", "sentence", "modes"} <= set(pair)
 
 
-def test_a_lost_worker_is_told_and_the_exit_code_says_so(bench: Any, fleet: Fleet) -> None:
+def test_a_lost_worker_is_told_and_the_exit_code_says_so(bench: Any, fleet: FakeWorkers) -> None:
     def trouble(label: str, do: str, order: Any) -> None:
         if (label, do) == ("patch_ff", "warm_up"):
             dead()
@@ -102,28 +102,30 @@ def test_a_lost_worker_is_told_and_the_exit_code_says_so(bench: Any, fleet: Flee
     assert "none 300" in shown
 
 
-def test_a_time_budget_takes_short_windows_and_goes_on_next_time(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+def test_a_time_budget_takes_short_windows_and_goes_on_next_time(
+    bench: Any, fleet: FakeWorkers, tmp_path: Path
+) -> None:
     shown = bench("quickstart", "--time-budget", "0.000001s", *WORDS).stdout
     assert "the time is up; the same command goes on" in shown
     bench("quickstart", "--time-budget", "9m", *WORDS)
     assert {one.protocol["name"] for _, one in speed_record.read_all(tmp_path / "results")} == {"budget"}
 
 
-def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
-    fleet.rates = Fleet(rates={"linear_tiny": 1.0, "ablate_tiny:mixer=pool": 2.0, "resmlp_12_224": 3.0}).rates
+def test_the_paper_s_models_and_timm_s_beside(bench: Any, fleet: FakeWorkers, tmp_path: Path) -> None:
+    fleet.rates = FakeWorkers(rates={"linear_tiny": 1.0, "ablate_tiny:mixer=pool": 2.0, "resmlp_12_224": 3.0}).rates
     bench("--models", "linear_tiny, ablate_tiny:mixer=pool", "--timm", "resmlp_12_224", "--quick", *WORDS)
     found = {one.subject["label"] for _, one in speed_record.read_all(tmp_path / "results")}
     assert found == {"linear_tiny", "ablate_tiny:mixer=pool", "resmlp_12_224"}
 
 
-def test_a_model_given_twice_keeps_its_place_and_the_first_is_the_control(bench: Any, fleet: Fleet) -> None:
-    fleet.rates = Fleet(rates={"linear_tiny": 1.0, "ablate_tiny": 2.0}).rates
+def test_a_model_given_twice_keeps_its_place_and_the_first_is_the_control(bench: Any, fleet: FakeWorkers) -> None:
+    fleet.rates = FakeWorkers(rates={"linear_tiny": 1.0, "ablate_tiny": 2.0}).rates
     shown = bench("--models", "linear_tiny,ablate_tiny,linear_tiny", "--quick", *WORDS).stdout
     assert "2 models" in shown
     assert "ratio to linear_tiny" in shown
 
 
-def test_out_of_memory_is_shown_for_the_rate_or_for_the_peak_alone(bench: Any, fleet: Fleet) -> None:
+def test_out_of_memory_is_shown_for_the_rate_or_for_the_peak_alone(bench: Any, fleet: FakeWorkers) -> None:
     def trouble(label: str, do: str, order: Any) -> None:
         if (label, do) in {("patch_ff", "window"), ("none", "peak_memory")}:
             full()
@@ -138,7 +140,7 @@ def test_nothing_measured_is_said(bench: Any) -> None:
     assert bench("quickstart", "--ranking").stdout.strip() == "nothing of it is measured yet"
 
 
-def test_a_second_session_on_the_device_is_refused(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+def test_a_second_session_on_the_device_is_refused(bench: Any, fleet: FakeWorkers, tmp_path: Path) -> None:
     with alone(tmp_path / "runs" / "speed", "cpu", "A CPU"):
         refused = bench("quickstart", "--quick", *WORDS, code=2)
     assert "is measuring on A CPU, and two at once would slow each other; wait until it has ended" in refused.stderr
@@ -158,11 +160,11 @@ study = Study(
 """
 
 
-def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: Fleet, tmp_path: Path) -> None:
+def test_where_sizes_differ_it_tells_how_time_grows(bench: Any, fleet: FakeWorkers, tmp_path: Path) -> None:
     study = tmp_path / "sizes.py"
     study.write_text(SIZES)
     labels = [variant.label for variant in load(study).variants()]
-    fleet.rates = Fleet(rates={label: float(1000 - at) for at, label in enumerate(labels)}).rates
+    fleet.rates = FakeWorkers(rates={label: float(1000 - at) for at, label in enumerate(labels)}).rates
     words = [str(study), "--quick", "--modes", "fp32-eager-inference", "--batches", "1"]
     shown = bench(*words).stdout
     assert re.search(r"^MODEL +inference, float32, eager$", shown, re.M), "a row a model, of which there are many"
@@ -201,6 +203,6 @@ def test_the_command_waits_for_no_torch_of_its_own() -> None:
     assert shown.stdout.strip() == "False"
 
 
-def test_subjects_of_one_architecture_are_measured_once(bench: Any, fleet: Fleet) -> None:
+def test_subjects_of_one_architecture_are_measured_once(bench: Any, fleet: FakeWorkers) -> None:
     bench("quickstart", "--quick", *WORDS)
     assert set(fleet.started.values()) == {1}

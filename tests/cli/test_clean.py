@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from ablate import load
 from ablate.cli import app
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.ledger import Ledger
 from ablate.spec.resources import Resources
 from ablate.store import records
@@ -19,7 +19,7 @@ from ablate.store.root import Root
 from tests import synthetic
 from tests.tiny import TINY
 
-UNWANTED = TINY.but(dim=32)
+UNWANTED = TINY.replace(dim=32)
 
 
 def said(*words: str, answer: str = "", code: int = 0) -> str:
@@ -35,7 +35,7 @@ def used(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     wanted = load("quickstart").runs()[0]
     records.write(root.results, synthetic.record(wanted))
     for run in (wanted, UNWANTED):
-        job.request(root, run, Resources())
+        worker.request(root, run, Resources())
         folder = root.run_folder(run.key) / "checkpoints"
         folder.mkdir()
         (folder / "0001-000000001.pt").write_bytes(bytes(1_500_000))
@@ -95,7 +95,7 @@ study = Study(question="Is it kept?", axes={}, scales={"tiny": Scale(fields)})
 
 @pytest.mark.parametrize("place", ["given", "beside"])
 def test_the_runs_of_a_file_are_kept(used: Path, place: str) -> None:
-    fields = {name: value for name, value in UNWANTED.fields().items() if name != "seed"}
+    fields = {name: value for name, value in UNWANTED.to_dict().items() if name != "seed"}
     path = used / ("studies/mine.py" if place == "beside" else "mine.py")
     path.parent.mkdir(exist_ok=True)
     path.write_text(STUDY.replace("{FIELDS}", repr(fields)))
@@ -128,7 +128,7 @@ def test_every_path_is_listed_and_what_is_listed_is_what_goes(used: Path, tmp_pa
         content = {"name": leads, "logs": leads, "place": "local", "keys": [UNWANTED.key], "owner": None, "jobs": {}}
         (launches / f"{name}.json").write_bytes(orjson.dumps(content))
     (launches / "Y").symlink_to(victim)
-    (used / "runs" / UNWANTED.but(seed=1).key).symlink_to(victim)
+    (used / "runs" / UNWANTED.replace(seed=1).key).symlink_to(victim)
     places = (used, tmp_path / "cache", victim)
     before, shown = tree(*places), said("--root", str(used), "--dry-run")
     assert tree(*places) == before

@@ -12,9 +12,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate import load
-from ablate.cli import app
-from ablate.cli import jobs as states
-from ablate.dispatch import worker as job
+from ablate.cli import app, jobs
+from ablate.dispatch import worker
 from ablate.report.plots import PLOTS
 from ablate.store import records
 from ablate.store.root import Root
@@ -43,7 +42,7 @@ def test_help_shows_an_example(command: str) -> None:
     assert f"Example: ablate {command}" in invoke(command, "--help").stdout
 
 
-@pytest.mark.parametrize("text", [states.logs.__doc__ or "", README.read_text("utf-8")], ids=["help", "README"])
+@pytest.mark.parametrize("text", [jobs.logs.__doc__ or "", README.read_text("utf-8")], ids=["help", "README"])
 def test_the_example_of_a_key_is_one(text: str) -> None:
     shown = re.findall(r"ablate logs ([0-9a-f]{10})", text)
     assert shown
@@ -99,7 +98,7 @@ def test_run_as_json(finished: Path) -> None:
 
 
 def test_inline_trains_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     shown = invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline").stdout
     assert shown.count("done    ") == 9
     assert len(records.index(tmp_path / "results")) == 9
@@ -112,7 +111,7 @@ def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, mon
         return synthetic.record(run)
 
     broken = load("quickstart").runs()[4]
-    monkeypatch.setattr(job, "execute", execute)
+    monkeypatch.setattr(worker, "execute", execute)
     shown = invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", code=1).stdout
     assert "RuntimeError: the disk is full" in shown
     assert len(records.index(tmp_path / "results")) == 8
@@ -120,7 +119,7 @@ def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, mon
     assert "8 done" in shown
     assert "1 failed" in shown
     assert "the disk is full" in invoke("logs", broken.key, "--root", str(tmp_path)).stdout
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", code=1)
     invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", "--retry")
     assert len(records.index(tmp_path / "results")) == 9

@@ -49,7 +49,7 @@ def weights(root: Root) -> Path:
     path.parent.mkdir()
     state = build(TINY, 1, 10).state_dict()
     spoilt = {name: torch.zeros_like(value) for name, value in state.items()}
-    content = {"run": TINY.fields(), "channels": 1, "classes": list("0123456789"), "model": state, "ema": spoilt}
+    content = {"run": TINY.to_dict(), "channels": 1, "classes": list("0123456789"), "model": state, "ema": spoilt}
     torch.save(content, path)
     return path
 
@@ -83,7 +83,7 @@ def test_a_run_needs_no_data_named(weights: Path, root: Root) -> None:
 
 
 def test_the_numbers_are_those_of_the_record(root: Root) -> None:
-    run = TINY.but(ema=0.9)
+    run = TINY.replace(ema=0.9)
     record = execute(run, Resources(), checkpoints=Checkpoints(root.run_folder(run.key)))
     words = (run.key, "--root", str(root.path), "--json", "--batch-size", str(run.batch_size))
     last, averaged, held_out = (orjson.loads(said(*words, *more)) for more in ((), ("--ema",), ("--part", "heldout")))

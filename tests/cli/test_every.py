@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from ablate import load
 from ablate.cli import _detach, _listing, app
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.measure.record import FOLDER
 from ablate.measure.subjects import of_study
 from ablate.spec.resources import Resources
@@ -33,7 +33,7 @@ study = Study(
     EXTRA
 )
 '''
-SPEED = 'speed_only=True, claims=[Claim("Linear", exponent() < 1.1)]'
+SPEED = 'benchmark_only=True, claims=[Claim("Linear", exponent() < 1.1)]'
 
 
 def study(mixers: list[str], question: str = "Which", more: str = "{}", extra: str = "") -> str:
@@ -58,7 +58,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
     monkeypatch.setattr(studies, "folders", lambda: [folder])
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     monkeypatch.setattr("ablate.report.render", lambda study, scale, *_: Path(f"{study.name}-{scale}.html"))
     return tmp_path
 
@@ -107,7 +107,7 @@ def failing(run: Run, resources: Resources, *_: object) -> Record:
 
 
 def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "execute", failing)
+    monkeypatch.setattr(worker, "execute", failing)
     (root / "studies" / "broken.py").write_text("x = 1 / 0\n")
     shown = invoke(root, "run", "--all", "--on", "inline", code=1).stdout
     assert rows(shown)["all"][:3] == ["5", "1", "0"]
@@ -115,13 +115,13 @@ def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monk
     assert "the disk is full" in shown
     assert "failed broken: " in shown
     assert "ZeroDivisionError" in shown
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     (root / "studies" / "broken.py").unlink()
     invoke(root, "run", "--all", "--on", "inline", "--retry")
 
 
 def test_a_failure_ends_them_all_if_that_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job, "execute", failing)
+    monkeypatch.setattr(worker, "execute", failing)
     shown = invoke(root, "run", "--all", "--on", "inline", "--fail-fast", code=1).stdout
     assert shown.endswith("not finished: second, third\n")
 
@@ -177,7 +177,7 @@ def test_the_list_counts_models_that_were_measured(root: Path) -> None:
     measured.parent.mkdir(parents=True)
     measured.write_text("{}")
     listed = {one["name"]: one for one in orjson.loads(invoke(root, "list", "--json").stdout)}
-    assert listed["speed"]["speed_only"]
+    assert listed["speed"]["benchmark_only"]
     assert listed["speed"]["scales"] == [
         {"name": "tiny", "variants": 2, "runs": 0, "done": 0, "models": 2, "measured": 1}
     ]

@@ -90,7 +90,7 @@ def test_a_probe_takes_real_steps_and_leaves_nothing(
     batch_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    run = TINY.but(batch_size=batch_size, epochs=100)
+    run = TINY.replace(batch_size=batch_size, epochs=100)
     found = probe(run, Resources())
     assert found.steps == 100 * (1149 // batch_size)
     assert 0 < found.step_s < 5

@@ -11,7 +11,7 @@ from typer.testing import CliRunner, Result
 from ablate import load
 from ablate.cli import app
 from ablate.cli._resources import words
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.spec.resources import Resources, options
 from ablate.store.root import Root
 from tests import synthetic
@@ -25,7 +25,7 @@ def run(folder: Path, *more: str) -> Result:
 
 @pytest.fixture(autouse=True)
 def _instant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     monkeypatch.setattr("ablate.report.render", lambda *_: tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -34,7 +34,7 @@ def _instant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def asked(folder: Path, *more: str) -> Resources:
     result = run(folder, "--on", "inline", *more)
     assert result.exit_code == 0, result.output
-    return job.requested(Root(folder), KEY)[1]
+    return worker.requested(Root(folder), KEY)[1]
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

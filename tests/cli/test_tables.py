@@ -177,7 +177,7 @@ def test_costs_are_judged_and_shown_with_nothing_trained(tmp_path: Path) -> None
     path.write_text(
         '"""A test."""\nfrom ablate import DIGITS, Claim, Study, exponent, params\n'
         'study = Study(question="So?", axes={"mixer": ["attention", "patch_ff"]}, fixed={"pool": "avg"},'
-        ' scales={"digits": DIGITS}, speed_only=True,'
+        ' scales={"digits": DIGITS}, benchmark_only=True,'
         ' claims=[Claim("smaller", params(mixer="patch_ff") < params()), Claim("linear", exponent() < 2)])\n'
     )
     words = (str(path), "--root", str(tmp_path))

@@ -15,7 +15,7 @@ from ablate.data.draws import Draws, crop_boxes, erased_boxes, jitter_factors
 from ablate.data.workers import CHANGES, resampled
 from tests.tiny import TINY, noise
 
-RUN = TINY.but(dataset="mine", image_size=24, patch_size=4)
+RUN = TINY.replace(dataset="mine", image_size=24, patch_size=4)
 
 
 def draws(count: int, epoch: int = 0) -> Draws:
@@ -71,7 +71,7 @@ def test_colours_change_as_torchvision_changes_them(strength: float) -> None:
 
 def test_flips_are_as_drawn() -> None:
     pictures = stacked(noises(50))
-    run = RUN.but(hflip=0.5)
+    run = RUN.replace(hflip=0.5)
     found = augment.augmented(run, pictures, draws(50))
     flip = draws(50).chance("flip", 0.5)
     assert 10 < flip.sum() < 40
@@ -88,7 +88,7 @@ def test_normalisation_is_torchvisions_to_the_last_bit() -> None:
 
 def test_a_rectangle_of_noise_replaces_what_was_there() -> None:
     pictures = torch.full((200, 3, 24, 24), 9.0)
-    run = RUN.but(random_erasing=0.5)
+    run = RUN.replace(random_erasing=0.5)
     found = augment.erased(run, pictures.clone(), draws(200))
     boxes = erased_boxes(draws(200), 24, 0.5)
     changed = (found != 9).all(dim=1)
@@ -99,7 +99,7 @@ def test_a_rectangle_of_noise_replaces_what_was_there() -> None:
 
 
 def test_noise_is_of_the_picture_not_of_the_batch() -> None:
-    run = RUN.but(random_erasing=1.0)
+    run = RUN.replace(random_erasing=1.0)
     pictures = torch.zeros(6, 3, 24, 24)
     whole = augment.erased(run, pictures.clone(), draws(6))
     some = Draws(0, 0, torch.tensor([4, 1]), torch.tensor([0, 0]))
@@ -109,7 +109,7 @@ def test_noise_is_of_the_picture_not_of_the_batch() -> None:
 
 
 def test_all_together_are_a_function_of_the_draws() -> None:
-    run = RUN.but(crop_min_area=0.3, hflip=0.5, color_jitter=0.4)
+    run = RUN.replace(crop_min_area=0.3, hflip=0.5, color_jitter=0.4)
     pictures = stacked(noises(8, 30))
     first = augment.augmented(run, pictures, draws(8))
     assert first.shape == (8, 3, 24, 24)

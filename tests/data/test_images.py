@@ -35,7 +35,7 @@ def opened(request: pytest.FixtureRequest, folder: Path, places: dict[str, str])
 
     def open_(**changes: Any) -> tuple[Images, dict[str, Any]]:
         base = {"batch_size": 4 if request.param in ("mine", "cifar10") else 256, "holdout": 0.2, "image_size": 16}
-        run = TINY.but(dataset=request.param, **base | changes)
+        run = TINY.replace(dataset=request.param, **base | changes)
         return open_images(run, Resources(data=places | {"mine": str(folder)}), CPU)
 
     return open_
@@ -135,7 +135,7 @@ def test_a_share_is_the_same_for_every_model_and_recipe(opened: Any, fraction: f
 
 
 def digits(**changes: Any) -> Images:
-    return open_images(TINY.but(**{"batch_size": 64, "holdout": 0.2} | changes), Resources(), CPU)[0]
+    return open_images(TINY.replace(**{"batch_size": 64, "holdout": 0.2} | changes), Resources(), CPU)[0]
 
 
 def test_the_whole_part_is_trained_on_as_ever() -> None:
@@ -198,7 +198,7 @@ def test_a_share_without_a_class_is_refused(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 pictures leaves 0; dataset"):
         digits(train_fraction=0.0001)
     uneven = picture_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
-    run = TINY.but(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
+    run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
     with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 pictures leaves 8 and none of class eel; wanted is"):
         open_images(run, Resources(data={"mine": str(uneven)}), CPU)
 
@@ -216,7 +216,7 @@ def test_a_batch_larger_than_the_data_is_refused(opened: Any) -> None:
 
 def test_a_log_begins_with_what_lies_there(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ablate")
-    run = TINY.but(dataset="mine", batch_size=4, holdout=0.2)
+    run = TINY.replace(dataset="mine", batch_size=4, holdout=0.2)
     open_images(run, Resources(data={"mine": str(folder)}), CPU)
     assert caplog.messages[0].startswith(f"mine at {folder}: 3 classes, 15 pictures to train on, 7 to test on, ")
 
@@ -237,7 +237,7 @@ class Told(World):
 
 def test_broken_pictures_of_all_processes_count_together(folder: Path) -> None:
     """Each process reads a share of a part, and the limit is of the part."""
-    run = TINY.but(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
+    run = TINY.replace(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
     for allowed, too_many in ((0.1, False), (0.0, True)):
         resources = Resources(data={"mine": str(folder)}, allow_broken=allowed)
         images, _ = open_images(run, resources, CPU)

@@ -12,7 +12,7 @@ from ablate.data.images import GROUP, Share
 from ablate.data.mixup import Mixing
 from tests.tiny import TINY
 
-RUN = TINY.but(batch_size=4 * GROUP, mixup=0.8, cutmix=1.0, smoothing=0.1)
+RUN = TINY.replace(batch_size=4 * GROUP, mixup=0.8, cutmix=1.0, smoothing=0.1)
 CLASSES = 5
 
 
@@ -24,7 +24,7 @@ def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 def mixed(epoch: int = 0, step: int = 0, where: slice = slice(None), **changes: Any) -> tuple[torch.Tensor, ...]:
     pictures, labels = batch()
-    return Mixing(RUN.but(**changes), CLASSES)(pictures[where].clone(), labels[where], epoch, step)
+    return Mixing(RUN.replace(**changes), CLASSES)(pictures[where].clone(), labels[where], epoch, step)
 
 
 @pytest.mark.parametrize(("world", "micro"), [(1, 0), (1, GROUP), (2, 0), (2, GROUP), (4, 0)])
@@ -96,7 +96,7 @@ def test_both_come_in_turn() -> None:
 
 def test_without_either_nothing_is_touched() -> None:
     pictures, labels = batch()
-    found = Mixing(RUN.but(mixup=0.0, cutmix=0.0), CLASSES)(pictures, labels, 0, 0)
+    found = Mixing(RUN.replace(mixup=0.0, cutmix=0.0), CLASSES)(pictures, labels, 0, 0)
     assert found[0] is pictures
     assert found[1] is labels
 

@@ -32,7 +32,7 @@ def data(*, shifted: bool, channels: int = 1, side: int = 8) -> Arrays:
 
 
 def resident(*, shifted: bool = True, channels: int = 1, **changes: Any) -> Resident:
-    return Resident(TINY.but(batch_size=8, **changes), data(shifted=shifted, channels=channels), CPU)
+    return Resident(TINY.replace(batch_size=8, **changes), data(shifted=shifted, channels=channels), CPU)
 
 
 def corner(picture: torch.Tensor) -> tuple[int, int]:
@@ -83,7 +83,7 @@ def test_offsets_reach_every_place_and_stay_on_the_canvas() -> None:
 @pytest.mark.parametrize("changes", [{"mixer": "none"}, {"depth": 1}, {"batch_size": 5}, {"epochs": 9}, {"lr": 1.0}])
 def test_offsets_are_of_seed_epoch_and_index_not_of_the_variant(changes: dict[str, Any]) -> None:
     one = corners(resident(), 3)
-    other = corners(Resident(TINY.but(**{"batch_size": 8} | changes), data(shifted=True), CPU), 3)
+    other = corners(Resident(TINY.replace(**{"batch_size": 8} | changes), data(shifted=True), CPU), 3)
     assert len(other) == 40
     assert all(one[index] == other[index] for index in one)
 
@@ -129,7 +129,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def kept_run(**changes: Any) -> Run:
-    return TINY.but(**{"dataset": "mine", "loader": "resident", "batch_size": 4, "holdout": 0.0} | changes)
+    return TINY.replace(**{"dataset": "mine", "loader": "resident", "batch_size": 4, "holdout": 0.0} | changes)
 
 
 def decoded(folder: Path, workers: int = 0, allow_broken: float = 0.0, **changes: Any) -> Decoded:
@@ -210,7 +210,7 @@ def test_a_run_on_kept_pictures_trains_to_a_record(folder: Path) -> None:
 def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A page of a mapped file that finds no place kills the process without a word."""
 
-    run = TINY.but(dataset="mine", batch_size=2)
+    run = TINY.replace(dataset="mine", batch_size=2)
     found = _directory.load(run, noise_folder(tmp_path, 5, 1))
 
     def full(*_: int) -> None:

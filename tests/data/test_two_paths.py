@@ -22,7 +22,7 @@ from tests.tiny import TINY, noise, noise_folder
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
 SIDE = 24
-RUN = TINY.but(dataset="mine", image_size=SIDE, patch_size=4, batch_size=8, holdout=0.0, hflip=0.5)
+RUN = TINY.replace(dataset="mine", image_size=SIDE, patch_size=4, batch_size=8, holdout=0.0, hflip=0.5)
 CLOSE = 2 / 255 / 0.224  # two steps of 256, as the narrowest channel is normalised
 RECIPES: dict[str, dict[str, Any]] = {
     "flip": {},
@@ -40,10 +40,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def both(folder: Path, **changes: Any) -> tuple[Images, Images]:
-    run = RUN.but(**changes)
+    run = RUN.replace(**changes)
     resources = Resources(data={run.dataset: str(folder)}, workers=0)
-    kept, _ = open_images(run.but(loader="resident"), resources, CPU)
-    needed, _ = open_images(run.but(loader="workers"), resources, CPU)
+    kept, _ = open_images(run.replace(loader="resident"), resources, CPU)
+    needed, _ = open_images(run.replace(loader="workers"), resources, CPU)
     assert isinstance(kept, Decoded)
     assert isinstance(needed, FromFiles)
     return kept, needed
@@ -109,7 +109,7 @@ def test_real_cifar_is_the_same_both_ways(real: Callable[[str], Path], monkeypat
     from ablate.data.resident import Squares
     from ablate.data.workers import Decoding
 
-    run = RUN.but(dataset="cifar10", image_size=32)
+    run = RUN.replace(dataset="cifar10", image_size=32)
     data = cifar10.load(run, real("cifar10"))
     monkeypatch.setattr(type(data.reader), "in_any_order", lambda self: self)
     indices = torch.arange(49_900, 50_100)

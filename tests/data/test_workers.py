@@ -31,8 +31,8 @@ from tests.tiny import TINY, noise, noise_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
-RUN = TINY.but(dataset="mine", batch_size=4, holdout=0.0, crop_min_area=0.2, hflip=0.5, eval_crop=0.8)
-FULL = RUN.but(auto_augment="rand-m9-mstd0.5-inc1", random_erasing=0.5, color_jitter=0.3)
+RUN = TINY.replace(dataset="mine", batch_size=4, holdout=0.0, crop_min_area=0.2, hflip=0.5, eval_crop=0.8)
+FULL = RUN.replace(auto_augment="rand-m9-mstd0.5-inc1", random_erasing=0.5, color_jitter=0.3)
 MEAN = (0.485, 0.456, 0.406)
 
 
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def opened(folder: Path, run: Run = RUN, workers: int = 0, **changes: Any) -> FromFiles:
-    run = run.but(**changes)
+    run = run.replace(**changes)
     return FromFiles(run, _directory.load(run, folder), CPU, Resources(workers=workers))
 
 
@@ -174,7 +174,7 @@ def of(pictures: list[Any]) -> Encoded:
 def test_an_evaluation_is_timms_to_the_last_bit(size: tuple[int, int], crop: float) -> None:
     picture = noise(*size)
     timms = create_transform(12, interpolation="bicubic", crop_pct=crop)
-    images = FromFiles(RUN.but(eval_crop=crop, batch_size=1), of([picture]), CPU, Resources())
+    images = FromFiles(RUN.replace(eval_crop=crop, batch_size=1), of([picture]), CPU, Resources())
     assert torch.equal(together(images.evaluation("test"))[0], timms(picture))
 
 
@@ -184,10 +184,12 @@ def one(count: int = 1) -> Draws:
 
 def test_without_random_crop_and_flip_training_sees_the_whole_square() -> None:
     picture = noise(20, 14)
-    plain = RUN.but(crop_min_area=1.0, hflip=0.0, eval_crop=1.0)
+    plain = RUN.replace(crop_min_area=1.0, hflip=0.0, eval_crop=1.0)
     seen = F.pil_to_tensor(Augmentation(plain, MEAN)([picture], one())[0])
     assert torch.equal(seen, create_transform(12, interpolation="bicubic", crop_pct=1.0, normalize=False)(picture))
-    assert torch.equal(F.pil_to_tensor(Augmentation(plain.but(hflip=1.0), MEAN)([picture], one())[0]), seen.flip(-1))
+    assert torch.equal(
+        F.pil_to_tensor(Augmentation(plain.replace(hflip=1.0), MEAN)([picture], one())[0]), seen.flip(-1)
+    )
 
 
 def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
@@ -203,7 +205,8 @@ def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
         assert {**vars(op), "aug_fn": None, "level_fn": None} == {**vars(other), "aug_fn": None, "level_fn": None}
     picture = noise()
     seen = [
-        Augmentation(FULL.but(color_jitter=strength), MEAN)([picture], one())[0].tobytes() for strength in (0.0, 0.9)
+        Augmentation(FULL.replace(color_jitter=strength), MEAN)([picture], one())[0].tobytes()
+        for strength in (0.0, 0.9)
     ]
     assert seen[0] == seen[1]
 
@@ -212,7 +215,7 @@ def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
 def test_every_operation_works_at_its_ends(words: str) -> None:
     """timm's posterize keeps no bit at the highest level, which Pillow 13 refuses; before, the picture was black."""
     picture = noise()
-    auto = Augmentation(FULL.but(auto_augment=words), MEAN).auto
+    auto = Augmentation(FULL.replace(auto_augment=words), MEAN).auto
     assert auto is not None
     for operation in auto.ops:
         changed = operation(picture)
@@ -223,7 +226,7 @@ def test_every_operation_works_at_its_ends(words: str) -> None:
 
 def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
     data = of([noise(), OSError("truncated"), noise(), noise()])
-    run = RUN.but(batch_size=2, hflip=0.0)
+    run = RUN.replace(batch_size=2, hflip=0.0)
     for workers in (0, 2):
         caplog.clear()
         images = FromFiles(run, data, CPU, Resources(workers=workers, allow_broken=0.25))
@@ -238,7 +241,7 @@ def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFi
 
 def test_too_many_damaged_pictures_are_a_sentence() -> None:
     broken = [OSError("truncated")] * 2
-    images = FromFiles(RUN.but(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(allow_broken=0.25))
+    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(allow_broken=0.25))
     with pytest.raises(SpecError) as error:
         together(images.evaluation("test"))
     assert str(error.value) == (
@@ -251,15 +254,15 @@ def test_a_record_tells_of_replaced_pictures(tmp_path: Path) -> None:
     folder = noise_folder(tmp_path, 6, 3)
     (folder / "train" / "class0" / "2.png").write_bytes(b"no picture")
     resources = Resources(data={"mine": str(folder)}, allow_broken=0.2)
-    record = execute(RUN.but(epochs=1), resources)
+    record = execute(RUN.replace(epochs=1), resources)
     assert record.dataset["broken"] == {"count": 1, "names": ["train/class0/2.png"]}
     with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part .* such as train/class0/2.png; mend"):
-        execute(RUN.but(epochs=1), Resources(data={"mine": str(folder)}))
+        execute(RUN.replace(epochs=1), Resources(data={"mine": str(folder)}))
 
 
 def test_a_folder_trains_to_a_record_and_twice_to_the_same(folder: Path) -> None:
     resources = Resources(data={"mine": str(folder)})
-    one, other = (execute(FULL.but(epochs=1), resources) for _ in range(2))
+    one, other = (execute(FULL.replace(epochs=1), resources) for _ in range(2))
     assert one.metrics == other.metrics
     assert one.history == other.history
     assert one.metrics["n"] == 6
@@ -270,7 +273,7 @@ def test_a_folder_trains_to_a_record_and_twice_to_the_same(folder: Path) -> None
 @pytest.mark.parametrize("name", ["imagenette128_folder600", "imagenette128"])
 def test_real_pictures_are_read(name: str, real: Callable[[str], Path]) -> None:
     """From files and from Parquet: a batch to train on, and one to test on."""
-    run = FULL.but(dataset=name, image_size=32, patch_size=8, batch_size=16)
+    run = FULL.replace(dataset=name, image_size=32, patch_size=8, batch_size=16)
     images, facts = open_images(run, Resources(data={name: str(real(name))}), CPU)
     assert isinstance(images, FromFiles)
     assert len(facts["classes"]) == 10

@@ -10,21 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from ablate.dispatch import launch, lease
-from ablate.dispatch import worker as job
+from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.ledger import Ledger
-from ablate.dispatch.local_pool import Fleet
+from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.notes import failure_of
 from ablate.dispatch.retries import Policy
 from ablate.dispatch.slots import Local
-from ablate.dispatch.status import RunStatus, Survey
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
 from tests.tiny import TINY
 
-RUNS = [TINY.but(seed=seed, epochs=3) for seed in range(20)]
+RUNS = [TINY.replace(seed=seed, epochs=3) for seed in range(20)]
 KILLS = 4
 
 
@@ -36,8 +35,8 @@ def numbers(root: Root) -> dict[str, tuple[object, object]]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, object]]:
     root = Root(tmp_path_factory.mktemp("undisturbed"))
     for run in RUNS:
-        job.request(root, run, Resources(device="cpu"))
-    job.work(str(root.path), [run.key for run in RUNS], "alone")
+        worker.request(root, run, Resources(device="cpu"))
+    worker.work(str(root.path), [run.key for run in RUNS], "alone")
     return numbers(root)
 
 
@@ -64,11 +63,11 @@ class Killer:
                 self.killed.append(key)
 
 
-def crew(root: Root, runs: Sequence[Run], resources: Resources, size: int) -> tuple[Survey, Fleet, Ledger]:
-    survey = Survey(root, runs)
-    launch.prepare(root, survey, resources)
+def pool(root: Root, runs: Sequence[Run], resources: Resources, size: int) -> tuple[StatusMonitor, LocalPool, Ledger]:
+    monitor = StatusMonitor(root, runs)
+    launch.prepare(root, monitor, resources)
     ledger = Ledger(root, "local", [run.key for run in runs])
-    return survey, Fleet(Local(root, resources, ledger.launch.logs), ledger.launch.name, size), ledger
+    return monitor, LocalPool(Local(root, resources, ledger.launch.logs), ledger.launch.name, size), ledger
 
 
 def processes_of(root: Root) -> Iterator[str]:
@@ -90,8 +89,8 @@ def test_killed_at_random_every_run_ends_with_its_record(
     monkeypatch.setattr("ablate.dispatch.retries.BACKOFF_S", 0.0)
     root = Root(tmp_path)
     killer = Killer(root, seed)
-    survey, fleet, ledger = crew(root, RUNS, Resources(device="cpu", checkpoint_minutes=0), 2)
-    statuses = launch.launch(root, survey, fleet, ledger, killer, Policy(retries=KILLS))
+    monitor, fleet, ledger = pool(root, RUNS, Resources(device="cpu", checkpoint_minutes=0), 2)
+    statuses = launch.launch(root, monitor, fleet, ledger, killer, Policy(retries=KILLS))
     assert [status.state for status in statuses] == ["done"] * len(RUNS)
     assert len(killer.killed) == KILLS
     assert numbers(root) == undisturbed
@@ -106,7 +105,7 @@ def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
     """Two processes over gloo train one run; the second one is killed."""
     monkeypatch.setattr(launch, "POLL_S", 0.02)
     monkeypatch.setattr("ablate.dispatch.retries.BACKOFF_S", 0.0)
-    root, run = Root(tmp_path), TINY.but(epochs=40)
+    root, run = Root(tmp_path), TINY.replace(epochs=40)
     killed: list[int] = []
 
     def kill_the_second(statuses: Sequence[RunStatus]) -> None:
@@ -118,8 +117,8 @@ def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
             assert len(killed) == 1
             os.kill(killed[0], signal.SIGKILL)
 
-    survey, fleet, ledger = crew(root, [run], Resources(device="cpu", gpus_per_run=2, checkpoint_minutes=0), 1)
-    (status,) = launch.launch(root, survey, fleet, ledger, kill_the_second, Policy(retries=1))
+    monitor, fleet, ledger = pool(root, [run], Resources(device="cpu", gpus_per_run=2, checkpoint_minutes=0), 1)
+    (status,) = launch.launch(root, monitor, fleet, ledger, kill_the_second, Policy(retries=1))
     assert status.state == "done"
     assert killed
     (record,) = records.read_all(root.results)

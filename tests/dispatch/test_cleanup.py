@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from ablate import Scale, Study
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, size_of
 from ablate.dispatch.lease import Lease
 from ablate.dispatch.ledger import Ledger
@@ -20,9 +20,9 @@ from ablate.store import records
 from ablate.store.root import Root
 from tests.tiny import TINY, record_of
 
-BASE = {name: value for name, value in TINY.fields().items() if name != "seed"}
+BASE = {name: value for name, value in TINY.to_dict().items() if name != "seed"}
 STUDY = Study(question="Which?", axes={"mixer": ["attention", "none"]}, scales={"tiny": Scale(BASE)})
-OTHER = TINY.but(dim=32)
+OTHER = TINY.replace(dim=32)
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def worked_on(root: Root, run: Run) -> Path:
     """The folder of a run that was trained for a while."""
-    job.request(root, run, Resources())
+    worker.request(root, run, Resources())
     folder = root.run_folder(run.key)
     for name, size in (("checkpoints/0001-000000010.pt", 100), ("weights.pt", 50), ("log.txt", 7)):
         (folder / name).parent.mkdir(exist_ok=True)
@@ -60,7 +60,7 @@ def old(path: Path) -> Path:
 
 
 def test_checkpoints_go_where_there_is_a_record(root: Root) -> None:
-    folder, waiting = done(root, TINY), worked_on(root, TINY.but(seed=1))
+    folder, waiting = done(root, TINY), worked_on(root, TINY.replace(seed=1))
     found = find(root, [STUDY])
     assert found == [Leftover("checkpoints", folder / "checkpoints", 100)]
     remove(found)
@@ -70,12 +70,12 @@ def test_checkpoints_go_where_there_is_a_record(root: Root) -> None:
 
 
 def test_a_run_is_wanted_at_any_seed(root: Root) -> None:
-    worked_on(root, TINY.but(seed=7))
+    worked_on(root, TINY.replace(seed=7))
     assert find(root, [STUDY]) == []
 
 
 def test_folders_that_no_study_asks_for(root: Root) -> None:
-    folder, failed, wanted = done(root, OTHER), worked_on(root, OTHER.but(seed=1)), worked_on(root, TINY)
+    folder, failed, wanted = done(root, OTHER), worked_on(root, OTHER.replace(seed=1)), worked_on(root, TINY)
     (failed / "failure.json").write_text("{}")
     (wanted / "failure.json").write_text("{}")
     found = find(root, [STUDY])
@@ -314,8 +314,8 @@ def test_each_path_is_named_once(root: Root) -> None:
 
 def test_what_a_worker_that_outlived_its_launcher_will_come_to_stays(root: Root) -> None:
     worked_on(root, OTHER)
-    worked_on(root, OTHER.but(seed=1))
-    ledger = Ledger(root, "local", [OTHER.key, OTHER.but(seed=1).key])
+    worked_on(root, OTHER.replace(seed=1))
+    ledger = Ledger(root, "local", [OTHER.key, OTHER.replace(seed=1).key])
     ledger.leave()
     lease = Lease.acquire(root.run_folder(OTHER.key), f"{ledger.launch.name}-0")
     assert lease is not None

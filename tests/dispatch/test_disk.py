@@ -31,7 +31,7 @@ def trained_one_step(run: Run) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
 @pytest.mark.parametrize("opt", ["adamw", "sgd"])
 @pytest.mark.parametrize("name", ["mixer attention", "mixer random", "stem frozen"])
 def test_as_large_as_what_is_saved(name: str, opt: str, tmp_path: Path) -> None:
-    run = VARIANTS[name].but(opt=opt, dim=64)
+    run = VARIANTS[name].replace(opt=opt, dim=64)
     model, optimizer = trained_one_step(run)
     path = tmp_path / "file"
     for content, expected in (
@@ -44,7 +44,7 @@ def test_as_large_as_what_is_saved(name: str, opt: str, tmp_path: Path) -> None:
 
 
 def test_an_average_of_the_weights_is_another_copy() -> None:
-    run = TINY.but(ema=0.99)
+    run = TINY.replace(ema=0.99)
     assert weights(run, 1, 10) == 2 * weights(TINY, 1, 10)
     assert checkpoint(run, 1, 10) == checkpoint(TINY, 1, 10) + weights(TINY, 1, 10)
 
@@ -56,7 +56,7 @@ def test_deit_base_takes_a_gigabyte_a_checkpoint() -> None:
 
 
 def test_three_checkpoints_of_the_largest_runs_that_train_side_by_side() -> None:
-    runs = [TINY, TINY.but(dim=32), TINY.but(dim=64)]
+    runs = [TINY, TINY.replace(dim=32), TINY.replace(dim=64)]
     disk = needed(runs, 2, INPUTS)
     assert disk.weights == sum(weights(run, 1, 10) for run in runs)
     assert disk.checkpoints == 3 * (checkpoint(runs[1], 1, 10) + checkpoint(runs[2], 1, 10))
@@ -70,18 +70,23 @@ def test_no_more_checkpoints_are_on_disk_than_planned() -> None:
 
 
 def test_pictures_are_counted_once_a_size() -> None:
-    run = Run.of(CIFAR10.fields)
+    run = Run.from_dict(CIFAR10.fields)
     assert pictures(run, 3) == 60_000 * 3 * 32**2
-    assert pictures(run.but(eval_crop=0.875), 3) == 60_000 * 3 * 36**2
+    assert pictures(run.replace(eval_crop=0.875), 3) == 60_000 * 3 * 36**2
     inputs = {"cifar10": (3, 10)}
-    assert needed([run, run.but(seed=1)], 1, inputs).pictures == pictures(run, 3)
-    larger = run.but(image_size=64)
+    assert needed([run, run.replace(seed=1)], 1, inputs).pictures == pictures(run, 3)
+    larger = run.replace(image_size=64)
     assert needed([run, larger], 1, inputs).pictures == pictures(run, 3) + pictures(larger, 3)
 
 
 @pytest.mark.parametrize(
     "run",
-    [TINY.but(loader="workers"), TINY, TINY.but(dataset="digits"), TINY.but(dataset="a_folder", loader="resident")],
+    [
+        TINY.replace(loader="workers"),
+        TINY,
+        TINY.replace(dataset="digits"),
+        TINY.replace(dataset="a_folder", loader="resident"),
+    ],
     ids=["workers", "digits_shifted", "digits", "unknown size"],
 )
 def test_pictures_that_are_not_kept_take_nothing_more(run: Run) -> None:

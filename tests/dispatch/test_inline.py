@@ -10,15 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
-from ablate.dispatch import launch
-from ablate.dispatch import worker as job
+from ablate.dispatch import launch, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.cleanup import find
 from ablate.dispatch.inline import Inline
 from ablate.dispatch.lease import Lease, Owner
 from ablate.dispatch.ledger import Launches, Ledger
 from ablate.dispatch.retries import Policy
-from ablate.dispatch.status import RunStatus, Survey, fingerprint
+from ablate.dispatch.status import RunStatus, StatusMonitor, fingerprint
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -26,7 +25,7 @@ from ablate.store.records import Record
 from ablate.store.root import Root
 from tests.tiny import TINY, record_of
 
-RUNS = [TINY.but(seed=seed) for seed in range(3)]
+RUNS = [TINY.replace(seed=seed) for seed in range(3)]
 
 
 @pytest.fixture(autouse=True)
@@ -44,22 +43,22 @@ def pretend(monkeypatch: pytest.MonkeyPatch, body: Callable[[Run], None] = lambd
         body(run)
         return record_of(run, fingerprint("digits_shifted", {}) or "")
 
-    monkeypatch.setattr(job, "execute", execute)
+    monkeypatch.setattr(worker, "execute", execute)
     return asked
 
 
 def states(root: Root) -> list[str]:
-    return [status.state for status in Survey(root, RUNS).look()]
+    return [status.state for status in StatusMonitor(root, RUNS).poll()]
 
 
 def inline(
     root: Root, show: Callable[[Sequence[RunStatus]], None] = lambda _: None, policy: Policy | None = None
 ) -> list[str]:
-    survey = Survey(root, RUNS)
-    missing = launch.prepare(root, survey, Resources())
+    monitor = StatusMonitor(root, RUNS)
+    missing = launch.prepare(root, monitor, Resources())
     ledger = Ledger(root, "inline", [run.key for run in missing])
-    crew = Inline(root, ledger.launch.name)
-    return [status.state for status in launch.launch(root, survey, crew, ledger, show, policy)]
+    pool = Inline(root, ledger.launch.name)
+    return [status.state for status in launch.launch(root, monitor, pool, ledger, show, policy)]
 
 
 def test_others_see_what_runs_and_what_is_queued(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +87,7 @@ def test_what_the_dead_left_is_taken_up(root: Root, monkeypatch: pytest.MonkeyPa
     trained = pretend(monkeypatch)
     folder = root.run_folder(RUNS[1].key)
     folder.mkdir()
-    (folder / "lease.1").write_bytes(orjson.dumps(replace(Owner.me(name), started="1").__dict__))
+    (folder / "lease.1").write_bytes(orjson.dumps(replace(Owner.current(name), started="1").__dict__))
     assert states(root)[1] == "lost"
     assert inline(root) == ["done"] * 3
     assert trained == RUNS
@@ -96,7 +95,7 @@ def test_what_the_dead_left_is_taken_up(root: Root, monkeypatch: pytest.MonkeyPa
 
 def test_it_waits_for_who_lives_and_takes_over_when_they_have_gone(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = pretend(monkeypatch)
-    job.request(root, RUNS[0], Resources())
+    worker.request(root, RUNS[0], Resources())
     other = Lease.acquire(root.run_folder(RUNS[0].key), "another-0")
     assert other is not None
 
@@ -129,7 +128,7 @@ def test_interrupted_it_ends_with_nothing_held(root: Root, monkeypatch: pytest.M
     with pytest.raises(KeyboardInterrupt):
         inline(root)
     assert states(root) == ["done", "waiting", "waiting"]
-    assert cancel(root, Survey(root, RUNS)) == {"runs": 0, "jobs": 0, "workers": 0}
+    assert cancel(root, StatusMonitor(root, RUNS)) == {"runs": 0, "jobs": 0, "workers": 0}
     pretend(monkeypatch)
     assert inline(root) == ["done"] * 3
 

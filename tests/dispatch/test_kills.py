@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 
 from ablate import load
 from ablate.cli import _detach, app
-from ablate.dispatch import lease
-from ablate.dispatch import worker as job
+from ablate.dispatch import lease, worker
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import failure_of
 from ablate.spec.resources import Resources
@@ -55,8 +54,8 @@ def undisturbed(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Number
     root = Root(tmp_path_factory.mktemp("undisturbed"))
     runs = load(study).runs()
     for run in runs:
-        job.request(root, run, Resources())
-    job.work(str(root.path), [run.key for run in runs], "alone")
+        worker.request(root, run, Resources())
+    worker.work(str(root.path), [run.key for run in runs], "alone")
     return numbers(root)
 
 
@@ -111,7 +110,7 @@ def kill_all(root: Root) -> None:
     owners = [launch.owner for launch in launches.all()]
     owners += [held.owner for folder in root.runs.iterdir() if (held := lease.current(folder)) and held.alive]
     for owner in owners:
-        if owner and owner.lives:
+        if owner and owner.is_alive:
             with suppress(ProcessLookupError):
                 os.kill(owner.pid, signal.SIGKILL)
 

@@ -12,12 +12,11 @@ from pathlib import Path
 import orjson
 import pytest
 
-from ablate.dispatch import launch, lease
-from ablate.dispatch import worker as job
+from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.ledger import Ledger
-from ablate.dispatch.local_pool import Fleet
+from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, Policy
-from ablate.dispatch.status import Survey
+from ablate.dispatch.status import StatusMonitor
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -71,7 +70,7 @@ class FakeBackend:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     """Poll without waiting; training gives a synthetic record at once."""
     monkeypatch.setattr(launch, "POLL_S", 0.0)
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
 
 
 @pytest.fixture
@@ -88,16 +87,16 @@ def start(
     retry: bool = False,
     policy: Policy | None = None,
 ) -> list[str]:
-    survey = Survey(root, runs)
-    missing = launch.prepare(root, survey, Resources(), retry=retry)
+    monitor = StatusMonitor(root, runs)
+    missing = launch.prepare(root, monitor, Resources(), retry=retry)
     ledger = Ledger(root, "local", [run.key for run in missing])
-    crew = Fleet(backend, ledger.launch.name, size)
-    return [status.state for status in launch.launch(root, survey, crew, ledger, lambda _: None, policy)]
+    pool = LocalPool(backend, ledger.launch.name, size)
+    return [status.state for status in launch.launch(root, monitor, pool, ledger, lambda _: None, policy)]
 
 
 @pytest.mark.usefixtures("fast")
 def test_one_worker_trains_all(place: Root) -> None:
-    backend = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    backend = FakeBackend(lambda name, keys: bool(worker.work(str(place.path), keys, name)))
     assert start(place, backend) == ["done"] * 4
     assert len(backend.lists) == 1
     assert sorted(records.index(place.results)) == sorted(run.key for run in RUNS)
@@ -106,8 +105,8 @@ def test_one_worker_trains_all(place: Root) -> None:
 @pytest.mark.usefixtures("fast")
 def test_what_has_a_record_is_not_run_again(place: Root) -> None:
     records.write(place.results, synthetic.record(RUNS[0]))
-    survey = Survey(place, RUNS)
-    assert launch.prepare(place, survey, Resources()) == RUNS[1:]
+    monitor = StatusMonitor(place, RUNS)
+    assert launch.prepare(place, monitor, Resources()) == RUNS[1:]
 
 
 @pytest.mark.usefixtures("fast")
@@ -115,9 +114,9 @@ def test_a_record_of_other_data_is_set_aside_and_the_run_trained_again(place: Ro
     old = synthetic.record(RUNS[0], dataset={"fingerprint": "0123456789abcdef"})
     path = records.write(place.results, old)
     before = path.read_bytes()
-    survey = Survey(place, RUNS[:1])
-    assert [status.state for status in survey.look()] == ["waiting"]
-    assert launch.prepare(place, survey, Resources()) == RUNS[:1]
+    monitor = StatusMonitor(place, RUNS[:1])
+    assert [status.state for status in monitor.poll()] == ["waiting"]
+    assert launch.prepare(place, monitor, Resources()) == RUNS[:1]
     assert path.with_suffix(".01234567.superseded").read_bytes() == before
 
 
@@ -130,16 +129,16 @@ def test_a_worker_that_dies_costs_its_run_only(place: Root) -> None:
             if key == RUNS[1].key:
                 die_holding(place, key, name)
                 return False
-            job.work(str(place.path), [key], name)
+            worker.work(str(place.path), [key], name)
         return True
 
     backend = FakeBackend(act)
     assert start(place, backend) == ["done", "failed", "done", "done"]
     assert len(backend.lists) == 2
-    note = job.failure_of(place.run_folder(RUNS[1].key))
+    note = worker.failure_of(place.run_folder(RUNS[1].key))
     assert note is not None
     assert "died" in note["error"]
-    again = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    again = FakeBackend(lambda name, keys: bool(worker.work(str(place.path), keys, name)))
     assert start(place, again) == ["done"] * 4, "a death is no failure of the run: the same command takes it up again"
     assert again.lists == [[RUNS[1].key]]
 
@@ -149,7 +148,7 @@ def die_holding(root: Root, key: str, name: str) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     folder = root.run_folder(key)
-    owner = replace(lease.Owner.me(name), pid=gone.pid, started="1")
+    owner = replace(lease.Owner.current(name), pid=gone.pid, started="1")
     before = lease.current(folder)
     (folder / f"lease.{before.generation + 1 if before else 1}").write_bytes(orjson.dumps(owner.__dict__))
 
@@ -172,10 +171,10 @@ def test_a_death_seen_in_two_looks_is_one_death(place: Root) -> None:
 
     def act(name: str, keys: Sequence[str]) -> bool:
         if keys[0] == RUNS[0].key:
-            job.work(str(place.path), keys[1:2], name)
+            worker.work(str(place.path), keys[1:2], name)
             die_holding(place, keys[0], name)
             return False
-        job.work(str(place.path), keys, name)
+        worker.work(str(place.path), keys, name)
         return True
 
     assert start(place, Backend(act)) == ["failed", "done", "done", "done"]
@@ -188,7 +187,7 @@ def test_a_heartbeat_that_jumps_kills_no_worker_of_this_machine(place: Root) -> 
     held = lease.Lease.acquire(folder, "awake")
     assert held is not None
     os.utime(held.path, (1, 1))
-    assert Survey(place, RUNS[:1]).look()[0].state == "running"
+    assert StatusMonitor(place, RUNS[:1]).poll()[0].state == "running"
     assert lease.Lease.acquire(folder, "thief") is None
     held.release()
 
@@ -202,7 +201,7 @@ def test_an_early_death_now_and_then_does_not_end_the_launch(place: Root) -> Non
         starts.append(name)
         if len(starts) % 2:
             return False
-        return bool(job.work(str(place.path), keys[:1], name))
+        return bool(worker.work(str(place.path), keys[:1], name))
 
     assert start(place, FakeBackend(act), size=1) == ["done"] * 4
     assert len(starts) == 8
@@ -222,11 +221,11 @@ def test_failures_stay_until_retry(place: Root, monkeypatch: pytest.MonkeyPatch)
         raise RuntimeError("no luck")
 
     def work(name: str, keys: Sequence[str]) -> bool:
-        job.work(str(place.path), keys, name)
+        worker.work(str(place.path), keys, name)
         return True
 
     with monkeypatch.context() as patch:
-        patch.setattr(job, "execute", fail)
+        patch.setattr(worker, "execute", fail)
         assert start(place, FakeBackend(work)) == ["failed"] * 4
     idle = FakeBackend(work)
     assert start(place, idle) == ["failed"] * 4
@@ -236,7 +235,7 @@ def test_failures_stay_until_retry(place: Root, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("fast")
 def test_no_more_workers_than_slots_or_runs(place: Root) -> None:
-    backend = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys, name)))
+    backend = FakeBackend(lambda name, keys: bool(worker.work(str(place.path), keys, name)))
     start(place, backend, size=8, runs=RUNS[:2])
     assert len(backend.lists) <= 2
 
@@ -248,7 +247,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def worker_of(place: Root) -> Callable[[str, Sequence[str]], bool]:
     def work(name: str, keys: Sequence[str]) -> bool:
-        job.work(str(place.path), keys, name)
+        worker.work(str(place.path), keys, name)
         return True
 
     return work
@@ -264,7 +263,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> li
             raise error
         return synthetic.record(run)
 
-    monkeypatch.setattr(job, "execute", execute)
+    monkeypatch.setattr(worker, "execute", execute)
     return tried
 
 
@@ -296,7 +295,7 @@ def test_a_run_whose_worker_died_is_tried_again(place: Root) -> None:
             if deaths and key == deaths[0]:
                 die_holding(place, deaths.pop(), name)
                 return False
-            job.work(str(place.path), [key], name)
+            worker.work(str(place.path), [key], name)
         return True
 
     backend = FakeBackend(act)
@@ -326,7 +325,7 @@ def test_what_failed_before_the_launch_is_not_its_business(place: Root, monkeypa
 @pytest.mark.usefixtures("fast")
 def test_fail_fast_ends_the_launch_and_leaves_the_rest(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
-    one_by_one = FakeBackend(lambda name, keys: bool(job.work(str(place.path), keys[:1], name)))
+    one_by_one = FakeBackend(lambda name, keys: bool(worker.work(str(place.path), keys[:1], name)))
     assert start(place, one_by_one, policy=Policy(fail_fast=True)) == ["failed", "waiting", "waiting", "waiting"]
     assert tried == [RUNS[0].key]
 

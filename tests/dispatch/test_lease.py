@@ -80,7 +80,7 @@ def test_a_lease_is_exclusive(held: Lease, tmp_path: Path) -> None:
     newest = current(tmp_path)
     assert newest is not None
     assert newest.alive
-    assert newest.owner == Owner.me("me")
+    assert newest.owner == Owner.current("me")
 
 
 def test_a_folder_without_a_lease(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_zombie_is_dead(tmp_path: Path) -> None:
 
 
 def test_a_reused_process_id_is_not_the_old_process(tmp_path: Path) -> None:
-    put(tmp_path, dataclasses.replace(Owner.me("before"), started="12345"))
+    put(tmp_path, dataclasses.replace(Owner.current("before"), started="12345"))
     found = Lease.acquire(tmp_path, "me")
     assert found is not None
     found.release()
@@ -181,7 +181,7 @@ def test_a_process_of_another_host_is_judged_by_its_heartbeat_alone(tmp_path: Pa
     found.release()
 
 
-OTHER_SHAPE = json.dumps(dataclasses.asdict(Owner.me("w")) | {"pid": "../1"})
+OTHER_SHAPE = json.dumps(dataclasses.asdict(Owner.current("w")) | {"pid": "../1"})
 
 
 @pytest.mark.parametrize("text", ["", '{"worker": "a", "ho', "null", "[]", "7", '{"worker": "a"}', OTHER_SHAPE])
@@ -234,7 +234,7 @@ def test_two_acquirers_who_saw_the_same_dead_lease_do_not_both_get_it(
 
 
 def test_this_process_is_near_and_lives() -> None:
-    me = Owner.me("me")
+    me = Owner.current("me")
     assert me.host == socket.gethostname()
     assert me.pid == os.getpid()
     assert me.near
@@ -243,13 +243,13 @@ def test_this_process_is_near_and_lives() -> None:
 
 
 def test_a_container_of_the_same_name_is_not_near() -> None:
-    twin = replace(Owner.me("twin"), machine="another namespace")
+    twin = replace(Owner.current("twin"), machine="another namespace")
     assert twin.host == socket.gethostname()
     assert not twin.near
 
 
 def test_a_near_process_that_lives_keeps_its_lease_whatever_its_heartbeat(tmp_path: Path) -> None:
-    put(tmp_path, Owner.me("me"), age_s=100 * STALE_S)
+    put(tmp_path, Owner.current("me"), age_s=100 * STALE_S)
     held = current(tmp_path)
     assert held is not None
     assert held.alive
@@ -271,7 +271,7 @@ def test_the_age_of_a_far_lease_is_by_the_file_system_s_clock(tmp_path: Path, mo
 )
 def test_a_lease_that_names_no_process_is_nobody_s(tmp_path: Path, forged: dict[str, Any]) -> None:
     """Nobody must be sent a signal for its sake."""
-    put(tmp_path, replace(Owner.me("forger"), **forged))
+    put(tmp_path, replace(Owner.current("forger"), **forged))
     newest = current(tmp_path)
     assert newest is not None
     assert not newest.alive
@@ -333,7 +333,7 @@ def test_slurm_is_asked_of_own_jobs_with_a_late_heartbeat_only(
 def test_an_owner_in_a_job_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("SLURM_ARRAY_JOB_ID", "77"), ("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_RESTART_COUNT", "2")):
         monkeypatch.setenv(name, value)
-    owner = Owner.me("w")
+    owner = Owner.current("w")
     assert (owner.job, owner.restarts, owner.user) == ("77_3", 2, os.getuid())
 
 

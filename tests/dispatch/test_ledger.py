@@ -115,7 +115,7 @@ def test_a_launch_is_called_as_its_file_is_whatever_it_holds(root: Root, value: 
     assert launch.log_of("7") == root.runs / "launches" / launch.name / "7_0_log.out"
 
 
-OWNER = asdict(Owner.me("w"))
+OWNER = asdict(Owner.current("w"))
 FINE = {"place": "local", "keys": ["a"], "owner": None, "jobs": {}}
 SHAPES = [
     *([], None, 1, "a launch", {}, {"name": "of another version"}),

@@ -1,4 +1,4 @@
-"""A worker's process and its gang: each knows its place, and they die together."""
+"""A worker's process and its process group: each knows its place, and they die together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate.dispatch import process_group as worker
+from ablate.dispatch import process_group
 
 PLACES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR")
 
@@ -23,15 +23,15 @@ def _signals_as_before() -> Iterator[None]:
         signal.signal(number, handler)
 
 
-def gang(code: str, folder: Path) -> int:
+def run_group(code: str, folder: Path) -> int:
     """Two processes run some code, in which FOLDER is a folder and RANK the own place."""
     start = f"import os, sys, time, signal; FOLDER = {str(folder)!r}; RANK = int(os.environ['RANK'])\n"
-    return worker.gang([sys.executable, "-c", start + code], "a text", 2)
+    return process_group.run_group([sys.executable, "-c", start + code], "a text", 2)
 
 
 def test_each_member_knows_its_place_and_reads_the_text(tmp_path: Path) -> None:
     code = f"open(f'{{FOLDER}}/{{RANK}}', 'w').write(sys.stdin.read() + ' '.join(os.environ[n] for n in {PLACES}))"
-    assert gang(code, tmp_path) == 0
+    assert run_group(code, tmp_path) == 0
     assert (tmp_path / "0").read_text() == "a text0 0 2 2 127.0.0.1"
     assert (tmp_path / "1").read_text() == "a text1 1 2 2 127.0.0.1"
 
@@ -40,9 +40,9 @@ def test_each_member_knows_its_place_and_reads_the_text(tmp_path: Path) -> None:
     ("end", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), signal.SIGKILL)", 128 + signal.SIGKILL)]
 )
 def test_one_member_s_end_is_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int) -> None:
-    monkeypatch.setattr(worker, "GRACE_S", 0.2)
+    monkeypatch.setattr(process_group, "GRACE_S", 0.2)
     outlive = "(time.sleep(600), open(f'{FOLDER}/outlived', 'w'))"
-    assert gang(f"{outlive} if RANK == 0 else {end}", tmp_path) == code
+    assert run_group(f"{outlive} if RANK == 0 else {end}", tmp_path) == code
     assert not list(tmp_path.iterdir()), "the first member was ended"
 
 
@@ -60,11 +60,11 @@ if RANK == 0:
     os.kill(os.getppid(), signal.SIGTERM)
 time.sleep(600)
 """
-    assert gang(code, tmp_path) == 5
+    assert run_group(code, tmp_path) == 5
     assert (tmp_path / "0").exists()
     assert (tmp_path / "1").exists()
 
 
 def test_a_member_that_is_done_waits_for_the_other(tmp_path: Path) -> None:
-    assert gang("time.sleep(0.5 * RANK); open(f'{FOLDER}/{RANK}', 'w').close()", tmp_path) == 0
+    assert run_group("time.sleep(0.5 * RANK); open(f'{FOLDER}/{RANK}', 'w').close()", tmp_path) == 0
     assert (tmp_path / "1").exists()

@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from ablate import load
-from ablate.dispatch import lease
-from ablate.dispatch import slots as local
-from ablate.dispatch import worker as job
+from ablate.dispatch import lease, slots, worker
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store import records
@@ -26,21 +24,21 @@ from tests.processes import LIMIT_S, wait_for
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "gpus", list)
+    monkeypatch.setattr(slots, "gpus", list)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
-    assert local.slots(Resources(threads=2)) == 4
-    assert local.slots(Resources(threads=16)) == 1
-    assert local.slots(Resources(), jobs=3) == 3
-    monkeypatch.setattr(local, "gpus", lambda: ["0", "1"])
-    assert local.slots(Resources()) == 2
-    assert local.slots(Resources(gpus_per_run=2)) == 1
-    assert local.slots(Resources(device="cpu", gpus_per_run=2)) == 4
+    assert slots.slots(Resources(threads=2)) == 4
+    assert slots.slots(Resources(threads=16)) == 1
+    assert slots.slots(Resources(), jobs=3) == 3
+    monkeypatch.setattr(slots, "gpus", lambda: ["0", "1"])
+    assert slots.slots(Resources()) == 2
+    assert slots.slots(Resources(gpus_per_run=2)) == 1
+    assert slots.slots(Resources(device="cpu", gpus_per_run=2)) == 4
     with pytest.raises(SpecError, match="--jobs is 0; wanted is 1 or more"):
-        local.slots(Resources(), jobs=0)
+        slots.slots(Resources(), jobs=0)
     with pytest.raises(SpecError, match="gpus_per_run is 3; this machine has 2"):
-        local.slots(Resources(gpus_per_run=3))
+        slots.slots(Resources(gpus_per_run=3))
     with pytest.raises(SpecError, match="nodes is 2; this machine is one"):
-        local.slots(Resources(nodes=2))
+        slots.slots(Resources(nodes=2))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +46,7 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_gpus_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch, visible: str, wanted: list[str]) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert local.gpus() == wanted
+    assert slots.gpus() == wanted
 
 
 @pytest.mark.parametrize(
@@ -60,7 +58,7 @@ def test_each_slot_has_gpus_and_threads_of_its_own(
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("SLURM_STEP_ID", "7")
-    backend = local.Local(Root(tmp_path), Resources(gpus_per_run=each, threads=3), tmp_path / "logs")
+    backend = slots.Local(Root(tmp_path), Resources(gpus_per_run=each, threads=3), tmp_path / "logs")
     found = [backend._environment(slot) for slot in range(3)]
     assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == wanted
     assert {one["OMP_NUM_THREADS"] for one in found} == {"3"}
@@ -69,7 +67,7 @@ def test_each_slot_has_gpus_and_threads_of_its_own(
 
 def test_a_worker_that_ends_is_seen_with_its_cause(tmp_path: Path) -> None:
     root = Root(tmp_path)
-    backend = local.Local(root, Resources(), tmp_path / "logs")
+    backend = slots.Local(root, Resources(), tmp_path / "logs")
     worker, killed = backend.start("w-0", 0, ["nothing"]), backend.start("w-1", 1, [])
     os.kill(killed._process.pid, signal.SIGKILL)
     wait_for(lambda: not worker.alive() and not killed.alive(), "the workers' ends")
@@ -120,8 +118,8 @@ def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     root = Root(tmp_path_factory.mktemp("undisturbed"))
     runs = load(study_file).runs()
     for run in runs:
-        job.request(root, run, Resources())
-    job.work(str(root.path), [run.key for run in runs], "alone")
+        worker.request(root, run, Resources())
+    worker.work(str(root.path), [run.key for run in runs], "alone")
     found = results_of(root.path)
     assert len(found) == 6
     return found

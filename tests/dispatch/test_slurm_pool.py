@@ -1,4 +1,4 @@
-"""The Slurm crew against a fake cluster: submit, fail, try again, cancel, lose a job, in milliseconds."""
+"""The Slurm pool against a fake cluster: submit, fail, try again, cancel, lose a job, in milliseconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from typing import Any
 import orjson
 import pytest
 
-from ablate.dispatch import launch, lease, slurm
-from ablate.dispatch import worker as job
+from ablate.dispatch import launch, lease, slurm, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.retries import Policy
-from ablate.dispatch.slurm_pool import Batch, arrays, by_submitit, parameters
-from ablate.dispatch.status import RunStatus, Survey
+from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -36,39 +35,39 @@ RUNS = [Run(**TINY, mixer=mixer, seed=seed) for seed in range(2) for mixer in ("
 def _instant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "POLL_S", 0.0)
     monkeypatch.setattr("ablate.dispatch.retries.BACKOFF_S", 0.0)
-    monkeypatch.setattr(job, "execute", lambda run, *_: synthetic.record(run))
+    monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
 
 
 class Study:
-    """Four runs prepared in a root, and a crew for them."""
+    """Four runs prepared in a root, and a pool for them."""
 
     def __init__(self, root: Root, fake_slurm: FakeSlurm, jobs: int | None = None, **fields: Any) -> None:
         self.root, self.fake_slurm = root, fake_slurm
         self.resources = Resources(**fields)
-        self.survey = Survey(root, RUNS)
-        self.keys = [run.key for run in launch.prepare(root, self.survey, self.resources)]
+        self.monitor = StatusMonitor(root, RUNS)
+        self.keys = [run.key for run in launch.prepare(root, self.monitor, self.resources)]
         self.ledger = Ledger(root, "slurm", self.keys)
-        self.batch = Batch(root, self.resources, self.ledger, jobs, fake_slurm.submit)
+        self.batch = SlurmPool(root, self.resources, self.ledger, jobs, fake_slurm.submit)
 
     def submit(self) -> Study:
         """Submit, and leave the jobs to Slurm."""
-        self.batch.fill(self.survey.look())
+        self.batch.fill(self.monitor.poll())
         self.ledger.leave()
         return self
 
     def supervise(self, act: Callable[[list[RunStatus]], None], policy: Policy | None = None) -> list[str]:
         """Stay until all is done; `act` plays the cluster at each look."""
-        statuses = launch.launch(self.root, self.survey, self.batch, self.ledger, act, policy)
+        statuses = launch.launch(self.root, self.monitor, self.batch, self.ledger, act, policy)
         return [status.state for status in statuses]
 
     def states(self) -> list[str]:
-        return [status.state for status in Survey(self.root, RUNS).look()]
+        return [status.state for status in StatusMonitor(self.root, RUNS).poll()]
 
 
 def test_submitted_queued_running_done(root: Root, fake_slurm: FakeSlurm) -> None:
     study = Study(root, fake_slurm).submit()
     assert study.states() == ["queued"] * 4
-    (status, *_) = study.survey.look()
+    (status, *_) = study.monitor.poll()
     assert (status.job, status.error) == ("100_0", "Priority")
     fake_slurm.work_all()
     assert study.states() == ["done"] * 4
@@ -96,7 +95,7 @@ def test_a_failed_run_is_submitted_again(
             raise RuntimeError("no luck")
         return synthetic.record(run)
 
-    monkeypatch.setattr(job, "execute", execute)
+    monkeypatch.setattr(worker, "execute", execute)
     study = Study(root, fake_slurm)
     assert study.supervise(lambda _: fake_slurm.work_all(), Policy(retries=1)) == ["done"] * 4
     assert len(fake_slurm.submissions) == 2
@@ -137,7 +136,7 @@ def hold(root: Root, key: str, name: str) -> None:
     """Leave the lease of a process of a job that is no more."""
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    owner = replace(lease.Owner.me("w"), pid=gone.pid, started="1", job=name)
+    owner = replace(lease.Owner.current("w"), pid=gone.pid, started="1", job=name)
     (root.run_folder(key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
 
 
@@ -147,7 +146,7 @@ def test_a_silent_slurm_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None
     assert study.states() == ["queued"] * 4
     again = Study(root, fake_slurm).submit()
     assert len(fake_slurm.submissions) == 1
-    assert again.survey.look()[0].error == "Slurm does not answer"
+    assert again.monitor.poll()[0].error == "Slurm does not answer"
 
 
 def test_fail_fast_cancels_the_other_jobs(
@@ -158,7 +157,7 @@ def test_fail_fast_cancels_the_other_jobs(
     def fail(*_: object) -> records.Record:
         raise RuntimeError("no luck")
 
-    monkeypatch.setattr(job, "execute", fail)
+    monkeypatch.setattr(worker, "execute", fail)
     study = Study(root, fake_slurm)
     study.supervise(lambda _: "100_0" in fake_slurm.jobs and fake_slurm.work("100_0"), Policy(fail_fast=True))
     assert not fake_slurm.jobs
@@ -179,7 +178,7 @@ def test_an_interrupted_supervisor_leaves_the_jobs(root: Root, fake_slurm: FakeS
 def test_cancel_ends_all_jobs_of_a_study(root: Root, fake_slurm: FakeSlurm) -> None:
     study = Study(root, fake_slurm).submit()
     fake_slurm.work("100_1")
-    assert cancel(root, study.survey) == {"runs": 3, "jobs": 3, "workers": 0}
+    assert cancel(root, study.monitor) == {"runs": 3, "jobs": 3, "workers": 0}
     assert not fake_slurm.jobs
     assert study.states() == ["waiting", "done", "waiting", "waiting"]
     assert Study(root, fake_slurm).submit().states() == ["queued", "done", "queued", "queued"], (
@@ -192,7 +191,7 @@ def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
 ) -> None:
     """The run is free when it is looked at, and taken before its request is gone."""
     study = Study(root, fake_slurm)
-    looked = study.survey.look
+    looked = study.monitor.look
     taken: list[lease.Lease | None] = []
     asked: list[int] = []
 
@@ -207,15 +206,15 @@ def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
         assert taken[0] is not None
         taken[0].release()
 
-    monkeypatch.setattr(study.survey, "look", look)
+    monkeypatch.setattr(study.monitor, "look", look)
     monkeypatch.setattr("ablate.dispatch.cancel.os.kill", stop)
-    assert cancel(root, study.survey)["workers"] == 1
+    assert cancel(root, study.monitor)["workers"] == 1
     assert asked == [signal.SIGTERM]
 
 
 def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
     study = Study(root, fake_slurm, runs_per_job=2).submit()
-    assert cancel(root, Survey(root, RUNS[:1])) == {"runs": 1, "jobs": 0, "workers": 0}
+    assert cancel(root, StatusMonitor(root, RUNS[:1])) == {"runs": 1, "jobs": 0, "workers": 0}
     fake_slurm.work_all()
     assert study.states() == ["waiting", "done", "done", "done"]
 

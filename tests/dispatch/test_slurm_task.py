@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from ablate.dispatch import slurm
-from ablate.dispatch import slurm_task as task
+from ablate.dispatch import slurm, slurm_task
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
 from tests.fake_slurm import FakeSlurm
@@ -25,7 +24,7 @@ def _in_a_job(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> Iterato
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(task, "ASK_S", 0.0)
+    monkeypatch.setattr(slurm_task, "ASK_S", 0.0)
     fake_slurm.jobs["7"] = slurm.Job("7", "RUNNING")
     yield
     for number, handler in zip(numbers, before, strict=True):
@@ -48,9 +47,9 @@ def requeued(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> list[str
 
 def in_task(monkeypatch: pytest.MonkeyPatch, root: Root, body: Any, left: float | None = None, **fields: Any) -> None:
     monkeypatch.setattr(slurm, "seconds_left", lambda _: left)
-    monkeypatch.setattr(task, "work", body)
+    monkeypatch.setattr(slurm_task, "work", body)
     BEGUN.clear()
-    task.task(str(root.path), ["a"], Resources(**fields).fields())
+    slurm_task.task(str(root.path), ["a"], Resources(**fields).to_dict())
 
 
 BEGUN = threading.Event()
@@ -87,7 +86,7 @@ def test_it_works_under_a_name_that_tells_its_restarts(root: Root, monkeypatch: 
 def test_its_clock_stops_it_and_has_it_queued_again(
     root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
-    monkeypatch.setenv(task.MARGIN, "30")
+    monkeypatch.setenv(slurm_task.MARGIN, "30")
     with pytest.raises(SystemExit) as end:
         in_task(monkeypatch, root, sleep, left=100.0)
     assert clock == [70.0]
@@ -98,7 +97,7 @@ def test_its_clock_stops_it_and_has_it_queued_again(
 def test_a_limit_that_slurm_does_not_tell_is_the_one_asked_for(
     root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
-    monkeypatch.setenv(task.MARGIN, "20")
+    monkeypatch.setenv(slurm_task.MARGIN, "20")
     with pytest.raises(SystemExit):
         in_task(monkeypatch, root, sleep, left=None, minutes=1)
     assert clock == [40.0]
@@ -156,7 +155,7 @@ def test_the_margin_is_a_share_of_a_short_limit(
         def start(self) -> None:
             pass
 
-    monkeypatch.delenv(task.MARGIN, raising=False)
+    monkeypatch.delenv(slurm_task.MARGIN, raising=False)
     monkeypatch.setattr(threading, "Timer", Timer)
     in_task(monkeypatch, root, lambda *_: None, left=left)
     assert timers == [due]

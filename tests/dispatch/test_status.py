@@ -30,7 +30,7 @@ def place(tmp_path: Path) -> Root:
 
 
 def look(root: Root) -> status.RunStatus:
-    return status.Survey(root, [RUN]).look()[0]
+    return status.StatusMonitor(root, [RUN]).poll()[0]
 
 
 def test_waiting_before_anything(place: Root) -> None:
@@ -75,9 +75,9 @@ def test_failed_with_its_note(place: Root) -> None:
 
 
 def test_done_when_its_record_is_there(place: Root) -> None:
-    survey = status.Survey(place, [RUN])
+    monitor = status.StatusMonitor(place, [RUN])
     records.write(place.results, synthetic.record(RUN))
-    seen = survey.look()[0]
+    seen = monitor.poll()[0]
     assert seen.state == "done"
     assert seen.metrics["top1"] == synthetic.record(RUN).metrics["top1"]
 
@@ -89,7 +89,7 @@ def test_a_record_anywhere_under_results_counts(place: Root) -> None:
     assert look(place).state == "done"
 
 
-@pytest.mark.parametrize("change", [{"run": RUN.but(depth=2).fields()}, {"fingerprint": "of other data"}])
+@pytest.mark.parametrize("change", [{"run": RUN.replace(depth=2).to_dict()}, {"fingerprint": "of other data"}])
 def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[str, object]) -> None:
     real = synthetic.record(RUN)
     facts = {**real.dataset, "fingerprint": change.pop("fingerprint", real.dataset["fingerprint"])}
@@ -97,9 +97,9 @@ def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[
     path = records.path_of(place.results, RUN)
     path.parent.mkdir(parents=True)
     path.write_bytes(orjson.dumps(content))
-    survey = status.Survey(place, [RUN])
-    assert survey.look()[0].state == "waiting"
-    assert survey.stale == {RUN.key: path}
+    monitor = status.StatusMonitor(place, [RUN])
+    assert monitor.poll()[0].state == "waiting"
+    assert monitor.stale == {RUN.key: path}
 
 
 def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
@@ -109,7 +109,7 @@ def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
 
 def test_data_that_is_missing_is_refused_before_training() -> None:
     with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
-        status.check_data([RUN.but(dataset="somewhere_else")], {})
+        status.check_data([RUN.replace(dataset="somewhere_else")], {})
 
 
 @pytest.mark.parametrize(
@@ -117,9 +117,9 @@ def test_data_that_is_missing_is_refused_before_training() -> None:
 )
 def test_everything_a_data_set_is_asked_for_is_checked(changes: dict[str, Any]) -> None:
     """Though runs that ask for the same are checked once."""
-    assert len(list(status._distinct([RUN, RUN.but(seed=1), RUN.but(mixer="none")]))) == 1
+    assert len(list(status._distinct([RUN, RUN.replace(seed=1), RUN.replace(mixer="none")]))) == 1
     with pytest.raises(SpecError, match=f"{next(iter(changes))} is .*; dataset digits"):
-        status.check_data([RUN, RUN.but(**changes)], {})
+        status.check_data([RUN, RUN.replace(**changes)], {})
 
 
 JOB = "77_0"
@@ -175,7 +175,7 @@ def test_what_was_cancelled_waits_and_is_not_lost(
 def test_a_requeued_job_s_run_is_queued_though_its_old_owner_is_dead(
     place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    owner = replace(lease.Owner.me("slurm"), pid=1, started="0", job=JOB)
+    owner = replace(lease.Owner.current("slurm"), pid=1, started="0", job=JOB)
     (place.run_folder(RUN.key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
     answer(monkeypatch, slurm.Job(JOB, "PENDING", 1, "BeginTime"))
     assert look(place).state == "queued"

@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from ablate.dispatch import notes
-from ablate.dispatch import worker as job
+from ablate.dispatch import notes, worker
 from ablate.dispatch.lease import Lease, Owner, current
 from ablate.dispatch.notes import Progress, failure_of, note_failure
 from ablate.dispatch.worker import request, requested, work
@@ -24,7 +23,7 @@ from ablate.store.records import Record
 from ablate.store.root import Root
 from tests.tiny import TINY, record_of
 
-RUNS = [TINY.but(seed=seed) for seed in range(3)]
+RUNS = [TINY.replace(seed=seed) for seed in range(3)]
 KEYS = [run.key for run in RUNS]
 Body = Callable[[Run], None]
 
@@ -50,7 +49,7 @@ def pretend(monkeypatch: pytest.MonkeyPatch, body: Body = lambda _: None) -> lis
         body(run)
         return record_of(run)
 
-    monkeypatch.setattr(job, "execute", execute)
+    monkeypatch.setattr(worker, "execute", execute)
     return asked
 
 
@@ -204,7 +203,7 @@ def test_an_interrupted_worker_lets_go_without_a_note(place: Root, monkeypatch: 
 
 
 def test_a_diverged_run_fails_with_its_sentence(root: Root) -> None:
-    run = TINY.but(lr=1e18, min_lr=1e18, opt="sgd")
+    run = TINY.replace(lr=1e18, min_lr=1e18, opt="sgd")
     request(root, run, Resources())
     assert do(root, [run.key]) == [run.key]
     note = failure_of(root.run_folder(run.key))
@@ -273,7 +272,7 @@ def test_what_the_dead_held_is_for_all_but_their_mates(
     place: Root, executed: list[Run], worker: str, taken: bool
 ) -> None:
     """A mate leaves it to the launcher, which notes the death; of the same name is the worker itself, come again."""
-    owner = replace(Owner.me("launch-0"), started="1")
+    owner = replace(Owner.current("launch-0"), started="1")
     (place.run_folder(KEYS[0]) / "lease.1").write_text(json.dumps(asdict(owner)))
     assert (KEYS[0] in work(str(place.path), KEYS, worker)) == taken
     assert len(executed) == 2 + taken

@@ -37,7 +37,7 @@ def dead(*_: Any) -> None:
     raise WorkerLostError("ended (exit code 1): Killed")
 
 
-class Fleet:
+class FakeWorkers:
     """Starts fake workers and keeps what they were told, as (label, what).
 
     Args:
@@ -75,7 +75,7 @@ class Fleet:
 class Fake:
     """One worker."""
 
-    def __init__(self, fleet: Fleet, subject: Subject) -> None:
+    def __init__(self, fleet: FakeWorkers, subject: Subject) -> None:
         self.fleet, self.subject = fleet, subject
         self.orders: list[Mapping[str, Any]] = []
 
@@ -130,8 +130,8 @@ def measurement(
         "subject": facts | {"tokens": subject.run.tokens if subject.run else None},
         "mode": asdict(Mode.of(mode)),
         "batch": batch,
-        "headline_batch": 64,
-        "protocol": QUICK.fields(),
+        "reference_batch": 64,
+        "protocol": QUICK.to_dict(),
         "provenance": PROVENANCE,
         "windows": windows,
         "sessions": [session],

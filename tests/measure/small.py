@@ -9,19 +9,19 @@ from typing import Any
 from ablate.measure import record as speed_record
 from ablate.measure.protocol import QUICK, matrix
 from ablate.measure.record import Measurement
-from ablate.measure.session import Plan, Session, Told
+from ablate.measure.session import Plan, Progress, Session
 from ablate.measure.subjects import Subject
 from ablate.store.root import Root
-from tests.measure.fake import Fleet
+from tests.measure.fake import FakeWorkers
 from tests.tiny import TINY
 
 NAMES = ("attention", "patch_ff", "none")
-SUBJECTS = [Subject(name, TINY.but(mixer=name), "", 1, 10) for name in NAMES]
+SUBJECTS = [Subject(name, TINY.replace(mixer=name), "", 1, 10) for name in NAMES]
 PLAN = Plan(subjects=SUBJECTS, modes=matrix("fp32-eager-inference"), batches=(64,), protocol=QUICK)
 
 
-def run(root: Root, fleet: Fleet, plan: Plan = PLAN) -> tuple[Session, list[Told]]:
-    told: list[Told] = []
+def run(root: Root, fleet: FakeWorkers, plan: Plan = PLAN) -> tuple[Session, list[Progress]]:
+    told: list[Progress] = []
     session = Session(root, plan, lambda news: told.append(replace(news)), fleet.start)
     session.run()
     assert fleet.alive == 0, "no worker is left behind"

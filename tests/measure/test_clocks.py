@@ -26,7 +26,7 @@ def nvml(reasons: int, ask: str = "nvmlDeviceGetCurrentClocksEventReasons") -> M
 
 def test_a_gpu_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", nvml(0x04))
-    assert Clocks("1a").look() == {
+    assert Clocks("1a").poll() == {
         "sm_mhz": 1980,
         "memory_mhz": 2619,
         "power_w": 650.5,
@@ -39,7 +39,7 @@ def test_a_gpu_tells(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("ask", ["nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons"])
 def test_throttling_is_told_by_older_and_newer_libraries(monkeypatch: pytest.MonkeyPatch, ask: str) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", nvml(0x48, ask))
-    seen = Clocks("GPU-1a").look()
+    seen = Clocks("GPU-1a").poll()
     assert seen
     assert seen["throttled"] == ["hardware slowdown", "thermal slowdown by hardware"]
 
@@ -52,7 +52,7 @@ def test_an_older_driver_under_a_newer_library_tells_of_throttling(monkeypatch: 
     library = nvml(0x40, "nvmlDeviceGetCurrentClocksThrottleReasons")
     library.__dict__["nvmlDeviceGetCurrentClocksEventReasons"] = refuses
     monkeypatch.setitem(sys.modules, "pynvml", library)
-    seen = Clocks("1a").look()
+    seen = Clocks("1a").poll()
     assert seen
     assert seen["throttled"] == ["thermal slowdown by hardware"]
 
@@ -61,14 +61,14 @@ def test_a_sensor_that_a_gpu_lacks_costs_no_window(monkeypatch: pytest.MonkeyPat
     library = nvml(0)
     library.__dict__["nvmlDeviceGetPowerUsage"] = refuses
     monkeypatch.setitem(sys.modules, "pynvml", library)
-    seen = Clocks("1a").look()
+    seen = Clocks("1a").poll()
     assert seen
     assert (seen["power_w"], seen["temperature_c"]) == (None, 61)
 
 
 def test_without_a_library_or_with_another_gpu_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert Clocks("1a").look() is None
+    assert Clocks("1a").poll() is None
     monkeypatch.setitem(sys.modules, "pynvml", nvml(0))
-    assert Clocks("another").look() is None
-    assert Clocks(None).look() is None
+    assert Clocks("another").poll() is None
+    assert Clocks(None).poll() is None

@@ -21,12 +21,12 @@ from tests.tiny import TINY
 STUDY = Study(
     question="Is it fast?",
     axes={"mixer": ["attention", "patch_ff"], "lr": [0.001, 0.01]},
-    scales={"tiny": Scale({name: value for name, value in TINY.fields().items() if name != "seed"})},
+    scales={"tiny": Scale({name: value for name, value in TINY.to_dict().items() if name != "seed"})},
 )
 ATTENTION, PATCH_FF = of_study(STUDY)
 (RESMLP,) = of_timm(["resmlp_12_224"])
 MODE = "fp32-eager-nchw-inference"
-OTHER = Subject("another", TINY.but(dim=32), "", 1, 10)
+OTHER = Subject("another", TINY.replace(dim=32), "", 1, 10)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_where_nothing_was_measured_the_columns_are_there(root: Root) -> None:
     assert table.empty
     assert list(table["variant"].cat.categories) == ["attention", "patch_ff", "attention, lr=0.01"]
     assert set(table.columns) == set(speed_frames.frame(results_of_one(root), STUDY).columns)
-    assert speed_frames.headline(table).empty
+    assert speed_frames.at_reference_batch(table).empty
     joined = speed_frames.join(pd.DataFrame({"variant": ["attention"]}), table, "bf16-compile-nchw-training")
     assert joined["throughput"].isna().all()
 

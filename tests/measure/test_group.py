@@ -13,13 +13,13 @@ from ablate.measure import group
 from ablate.measure.protocol import QUICK
 from ablate.measure.session import Session
 from ablate.store.root import Root
-from tests.measure.fake import HOT, Fleet, dead, full
+from tests.measure.fake import HOT, FakeWorkers, dead, full
 from tests.measure.small import NAMES, PLAN, found, run, trouble_of
 
 
 def test_the_drift_of_the_control_is_in_every_record(root: Root) -> None:
     rates = {"attention": (100.0, 100.0, 100.0, 94.0), "patch_ff": 200.0, "none": 300.0}
-    _, told = run(root, Fleet(rates=rates))
+    _, told = run(root, FakeWorkers(rates=rates))
     for one in found(root).values():
         assert one.sessions[0]["drift"] == pytest.approx(-0.06)
         assert len(one.sessions[0]["load"]) == 2
@@ -35,8 +35,8 @@ def test_interrupted_after_the_last_window_the_drift_is_kept(root: Root) -> None
 
     rates = {"attention": (100.0, 100.0, 100.0, 94.0), "patch_ff": 200.0, "none": 300.0}
     with pytest.raises(KeyboardInterrupt):
-        Session(root, PLAN, lambda _: None, Fleet(trouble, rates).start).run()
-    run(root, Fleet())
+        Session(root, PLAN, lambda _: None, FakeWorkers(trouble, rates).start).run()
+    run(root, FakeWorkers())
     for one in found(root).values():
         assert one.sessions[0]["drift"] == pytest.approx(-0.06)
         assert one.complete
@@ -45,31 +45,31 @@ def test_interrupted_after_the_last_window_the_drift_is_kept(root: Root) -> None
 @pytest.mark.parametrize("do", ["prepare", "warm_up", "window"])
 def test_out_of_memory_is_recorded_at_its_rung_and_the_ladder_goes_on(root: Root, do: str) -> None:
     plan = replace(PLAN, batches=(64, 512, 16))
-    session, told = run(root, Fleet(trouble_of("patch_ff", do, full, batch=512)), plan)
+    session, told = run(root, FakeWorkers(trouble_of("patch_ff", do, full, batch=512)), plan)
     assert session.failures == []
     rung = found(root)["patch_ff inference 512"]
     assert (rung.status, rung.complete, rung.windows) == ("out of memory", True, [])
     assert found(root)["patch_ff inference 16"].status == "measured"
     assert found(root)["none inference 512"].status == "measured"
     assert next(news for news in told if news.finished and news.batch == 512).rates["patch_ff"] == "out of memory"
-    fleet = Fleet()
+    fleet = FakeWorkers()
     run(root, fleet, plan)
     assert fleet.windows() == [], "it is an answer, not asked again"
 
 
 def test_who_found_too_little_memory_beside_the_others_tries_alone(root: Root) -> None:
-    run(root, Fleet(trouble_of("patch_ff", "prepare", full, times=1)))
+    run(root, FakeWorkers(trouble_of("patch_ff", "prepare", full, times=1)))
     assert found(root)["patch_ff inference 64"].status == "measured"
 
 
 def test_the_control_out_of_memory_leaves_the_others_measured(root: Root) -> None:
-    run(root, Fleet(trouble_of("attention", "prepare", full)))
+    run(root, FakeWorkers(trouble_of("attention", "prepare", full)))
     assert found(root)["attention inference 64"].status == "out of memory"
     assert len(found(root)["none inference 64"].windows) == QUICK.rounds
 
 
 def test_a_throttled_window_is_thrown_out_and_measured_again(root: Root) -> None:
-    fleet = Fleet(throttled={"patch_ff": (True, False, False, False)})
+    fleet = FakeWorkers(throttled={"patch_ff": (True, False, False, False)})
     session, told = run(root, fleet)
     assert session.failures == []
     one = found(root)["patch_ff inference 64"]
@@ -87,7 +87,7 @@ def test_a_throttled_window_is_thrown_out_and_measured_again(root: Root) -> None
 
 
 def test_a_device_that_stays_throttled_ends_the_session_and_is_told(root: Root) -> None:
-    fleet = Fleet(throttled={"none": (True,)})
+    fleet = FakeWorkers(throttled={"none": (True,)})
     session, told = run(root, fleet)
     assert fleet.windows().count("none") == group.MOST_ROUNDS * QUICK.rounds
     one = found(root)["none inference 64"]
@@ -96,7 +96,7 @@ def test_a_device_that_stays_throttled_ends_the_session_and_is_told(root: Root) 
     (said,) = session.failures
     assert said.startswith("none, fp32-eager-nchw-inference: batch 64 has 0 of 3 windows, 6 were thrown out (thermal")
     assert told[-1].rates["none"] == "not measured"
-    again = Fleet()
+    again = FakeWorkers()
     run(root, again)
     assert again.windows().count("none") == QUICK.rounds, "the next session measures what is missing"
     assert found(root)["none inference 64"].complete
@@ -105,7 +105,7 @@ def test_a_device_that_stays_throttled_ends_the_session_and_is_told(root: Root) 
 
 def test_the_drift_is_of_the_last_window_which_is_measured_again_where_it_was_thrown_out(root: Root) -> None:
     rates = {"attention": (100.0, 50.0, 100.0, 200.0, 94.0), "patch_ff": 200.0, "none": 300.0}
-    fleet = Fleet(rates=rates, throttled={"attention": (False, False, False, True, False)})
+    fleet = FakeWorkers(rates=rates, throttled={"attention": (False, False, False, True, False)})
     _, told = run(root, fleet)
     assert fleet.windows() == [*NAMES * 3, "attention", "attention"]
     assert found(root)["none inference 64"].sessions[0]["drift"] == pytest.approx(-0.06)
@@ -129,7 +129,9 @@ def test_without_a_last_window_the_drift_is_unknown(root: Root, lost: bool) -> N
     """Of an earlier window it would be another drift."""
     rates = {"attention": (100.0, 50.0, 50.0), "patch_ff": 200.0, "none": 300.0}
     throttled = {"attention": (False, False, False, True, True, True)}
-    fleet = Fleet(lose_control_at_its_last_window(), rates) if lost else Fleet(rates=rates, throttled=throttled)
+    fleet = (
+        FakeWorkers(lose_control_at_its_last_window(), rates) if lost else FakeWorkers(rates=rates, throttled=throttled)
+    )
     _, told = run(root, fleet)
     assert fleet.windows().count("attention") == QUICK.rounds + (1 if lost else group.LAST_TRIES)
     one = found(root)["none inference 64"]
@@ -139,7 +141,7 @@ def test_without_a_last_window_the_drift_is_unknown(root: Root, lost: bool) -> N
 
 
 def test_out_of_memory_in_the_steps_for_the_peak_alone_leaves_the_windows(root: Root) -> None:
-    session, told = run(root, Fleet(trouble_of("patch_ff", "peak_memory", full)))
+    session, told = run(root, FakeWorkers(trouble_of("patch_ff", "peak_memory", full)))
     assert session.failures == []
     one = found(root)["patch_ff inference 64"]
     assert (one.status, one.memory_status, one.peak_memory_mib) == ("measured", "out of memory", None)
@@ -147,6 +149,6 @@ def test_out_of_memory_in_the_steps_for_the_peak_alone_leaves_the_windows(root: 
     assert told[-1].rates["patch_ff"] == 200.0
     row = speed_frames.frame(root).set_index("variant").loc["patch_ff"]
     assert (row["images_per_s"], row["status"], row["memory_status"]) == (200.0, "measured", "out of memory")
-    fleet = Fleet()
+    fleet = FakeWorkers()
     run(root, fleet)
     assert fleet.told == [("attention", "build")], "it is an answer, not asked again"

@@ -12,7 +12,7 @@ import pytest
 from ablate.measure.lock import alone
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
-from tests.measure.fake import Fleet
+from tests.measure.fake import FakeWorkers
 from tests.measure.small import found, run
 
 HOLD = """
@@ -37,7 +37,7 @@ def other(root: Root) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_second_session_is_refused_and_leaves_no_worker(root: Root, other: subprocess.Popen[str]) -> None:
-    fleet = Fleet()
+    fleet = FakeWorkers()
     told = f"process {other.pid} is measuring on A CPU, and two at once would slow each other; wait until it has ended"
     with pytest.raises(SpecError, match=f"^{told}$"):
         run(root, fleet)
@@ -49,7 +49,7 @@ def test_a_second_session_is_refused_and_leaves_no_worker(root: Root, other: sub
 def test_where_the_first_was_killed_the_second_goes_on(root: Root, other: subprocess.Popen[str]) -> None:
     other.kill()
     other.wait()
-    run(root, Fleet())
+    run(root, FakeWorkers())
     assert found(root)["none inference 64"].complete
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from ablate.measure import model as measuring
+from ablate.measure import model
 from ablate.measure.model import Bench, measure, peak_macs
 from ablate.measure.protocol import QUICK, WORDS, Mode, Protocol
 from ablate.measure.timing import Elapsed
@@ -60,7 +60,7 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         taken: list[int] = []
         monkeypatch.setattr(made, "step", lambda: taken.__setitem__(-1, taken[-1] + 1))
-        monkeypatch.setattr(measuring, "timed", timed)
+        monkeypatch.setattr(model, "timed", timed)
         return made
 
     return make
@@ -184,7 +184,7 @@ def test_a_gpu_s_mode_is_refused_on_the_cpu() -> None:
 
 
 def test_the_peak_is_of_a_product_of_matrices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(measuring.PEAK_SIDES, "cpu", 64)
+    monkeypatch.setitem(model.PEAK_SIDES, "cpu", 64)
     found = peak_macs("fp32", CPU, seconds=0.001)
     assert found["macs_per_s"] > 1e6
     assert (found["side"], found["dtype"]) == (64, "fp32")
@@ -194,8 +194,8 @@ def test_float32_is_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(torch, "set_float32_matmul_precision", said.append)
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    measuring.set_precision("fp32")
+    model.set_precision("fp32")
     assert not torch.backends.cudnn.allow_tf32
-    measuring.set_precision("tf32")
+    model.set_precision("tf32")
     assert torch.backends.cudnn.allow_tf32
     assert said == ["highest", "high"]

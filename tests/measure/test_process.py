@@ -15,7 +15,7 @@ from ablate.measure import frames as speed_frames
 from ablate.measure.frames import measured
 from ablate.measure.process import Process, WorkerError, WorkerLostError
 from ablate.measure.protocol import QUICK, Mode, matrix
-from ablate.measure.session import Plan, Session, Told
+from ablate.measure.session import Plan, Progress, Session
 from ablate.measure.subjects import Subject
 from ablate.measure.worker import build
 from ablate.model.cost import complexity
@@ -24,7 +24,7 @@ from ablate.store.root import Root
 from tests.tiny import TINY
 
 LOOK = replace(QUICK, rounds=2, window_s=0.005, warmup_s=0.005, warmup_most_s=0.05, calls=2)
-SUBJECTS = [Subject(name, TINY.but(mixer=name), "", 1, 10) for name in ("attention", "patch_ff")]
+SUBJECTS = [Subject(name, TINY.replace(mixer=name), "", 1, 10) for name in ("attention", "patch_ff")]
 
 
 def order(subject: Subject) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def order(subject: Subject) -> dict[str, Any]:
 
 
 def test_a_tiny_study_from_end_to_end(root: Root) -> None:
-    told: list[Told] = []
+    told: list[Progress] = []
     plan = Plan(
         subjects=SUBJECTS, modes=matrix("fp32-eager-inference"), batches=(4, 1), protocol=LOOK, device="cpu", threads=1
     )
@@ -44,7 +44,7 @@ def test_a_tiny_study_from_end_to_end(root: Root) -> None:
     for one in found:
         assert one.found.complete
         assert all(rate > 0 for rate in one.found.rates)
-        assert one.found.subject["macs"] == complexity(TINY.but(mixer=one.variant), 1, 10)["macs"]
+        assert one.found.subject["macs"] == complexity(TINY.replace(mixer=one.variant), 1, 10)["macs"]
         assert one.found.provenance["versions"]["torch"] == str(torch.__version__)
         assert one.found.provenance["resources"] == {"threads": 1, "device": "cpu"}
         assert one.found.peak

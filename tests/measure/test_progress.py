@@ -8,16 +8,16 @@ import time
 import pytest
 
 from ablate.measure.progress import Watch
-from ablate.measure.session import Told
+from ablate.measure.session import Progress
 
 MODE = "bf16-compile-nchw-training"
 NEWS = [
-    Told(0, 2, MODE, 64, "round 1 of 5", "attention"),
-    Told(1, 2, MODE, 64, rates={"attention": 1234.5, "patch_ff": "out of memory"}, drift=-0.05, finished=True),
-    Told(1, 2, MODE, 16, "warm-up", "patch_ff"),
-    Told(2, 2, MODE, 16, rates={"attention": 99.0}, drift=0.01, finished=True),
+    Progress(0, 2, MODE, 64, "round 1 of 5", "attention"),
+    Progress(1, 2, MODE, 64, rates={"attention": 1234.5, "patch_ff": "out of memory"}, drift=-0.05, finished=True),
+    Progress(1, 2, MODE, 16, "warm-up", "patch_ff"),
+    Progress(2, 2, MODE, 16, rates={"attention": 99.0}, drift=0.01, finished=True),
 ]
-UNKNOWN = Told(1, 1, MODE, 16, rates={"attention": 99.0}, drift_known=False, finished=True)
+UNKNOWN = Progress(1, 1, MODE, 16, rates={"attention": 99.0}, drift_known=False, finished=True)
 
 
 class Terminal(io.StringIO):
@@ -54,7 +54,7 @@ def test_a_terminal_shows_what_it_is_at(monkeypatch: pytest.MonkeyPatch) -> None
 def test_what_was_there_already_gives_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     with Watch(stream) as watch:
-        watch(Told(1, 1, MODE, 64, finished=True))
+        watch(Progress(1, 1, MODE, 64, finished=True))
     assert stream.getvalue() == ""
 
 

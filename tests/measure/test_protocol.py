@@ -66,12 +66,12 @@ def test_the_full_protocol_is_that_of_the_document() -> None:
 
 
 def test_a_thorough_measurement_answers_a_lesser_request_and_not_the_other_way() -> None:
-    assert QUICK.met_by(FULL.fields())
-    assert BUDGET.met_by(FULL.fields())
-    assert QUICK.met_by(BUDGET.fields())
-    assert not FULL.met_by(QUICK.fields())
-    assert not FULL.met_by(replace(FULL, agreement=0.1).fields())
-    assert not FULL.met_by(replace(FULL, window_s=1.0).fields())
+    assert QUICK.met_by(FULL.to_dict())
+    assert BUDGET.met_by(FULL.to_dict())
+    assert QUICK.met_by(BUDGET.to_dict())
+    assert not FULL.met_by(QUICK.to_dict())
+    assert not FULL.met_by(replace(FULL, agreement=0.1).to_dict())
+    assert not FULL.met_by(replace(FULL, window_s=1.0).to_dict())
 
 
 @pytest.mark.parametrize("kind", BATCHES)

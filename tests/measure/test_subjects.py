@@ -25,9 +25,9 @@ def test_a_study_s_architectures_come_once_the_control_first() -> None:
 
 def test_a_key_is_of_shape_input_and_head_alone() -> None:
     one = Subject("a", TINY, "", 1, 10)
-    assert one.key == Subject("b", TINY.but(lr=0.5, seed=3), "", 1, 10).key
+    assert one.key == Subject("b", TINY.replace(lr=0.5, seed=3), "", 1, 10).key
     others = [
-        Subject("a", TINY.but(dim=32), "", 1, 10),
+        Subject("a", TINY.replace(dim=32), "", 1, 10),
         Subject("a", TINY, "", 3, 10),
         Subject("a", TINY, "", 1, 100),
         Subject("a", timm="resmlp_12_224"),
@@ -38,7 +38,7 @@ def test_a_key_is_of_shape_input_and_head_alone() -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_a_request_travels_as_json(name: str) -> None:
     subject = Subject(name, VARIANTS[name], "", 1, 10)
-    assert Subject.of(orjson.loads(orjson.dumps(subject.request()))) == subject
+    assert Subject.from_dict(orjson.loads(orjson.dumps(subject.request()))) == subject
 
 
 def test_a_mixer_in_a_file_of_the_user_s_own_travels_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_mixer_in_a_file_of_the_user_s_own_travels_too(tmp_path: Path, monkeyp
         "BEHAVIOUR = 1\ndef layer(run, tokens): ...\ndef macs(run, tokens): ...\ndef activations(run, tokens): ...\n"
     )
     use(path)
-    subject = Subject("own", TINY.but(mixer="own_for_speed"), "", 1, 10)
+    subject = Subject("own", TINY.replace(mixer="own_for_speed"), "", 1, 10)
     assert subject.request()["files"] == {"mixer": str(path)}
 
 

@@ -44,7 +44,7 @@ def normed(x: torch.Tensor, norm: nn.LayerNorm, axis: str) -> torch.Tensor:
 @pytest.mark.parametrize("order", ["token_first", "channel_first"])
 def test_a_block_is_its_branches_one_after_the_other(variant: str, order: str) -> None:
     for token_norm, channel_norm in product(AXES, AXES):
-        run = VARIANTS[variant].but(order=order, token_norm=token_norm, channel_norm=channel_norm, pool="cls")
+        run = VARIANTS[variant].replace(order=order, token_norm=token_norm, channel_norm=channel_norm, pool="cls")
         block = block_of(run).eval()
         torch.manual_seed(1)
         x = torch.randn(2, run.tokens, run.dim)
@@ -58,13 +58,13 @@ def test_a_block_is_its_branches_one_after_the_other(variant: str, order: str) -
 def test_the_order_and_the_axis_of_a_norm_change_the_output() -> None:
     x = torch.randn(2, 9, 16)
     changes: list[dict[str, str]] = [{}, {"order": "channel_first"}, {"token_norm": "token"}, {"channel_norm": "token"}]
-    outputs = [block_of(TINY.but(mixer="patch_ff", **change))(x) for change in changes]
+    outputs = [block_of(TINY.replace(mixer="patch_ff", **change))(x) for change in changes]
     for one, other in product(range(4), range(4)):
         assert torch.allclose(outputs[one], outputs[other], atol=1e-5) == (one == other)
 
 
 def test_a_norm_over_the_tokens_has_a_weight_for_each() -> None:
-    model = build(TINY.but(token_norm="token", channel_norm="channel", pool="cls"), 1, 10)
+    model = build(TINY.replace(token_norm="token", channel_norm="channel", pool="cls"), 1, 10)
     block: Any = model.blocks[0]
     assert isinstance(block.norm1, TokenNorm)
     assert (block.norm1.weight.shape, block.norm2.weight.shape) == ((10,), (16,))
@@ -74,14 +74,14 @@ def test_a_norm_over_the_tokens_has_a_weight_for_each() -> None:
 def test_timms_block_stands_where_nothing_needs_another(variant: str) -> None:
     run = VARIANTS[variant]
     for change, plain in (({}, True), ({"order": "channel_first"}, False), ({"token_norm": "token"}, False)):
-        block = build(run.but(**change), 1, 10).blocks[0]
+        block = build(run.replace(**change), 1, 10).blocks[0]
         assert (type(block) is Block) == (plain and "none" not in (run.mixer, run.channel))
         assert isinstance(block, Block if plain else VariantBlock)
 
 
 @pytest.mark.parametrize("gone", [{"mixer": "none"}, {"channel": "none"}, {}], ids=str)
 def test_stochastic_depth_drops_each_branch_that_is_there(gone: dict[str, str]) -> None:
-    block = block_of(TINY.but(drop_path=0.5, order="channel_first", **gone))
+    block = block_of(TINY.replace(drop_path=0.5, order="channel_first", **gone))
     assert len([module for module in block.modules() if isinstance(module, DropPath)]) == 2 - len(gone)
     torch.manual_seed(0)
     x = torch.randn(1, 9, 16).expand(1024, 9, 16)

@@ -74,13 +74,13 @@ def assert_equal_bits(run: Run, ours: VisionTransformer) -> None:
 @pytest.mark.parametrize("drop", [0.0, 0.2])
 @pytest.mark.parametrize("pos_embed", ["learned", "none"])
 def test_attention_is_timms_model_bit_for_bit(pool: str, norm_before_pool: bool, drop: float, pos_embed: str) -> None:
-    run = TINY.but(pool=pool, norm_before_pool=norm_before_pool, drop=drop, drop_path=drop, pos_embed=pos_embed)
+    run = TINY.replace(pool=pool, norm_before_pool=norm_before_pool, drop=drop, drop_path=drop, pos_embed=pos_embed)
     assert_equal_bits(run, build(run, 3, 7))
 
 
 @pytest.mark.parametrize("changes", [{"stem": "frozen"}, {"pos_embed": "sincos"}], ids=str)
 def test_what_is_frozen_computes_what_timms_does(changes: dict[str, str]) -> None:
-    run = TINY.but(pool="cls", **changes)
+    run = TINY.replace(pool="cls", **changes)
     ours = build(run, 3, 7).requires_grad_(True)
     assert_equal_bits(run, ours)
 
@@ -91,7 +91,7 @@ def test_the_block_for_variants_computes_what_timms_does(
     pool: str, norm_before_pool: bool, drop: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nothing asks for it, timm's own stands: here it is forced."""
-    run, parts = TINY.but(pool=pool, norm_before_pool=norm_before_pool, drop=drop, drop_path=drop), models.parts
+    run, parts = TINY.replace(pool=pool, norm_before_pool=norm_before_pool, drop=drop, drop_path=drop), models.parts
 
     def forced(run: Run) -> dict[str, Any]:
         return parts(run) | {"block_fn": type("Forced", (VariantBlock,), {"run": run})}
@@ -112,8 +112,8 @@ def parameters(run: Run) -> dict[str, torch.Tensor]:
 def test_shared_parameters_are_equal_at_the_start(pool: str) -> None:
     """Over every pair of variants, of whatever slot, and the settings that add no parameters."""
     settings = [{"order": "channel_first"}, {"token_norm": "token"}, {"channel_norm": "token"}, {"pos_embed": "none"}]
-    runs = [VARIANTS[name] for name in DISTINCT] + [TINY.but(**changes) for changes in settings]
-    starts = [parameters(run.but(pool=pool)) for run in runs]
+    runs = [VARIANTS[name] for name in DISTINCT] + [TINY.replace(**changes) for changes in settings]
+    starts = [parameters(run.replace(pool=pool)) for run in runs]
     for first, second in combinations(starts, 2):
         shared = {name for name in set(first) & set(second) if first[name].shape == second[name].shape}
         assert {"norm.weight", "head.weight"} <= shared
@@ -124,14 +124,14 @@ def test_shared_parameters_are_equal_at_the_start(pool: str) -> None:
 
 
 def test_deeper_models_share_the_blocks_they_have() -> None:
-    first, second = parameters(TINY), parameters(TINY.but(depth=4))
+    first, second = parameters(TINY), parameters(TINY.replace(depth=4))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 @pytest.mark.parametrize("variant", DISTINCT)
 def test_another_seed_gives_other_weights_and_the_same_seed_the_same(variant: str) -> None:
-    run = VARIANTS[variant].but(pool="cls")
-    first, again, other = parameters(run), parameters(run), parameters(run.but(seed=1))
+    run = VARIANTS[variant].replace(pool="cls")
+    first, again, other = parameters(run), parameters(run), parameters(run.replace(seed=1))
     for name, weights in first.items():
         assert torch.equal(weights, again[name]), name
         convolution = "patch_embed" in name or ".conv." in name  # PyTorch's biases of convolutions are drawn
@@ -150,7 +150,7 @@ def test_no_two_modules_draw_the_same_numbers(variant: str) -> None:
 def test_building_leaves_the_callers_stream_where_initialise_found_it() -> None:
     model = build(TINY, 1, 10)
     torch.manual_seed(5)
-    initialise(model, TINY.but(seed=3))
+    initialise(model, TINY.replace(seed=3))
     drawn = torch.rand(3)
     torch.manual_seed(5)
     assert torch.equal(drawn, torch.rand(3))
@@ -173,7 +173,7 @@ def law(name: str, module: nn.Module) -> dict[str, Callable[[Any], Any] | float]
 @pytest.mark.parametrize("variant", DISTINCT)
 def test_every_parameter_is_drawn_from_its_law(variant: str) -> None:
     """Kolmogorov–Smirnov with fixed seeds; `random`'s matrix has a test of its own."""
-    run = VARIANTS[variant].but(dim=64, pool="cls")
+    run = VARIANTS[variant].replace(dim=64, pool="cls")
     seen = {"pos_embed", "cls_token"} | {f"blocks.{at}.attn.weight" for at in range(2) if run.mixer == "random"}
     model = build(run, 3, 10)
     for name, module in model.named_modules():
@@ -194,7 +194,7 @@ def test_every_parameter_is_drawn_from_its_law(variant: str) -> None:
 def test_norms_have_timms_epsilon(variant: str) -> None:
     """1e-6, also over the tokens; the norm inside timm's gate is PyTorch's with 1e-5."""
     for changes in ({}, {"token_norm": "token", "channel_norm": "token"}):
-        for module in build(VARIANTS[variant].but(**changes), 1, 10).modules():
+        for module in build(VARIANTS[variant].replace(**changes), 1, 10).modules():
             if isinstance(module, SpatialGatingUnit):
                 assert module.norm.eps == 1e-5
                 module.norm = nn.Identity()
@@ -204,7 +204,7 @@ def test_norms_have_timms_epsilon(variant: str) -> None:
 
 @pytest.mark.parametrize("std", [0.0, 1e-6, 0.02])
 def test_the_class_token_is_drawn_as_wide_as_cls_init_says(std: float) -> None:
-    drawn, usual = (build(TINY.but(dim=512, pool="cls", cls_init=width), 1, 10).cls_token for width in (std, 1.0))
+    drawn, usual = (build(TINY.replace(dim=512, pool="cls", cls_init=width), 1, 10).cls_token for width in (std, 1.0))
     assert drawn is not None
     assert usual is not None
     assert drawn.std().item() == pytest.approx(std, rel=0.1)
@@ -213,7 +213,7 @@ def test_the_class_token_is_drawn_as_wide_as_cls_init_says(std: float) -> None:
 
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_sines_and_cosines_are_timms_and_stay(pool: str) -> None:
-    model = build(TINY.but(pos_embed="sincos", pool=pool), 1, 10)
+    model = build(TINY.replace(pos_embed="sincos", pool=pool), 1, 10)
     found = model.pos_embed
     assert found is not None
     assert not found.requires_grad
@@ -228,7 +228,7 @@ def test_without_a_position_embedding_patches_may_change_places() -> None:
     pictures = torch.randn(2, 1, 12, 12)
     turned = pictures.unflatten(2, (3, 4)).flip(2).flatten(2, 3)
     for pos_embed, alike in (("none", True), ("learned", False), ("sincos", False)):
-        model = build(TINY.but(pos_embed=pos_embed), 1, 10).eval()
+        model = build(TINY.replace(pos_embed=pos_embed), 1, 10).eval()
         with torch.no_grad():
             model.head.weight.mul_(50)
             assert torch.allclose(model(pictures), model(turned), atol=1e-5) == alike
@@ -236,7 +236,7 @@ def test_without_a_position_embedding_patches_may_change_places() -> None:
 
 def test_the_distribution_is_timms() -> None:
     """Two-sample Kolmogorov–Smirnov, parameter by parameter, with fixed seeds."""
-    run = TINY.but(dim=64, pool="cls")
+    run = TINY.replace(dim=64, pool="cls")
     torch.manual_seed(0)
     reference = dict(timms(run, 3, 10).named_parameters())
     for name, weights in build(run, 3, 10).named_parameters():
@@ -248,14 +248,14 @@ def test_the_distribution_is_timms() -> None:
 
 
 def test_stochastic_depth_rises_to_the_last_block() -> None:
-    model: Any = build(TINY.but(drop_path=0.2, depth=3), 1, 10)
+    model: Any = build(TINY.replace(drop_path=0.2, depth=3), 1, 10)
     rates = [getattr(block.drop_path2, "drop_prob", 0.0) for block in model.blocks]
     assert rates == pytest.approx([0.0, 0.1, 0.2])
 
 
 @pytest.mark.parametrize(("pool", "extra"), [("avg", 0), ("cls", 1)])
 def test_tokens_are_patches_and_the_class_token(pool: str, extra: int) -> None:
-    run = TINY.but(pool=pool)
+    run = TINY.replace(pool=pool)
     model = build(run, 1, 10)
     assert run.tokens == 9 + extra
     assert model.pos_embed is not None

@@ -20,7 +20,7 @@ PRESENT = [name for name in CHANNELS if CHANNELS[name].layer(TINY, 9) is not Non
 
 def feature_layer(**changes: Any) -> nn.Module:
     """The feature branch of a model's first block."""
-    layer = build(TINY.but(**changes), 1, 10).blocks[0].mlp
+    layer = build(TINY.replace(**changes), 1, 10).blocks[0].mlp
     assert isinstance(layer, nn.Module)
     return layer
 
@@ -33,7 +33,7 @@ def test_the_branches_that_are_there_are_known() -> None:
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_every_feature_of_a_token_is_reached_by_its_features(channel: str, pool: str) -> None:
     """And tokens are kept apart, but by attention over features, whose weights come from all of them."""
-    run = TINY.but(channel=channel, pool=pool)
+    run = TINY.replace(channel=channel, pool=pool)
     layer = feature_layer(channel=channel, pool=pool)
     torch.manual_seed(0)
     for parameter in layer.parameters():
@@ -77,7 +77,7 @@ def test_attention_over_features_by_hand() -> None:
 
 
 def test_none_has_neither_branch_nor_norm() -> None:
-    names = set(build(TINY.but(channel="none"), 1, 10).state_dict())
+    names = set(build(TINY.replace(channel="none"), 1, 10).state_dict())
     assert not {name for name in names if "norm2" in name or "mlp" in name}
     assert {name for name in names if "norm1" in name}
     assert {name for name in names if "attn" in name}
@@ -85,7 +85,7 @@ def test_none_has_neither_branch_nor_norm() -> None:
 
 def test_heads_over_features_divide_the_tokens() -> None:
     with pytest.raises(SpecError, match=r"channel_heads 3 does not divide the 10 tokens"):
-        TINY.but(channel="attention", channel_heads=3, pool="cls")
+        TINY.replace(channel="attention", channel_heads=3, pool="cls")
     with pytest.raises(SpecError, match=r"channel_heads 2 does not divide the 197 tokens"):
-        TINY.but(channel="attention", channel_heads=2, pool="cls", image_size=224, patch_size=16)
-    assert TINY.but(channel_heads=3, pool="cls").channel == "ff", "without it the number of heads does not matter"
+        TINY.replace(channel="attention", channel_heads=2, pool="cls", image_size=224, patch_size=16)
+    assert TINY.replace(channel_heads=3, pool="cls").channel == "ff", "without it the number of heads does not matter"

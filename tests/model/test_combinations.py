@@ -20,7 +20,7 @@ from ablate.train.optim import optimiser
 from tests.tiny import LEGAL_POOLS, TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SMALL = TINY.but(image_size=8, patch_size=4, dim=8, depth=1)
+SMALL = TINY.replace(image_size=8, patch_size=4, dim=8, depth=1)
 KNOBS: dict[str, list[Any]] = {
     "mixer": list(MIXERS),
     "channel": list(CHANNELS),
@@ -97,7 +97,7 @@ def test_a_legal_combination_trains_a_step(mixer: str) -> None:
     mine = [choice for choice in sample() if choice[0] == mixer]
     assert len(mine) >= 6
     for choice in mine:
-        run = SMALL.but(**fields(choice))
+        run = SMALL.replace(**fields(choice))
         try:
             train_a_step(run)
         except (AssertionError, RuntimeError) as error:
@@ -107,15 +107,15 @@ def test_a_legal_combination_trains_a_step(mixer: str) -> None:
 def test_an_illegal_combination_is_a_sentence() -> None:
     for choice in ALL:
         if legal(choice):
-            assert SMALL.but(**fields(choice)).mixer == choice[0]
+            assert SMALL.replace(**fields(choice)).mixer == choice[0]
         else:
             with pytest.raises(SpecError, match=r"both 'none', which leaves nothing.*wanted|norm_before_pool is False"):
-                SMALL.but(**fields(choice))
+                SMALL.replace(**fields(choice))
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for at, one in enumerate(LEGAL, start=1):
-        train_a_step(SMALL.but(**fields(one)))
+        train_a_step(SMALL.replace(**fields(one)))
         print(f"\r{at} of {len(LEGAL)}", end="", flush=True)
     print()

@@ -19,21 +19,21 @@ from ablate.spec.run import Run
 from tests.tiny import DISTINCT, PARTS, TINY, VARIANTS
 
 DEIT_TINY = Run(dataset="imagenet", image_size=224, patch_size=16, dim=192, depth=12, heads=3, pool="cls")
-DEIT_BASE = DEIT_TINY.but(dim=768, heads=12)
-DEIT_LARGE = DEIT_TINY.but(dim=1024, heads=16, depth=24, patch_size=32)
+DEIT_BASE = DEIT_TINY.replace(dim=768, heads=12)
+DEIT_LARGE = DEIT_TINY.replace(dim=1024, heads=16, depth=24, patch_size=32)
 PAPERS_FF = {"mixer": "patch_ff", "order": "channel_first", "token_norm": "token"}
 ATTENTION_ONLY = {"channel": "attention"}
 
 # Everything that costs: patches a prime number or a square, class token, ratios that round, other widths.
-SMALL = TINY.but(depth=1)
+SMALL = TINY.replace(depth=1)
 SHAPES = [
     TINY,
-    SMALL.but(pool="cls", dim=24, channel_heads=5, gating_ratio=0.7),
-    SMALL.but(norm_before_pool=False, mlp_ratio=1.5, token_ratio=0.7, channel_heads=3),
-    SMALL.but(image_size=32, patch_size=8, dim=24, heads=3, token_hidden=5, order="channel_first"),
-    SMALL.but(image_size=20, patch_size=4, pool="cls", mlp_ratio=2.6, token_ratio=1.3, token_norm="token"),
-    SMALL.but(image_size=16, patch_size=2, channel_norm="token", pos_embed="none", gating_ratio=2.3),
-    DEIT_TINY.but(depth=1),
+    SMALL.replace(pool="cls", dim=24, channel_heads=5, gating_ratio=0.7),
+    SMALL.replace(norm_before_pool=False, mlp_ratio=1.5, token_ratio=0.7, channel_heads=3),
+    SMALL.replace(image_size=32, patch_size=8, dim=24, heads=3, token_hidden=5, order="channel_first"),
+    SMALL.replace(image_size=20, patch_size=4, pool="cls", mlp_ratio=2.6, token_ratio=1.3, token_norm="token"),
+    SMALL.replace(image_size=16, patch_size=2, channel_norm="token", pos_embed="none", gating_ratio=2.3),
+    DEIT_TINY.replace(depth=1),
 ]
 COUNTED = ("mm", "addmm", "bmm", "baddbmm", "convolution")
 
@@ -85,7 +85,7 @@ PAIRS = [(mixer, channel) for mixer in MIXERS for channel in CHANNELS if legal(m
 def test_costs_are_what_torch_counts_exactly(mixer: str, channel: str) -> None:
     """At every shape, and with every stem at some; channels of the picture and classes vary along."""
     for at, (shape, stem) in enumerate(zip(SHAPES, cycle(STEMS), strict=False)):
-        run, channels, classes = shape.but(mixer=mixer, channel=channel, stem=stem), 1 + 2 * (at % 2), 7 + at
+        run, channels, classes = shape.replace(mixer=mixer, channel=channel, stem=stem), 1 + 2 * (at % 2), 7 + at
         pairs = zip(counted(run, channels, classes), by_hand(run), strict=True)
         assert (macs(run, channels, classes), activations(run, classes)) == tuple(sum(pair) for pair in pairs), run
 
@@ -93,7 +93,7 @@ def test_costs_are_what_torch_counts_exactly(mixer: str, channel: str) -> None:
 @pytest.mark.parametrize("stem", STEMS)
 @pytest.mark.parametrize("shape", SHAPES, ids=range(len(SHAPES)))
 def test_costs_of_a_stem_at_every_shape(stem: str, shape: Run) -> None:
-    run = shape.but(stem=stem)
+    run = shape.replace(stem=stem)
     assert (macs(run, 3, 5), activations(run, 5)) == counted(run, 3, 5)
 
 
@@ -109,7 +109,7 @@ def test_torch_counts_the_same_with_numbers_as_without() -> None:
 @pytest.mark.parametrize("shape", SHAPES[:-1], ids=range(len(SHAPES) - 1))
 def test_parameters_are_the_models(slot: str, name: str, shape: Run) -> None:
     """The formulas and the meta device, against a model with numbers."""
-    run = shape.but(**{slot: name})
+    run = shape.replace(**{slot: name})
     built = list(build(run, 3, 7).parameters())
     assert complexity(run, 3, 7) == {
         "params": sum(parameter.numel() for parameter in built),
@@ -132,19 +132,19 @@ def test_parameters_are_the_models(slot: str, name: str, shape: Run) -> None:
     ids=str,
 )
 def test_what_is_never_trained_is_counted_apart(changes: dict[str, Any], frozen: int) -> None:
-    run = TINY.but(pool="cls", **changes)
+    run = TINY.replace(pool="cls", **changes)
     assert complexity(run, 3, 7)["frozen"] == frozen
 
 
 def test_the_seed_changes_nothing_and_the_model_is_built_once() -> None:
     parameters.cache_clear()
     for seed in range(3):
-        complexity(TINY.but(seed=seed), 1, 10)
+        complexity(TINY.replace(seed=seed), 1, 10)
     assert parameters.cache_info().misses == 1
 
 
 def test_patch_ff_is_linear_in_the_tokens_with_a_fixed_width_and_quadratic_with_a_ratio() -> None:
-    ratio, fixed = TINY.but(mixer="patch_ff"), TINY.but(mixer="patch_ff", token_hidden=36)
+    ratio, fixed = TINY.replace(mixer="patch_ff"), TINY.replace(mixer="patch_ff", token_hidden=36)
     for run, power in ((ratio, 2), (fixed, 1)):
         few, many = (MIXERS["patch_ff"].macs(run, tokens) for tokens in (64, 256))
         assert many == few * 4**power
@@ -152,7 +152,7 @@ def test_patch_ff_is_linear_in_the_tokens_with_a_fixed_width_and_quadratic_with_
 
 def test_attention_grows_with_the_square_and_a_grid_with_the_patches() -> None:
     for mixer in ("pool", "dwconv", "none"):
-        few, many = (TINY.but(mixer=mixer, image_size=size) for size in (16, 32))
+        few, many = (TINY.replace(mixer=mixer, image_size=size) for size in (16, 32))
         assert MIXERS[mixer].macs(many, many.tokens) == 4 * MIXERS[mixer].macs(few, few.tokens)
     for mixer in ("attention", "linear", "random", "gating"):
         costs = [MIXERS[mixer].macs(TINY, tokens) for tokens in (100, 200, 300)]
@@ -167,11 +167,11 @@ def test_attention_grows_with_the_square_and_a_grid_with_the_patches() -> None:
         (DEIT_TINY, 5_717_416, 1.25),
         (DEIT_BASE, 86_567_656, 17.56),
         (DEIT_LARGE, 306_535_400, 15.38),
-        (DEIT_TINY.but(**PAPERS_FF), 7_676_332, 1.44),
-        (DEIT_BASE.but(**PAPERS_FF), 61_943_020, 14.13),
-        (DEIT_LARGE.but(**PAPERS_FF), 206_363_576 - (14**2 - 7**2) * 1024, 10.71),
-        (DEIT_TINY.but(**ATTENTION_ONLY, channel_norm="token"), 4_039_360, None),
-        (DEIT_TINY.but(**ATTENTION_ONLY), 4_039_240, None),
+        (DEIT_TINY.replace(**PAPERS_FF), 7_676_332, 1.44),
+        (DEIT_BASE.replace(**PAPERS_FF), 61_943_020, 14.13),
+        (DEIT_LARGE.replace(**PAPERS_FF), 206_363_576 - (14**2 - 7**2) * 1024, 10.71),
+        (DEIT_TINY.replace(**ATTENTION_ONLY, channel_norm="token"), 4_039_360, None),
+        (DEIT_TINY.replace(**ATTENTION_ONLY), 4_039_240, None),
     ],
     ids=[
         *("attention tiny", "attention base", "attention large"),

@@ -56,7 +56,7 @@ def test_the_mixers_that_mix_are_known() -> None:
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_a_mixer_lets_every_token_see_every_patch(mixer: str, pool: str) -> None:
     """One block does; on the grid two, on 3×3 patches, and the class token sees nothing."""
-    run = TINY.but(mixer=mixer, pool=pool, depth=2 if mixer in ON_THE_GRID else 1)
+    run = TINY.replace(mixer=mixer, pool=pool, depth=2 if mixer in ON_THE_GRID else 1)
     seen = reach(model_of(run), run) > 0
     blind = int(mixer in ON_THE_GRID and pool == "cls")
     assert seen[blind:].all()
@@ -65,14 +65,14 @@ def test_a_mixer_lets_every_token_see_every_patch(mixer: str, pool: str) -> None
 
 @pytest.mark.parametrize("mixer", ON_THE_GRID)
 def test_one_block_on_the_grid_sees_the_neighbours(mixer: str) -> None:
-    run = TINY.but(mixer=mixer, depth=1)
+    run = TINY.replace(mixer=mixer, depth=1)
     rows, columns = torch.arange(9) // 3, torch.arange(9) % 3
     near = ((rows[:, None] - rows).abs() <= 1) & ((columns[:, None] - columns).abs() <= 1)
     assert torch.equal(reach(model_of(run), run) > 0, near)
 
 
 def test_none_keeps_every_token_to_its_patch() -> None:
-    run = TINY.but(mixer="none")
+    run = TINY.replace(mixer="none")
     seen = reach(model_of(run), run)
     assert torch.equal(seen > 0, torch.eye(9, dtype=torch.bool))
 
@@ -92,7 +92,7 @@ def moved_by_first_patch(run: Run) -> torch.Tensor:
 
 
 def test_without_mixing_and_norm_before_the_pooling_logits_are_a_sum_over_patches() -> None:
-    moved = moved_by_first_patch(TINY.but(mixer="none"))
+    moved = moved_by_first_patch(TINY.replace(mixer="none"))
     assert moved.abs().max() > 1e-2
     torch.testing.assert_close(moved, moved[:1].expand_as(moved), atol=1e-5, rtol=0)
 
@@ -100,12 +100,12 @@ def test_without_mixing_and_norm_before_the_pooling_logits_are_a_sum_over_patche
 @pytest.mark.parametrize("changes", [{"norm_before_pool": False}, *({"mixer": name} for name in MIXING)], ids=str)
 def test_a_norm_after_the_pooling_or_a_mixer_couples_the_patches(changes: dict[str, object]) -> None:
     """The same measurement must be able to come out otherwise."""
-    moved = moved_by_first_patch(TINY.but(**({"mixer": "none"} | changes)))
+    moved = moved_by_first_patch(TINY.replace(**({"mixer": "none"} | changes)))
     assert (moved - moved[:1]).abs().max() > 1e-3
 
 
 def test_with_a_class_token_and_no_mixing_the_picture_does_not_matter() -> None:
-    run = TINY.but(mixer="none", pool="cls")
+    run = TINY.replace(mixer="none", pool="cls")
     torch.manual_seed(0)
     logits = model_of(run)(torch.randn(4, 1, 12, 12))
     # A product of matrices may add up one row otherwise than the next.
@@ -113,7 +113,7 @@ def test_with_a_class_token_and_no_mixing_the_picture_does_not_matter() -> None:
 
 
 def test_none_has_neither_branch_nor_norm() -> None:
-    names = set(build(TINY.but(mixer="none"), 1, 10).state_dict())
+    names = set(build(TINY.replace(mixer="none"), 1, 10).state_dict())
     assert not {name for name in names if "norm1" in name or "attn" in name}
     assert {name for name in names if "norm2" in name and "mlp" not in name}
 
@@ -122,7 +122,7 @@ def test_none_has_neither_branch_nor_norm() -> None:
 @pytest.mark.parametrize(("pool", "norm_before_pool"), LEGAL_POOLS)
 def test_every_parameter_is_trained(mixer: str, pool: str, norm_before_pool: bool) -> None:
     """A parameter without a gradient is one the variant does not use, and one DDP refuses."""
-    run = TINY.but(mixer=mixer, pool=pool, norm_before_pool=norm_before_pool)
+    run = TINY.replace(mixer=mixer, pool=pool, norm_before_pool=norm_before_pool)
     model = build(run, 1, 10)
     torch.manual_seed(0)
     nn.functional.cross_entropy(model(torch.randn(4, 1, 12, 12)), torch.arange(4)).backward()
@@ -136,7 +136,7 @@ def test_every_parameter_is_trained(mixer: str, pool: str, norm_before_pool: boo
 @pytest.mark.parametrize("mixer", MIXERS)
 @pytest.mark.parametrize("drop", [0.0, 0.5])
 def test_shapes_are_kept_and_evaluation_is_free_of_chance(mixer: str, drop: float) -> None:
-    run = TINY.but(mixer=mixer, drop=drop, drop_path=drop)
+    run = TINY.replace(mixer=mixer, drop=drop, drop_path=drop)
     model = build(run, 3, 7).eval()
     pictures = torch.randn(2, 3, 12, 12)
     assert model(pictures).shape == (2, 7)
@@ -147,7 +147,7 @@ def test_shapes_are_kept_and_evaluation_is_free_of_chance(mixer: str, drop: floa
 
 @pytest.mark.parametrize("mixer", MIXING)
 def test_dropout_reaches_the_mixer_that_has_something_to_train(mixer: str) -> None:
-    model = build(TINY.but(mixer=mixer, drop=0.3), 1, 10)
+    model = build(TINY.replace(mixer=mixer, drop=0.3), 1, 10)
     rates = [module.p for name, module in model.named_modules() if isinstance(module, nn.Dropout) and ".attn." in name]
     trained = any(parameter.requires_grad for parameter in model.blocks[0].attn.parameters())
     assert (0.3 in rates) == trained
@@ -157,21 +157,21 @@ def test_dropout_reaches_the_mixer_that_has_something_to_train(mixer: str) -> No
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 @pytest.mark.parametrize("fixed", [0, 7])
 def test_patch_ff_is_as_wide_as_its_ratio_says_or_the_fixed_width(ratio: float, pool: str, fixed: int) -> None:
-    run = TINY.but(mixer="patch_ff", token_ratio=ratio, pool=pool, token_hidden=fixed)
+    run = TINY.replace(mixer="patch_ff", token_ratio=ratio, pool=pool, token_hidden=fixed)
     layer = build(run, 1, 10).blocks[0].attn
     assert layer.fc1.weight.shape == (fixed or round(ratio * run.tokens), run.tokens)
     assert layer.fc2.weight.shape == tuple(reversed(layer.fc1.weight.shape))
 
 
 def test_a_fixed_width_makes_the_ratio_irrelevant() -> None:
-    models = [build(TINY.but(mixer="patch_ff", token_hidden=7, token_ratio=ratio), 1, 10) for ratio in (0.01, 4.0)]
+    models = [build(TINY.replace(mixer="patch_ff", token_hidden=7, token_ratio=ratio), 1, 10) for ratio in (0.01, 4.0)]
     for one, other in zip(*(model.parameters() for model in models), strict=True):
         assert torch.equal(one, other)
 
 
 def test_patch_ff_is_the_same_for_every_channel() -> None:
     """Channels exchanged before are channels exchanged after."""
-    layer = build(TINY.but(mixer="patch_ff"), 1, 10).blocks[0].attn
+    layer = build(TINY.replace(mixer="patch_ff"), 1, 10).blocks[0].attn
     torch.manual_seed(0)
     x, order = torch.randn(2, 9, 16), torch.randperm(16)
     torch.testing.assert_close(layer(x[:, :, order]), layer(x)[:, :, order])
@@ -179,12 +179,12 @@ def test_patch_ff_is_the_same_for_every_channel() -> None:
 
 def test_none_costs_nothing() -> None:
     assert MIXERS["none"].macs(TINY, 16) == 0
-    assert macs(TINY.but(mixer="none"), 1, 10) < macs(TINY.but(mixer="pool"), 1, 10)
+    assert macs(TINY.replace(mixer="none"), 1, 10) < macs(TINY.replace(mixer="pool"), 1, 10)
 
 
 def mixing_layer(**changes: Any) -> nn.Module:
     """The mixer of a model's first block."""
-    layer = build(TINY.but(**changes), 1, 10).blocks[0].attn
+    layer = build(TINY.replace(**changes), 1, 10).blocks[0].attn
     assert isinstance(layer, nn.Module)
     return layer
 
@@ -197,7 +197,7 @@ def tokens_of(run: Run) -> torch.Tensor:
 @pytest.mark.parametrize("mixer", ON_THE_GRID)
 def test_a_grid_mixer_leaves_the_class_token_out(mixer: str) -> None:
     """Its branch is zero, and the patches are mixed as without one."""
-    run = TINY.but(mixer=mixer, pool="cls")
+    run = TINY.replace(mixer=mixer, pool="cls")
     x = tokens_of(run)
     with_class = mixing_layer(mixer=mixer, pool="cls")(x)
     assert not with_class[:, 0].any()
@@ -230,7 +230,7 @@ def test_dwconv_by_hand() -> None:
 
 def test_linear_by_hand() -> None:
     layer = mixing_layer(mixer="linear", pool="cls")
-    x = tokens_of(TINY.but(pool="cls"))
+    x = tokens_of(TINY.replace(pool="cls"))
     nn.init.normal_(layer.proj.bias)
     expected = torch.einsum("mn,bnd->bmd", layer.proj.weight, x) + layer.proj.bias[:, None]
     torch.testing.assert_close(layer(x), expected)
@@ -238,7 +238,7 @@ def test_linear_by_hand() -> None:
 
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_random_averages_with_weights_that_stay(pool: str) -> None:
-    layer, x = mixing_layer(mixer="random", pool=pool), tokens_of(TINY.but(pool=pool))
+    layer, x = mixing_layer(mixer="random", pool=pool), tokens_of(TINY.replace(pool=pool))
     weight = layer.weight
     torch.testing.assert_close(weight.sum(1), torch.ones(len(weight)))
     assert (weight > 0).all()
@@ -248,7 +248,7 @@ def test_random_averages_with_weights_that_stay(pool: str) -> None:
 
 
 def test_random_is_another_matrix_in_each_block() -> None:
-    one, other = (block.attn.weight for block in build(TINY.but(mixer="random"), 1, 10).blocks)
+    one, other = (block.attn.weight for block in build(TINY.replace(mixer="random"), 1, 10).blocks)
     assert not torch.allclose(one, other)
 
 
@@ -276,7 +276,7 @@ def test_gating_starts_as_a_feed_forward_layer() -> None:
 
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_fourier_is_numpys(pool: str) -> None:
-    x = tokens_of(TINY.but(pool=pool))
+    x = tokens_of(TINY.replace(pool=pool))
     layer = mixing_layer(mixer="fourier", pool=pool)
     expected = np.fft.fft2(x.numpy().astype(np.float64), norm="ortho").real
     np.testing.assert_allclose(layer(x).numpy(), expected, atol=1e-5)
@@ -295,7 +295,7 @@ def test_fourier_is_computed_in_fp32_whatever_the_precision() -> None:
 
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_half_precision_is_close(mixer: str) -> None:
-    model, pictures = model_of(TINY.but(mixer=mixer)), torch.randn(4, 1, 12, 12)
+    model, pictures = model_of(TINY.replace(mixer=mixer)), torch.randn(4, 1, 12, 12)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         rough = model(pictures)
     exact = model(pictures)

@@ -28,7 +28,7 @@ def stem_of(run: Run, channels: int = 1) -> nn.Module:
 @pytest.mark.parametrize("stem", STEMS)
 @pytest.mark.parametrize(("image_size", "patch_size"), [(12, 4), (8, 2), (16, 16)])
 def test_a_stem_gives_a_token_for_each_patch(stem: str, image_size: int, patch_size: int) -> None:
-    run = TINY.but(stem=stem, image_size=image_size, patch_size=patch_size, dim=24, heads=3)
+    run = TINY.replace(stem=stem, image_size=image_size, patch_size=patch_size, dim=24, heads=3)
     layer = stem_of(run, 3)
     out = layer(torch.randn(2, 3, image_size, image_size))
     assert out.shape == (2, run.side**2, 24)
@@ -38,7 +38,7 @@ def test_a_stem_gives_a_token_for_each_patch(stem: str, image_size: int, patch_s
 @pytest.mark.parametrize("stem", STEMS)
 def test_tokens_come_in_the_order_of_reading(stem: str) -> None:
     """With the first pixel of a patch moves that patch's token alone: convolutions of stride 2 are centred there."""
-    layer = stem_of(TINY.but(stem=stem)).eval()
+    layer = stem_of(TINY.replace(stem=stem)).eval()
     torch.manual_seed(0)
     plain = torch.randn(1, 1, 12, 12)
     for at in range(9):
@@ -50,7 +50,7 @@ def test_tokens_come_in_the_order_of_reading(stem: str) -> None:
 
 def test_patchify_and_frozen_are_timms_patch_embedding() -> None:
     for stem in ("patchify", "frozen"):
-        layer = stem_of(TINY.but(stem=stem), 3)
+        layer = stem_of(TINY.replace(stem=stem), 3)
         reference = PatchEmbed(12, 4, 3, 16)
         reference.load_state_dict(layer.state_dict())
         pictures = torch.randn(2, 3, 12, 12)
@@ -58,7 +58,7 @@ def test_patchify_and_frozen_are_timms_patch_embedding() -> None:
 
 
 def test_frozen_starts_as_patchify_does() -> None:
-    one, other = (stem_of(TINY.but(stem=stem)) for stem in ("patchify", "frozen"))
+    one, other = (stem_of(TINY.replace(stem=stem)) for stem in ("patchify", "frozen"))
     for mine, yours in zip(one.parameters(), other.parameters(), strict=True):
         assert torch.equal(mine, yours)
         assert mine.requires_grad
@@ -67,7 +67,7 @@ def test_frozen_starts_as_patchify_does() -> None:
 
 @pytest.mark.parametrize("changes", [{"stem": "frozen"}, {"pos_embed": "sincos"}, {"mixer": "random"}], ids=str)
 def test_what_is_frozen_does_not_change_in_training(changes: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    run, models = TINY.but(dataset="digits", lr=1e-2, weight_decay=0.5, **changes), []
+    run, models = TINY.replace(dataset="digits", lr=1e-2, weight_decay=0.5, **changes), []
 
     def spy(run: Run, channels: int, classes: int) -> nn.Module:
         models.append(build(run, channels, classes))
@@ -85,7 +85,7 @@ def test_what_is_frozen_does_not_change_in_training(changes: dict[str, str], mon
 
 @pytest.mark.parametrize(("patch_size", "widths"), [(2, [32]), (4, [16, 32]), (8, [8, 16, 32]), (16, [4, 8, 16, 32])])
 def test_the_early_convolutions_double_their_width_up_to_dim(patch_size: int, widths: list[int]) -> None:
-    layer = stem_of(TINY.but(stem="conv", image_size=32, patch_size=patch_size, dim=32))
+    layer = stem_of(TINY.replace(stem="conv", image_size=32, patch_size=patch_size, dim=32))
     convolutions = [module for module in layer.modules() if isinstance(module, nn.Conv2d)]
     assert [module.out_channels for module in convolutions] == [*widths, 32]
     assert [module.stride for module in convolutions] == [(2, 2)] * len(widths) + [(1, 1)]
@@ -106,8 +106,8 @@ def test_the_early_convolutions_double_their_width_up_to_dim(patch_size: int, wi
 )
 def test_what_the_early_convolutions_cannot_halve_is_a_sentence(changes: dict[str, int], sentence: str | None) -> None:
     if sentence is None:
-        assert TINY.but(stem="conv", **changes).stem == "conv"
+        assert TINY.replace(stem="conv", **changes).stem == "conv"
         return
     with pytest.raises(SpecError) as error:
-        TINY.but(stem="conv", **changes)
+        TINY.replace(stem="conv", **changes)
     assert sentence in str(error.value)

@@ -321,7 +321,7 @@ def test_a_study_of_speed_alone_has_measurements_and_no_runs(root: Root, monkeyp
         cross=True,
         scales={"s": Scale(SMALL)},
         claims=[Claim("Patch FF grows slower", exponent(mixer="patch_ff") < exponent(mixer="attention"))],
-        speed_only=True,
+        benchmark_only=True,
         name="sequence",
     )
     for plots in (figures, files):

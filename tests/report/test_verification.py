@@ -250,7 +250,7 @@ def test_a_measurement_of_speed_that_changes_is_found(fixture_root: Root) -> Non
 
 
 def test_a_record_of_another_study_changes_nothing(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
-    other = fixture_study().runs("digits")[0].but(depth=5)
+    other = fixture_study().runs("digits")[0].replace(depth=5)
     records.write(fixture_root.results, record(other))
     assert audited().holds
 

@@ -17,7 +17,7 @@ from ablate.store.records import Record
 from ablate.study.study import Scale, Study
 from tests.tiny import TINY, record_of
 
-FIELDS = {name: value for name, value in TINY.fields().items() if name not in ("seed", "mixer")}
+FIELDS = {name: value for name, value in TINY.to_dict().items() if name not in ("seed", "mixer")}
 STUDY = Study(
     question="Which?", axes={"mixer": ["attention", "patch_ff", "none", "pool"]}, scales={"small": Scale(FIELDS)}
 )
@@ -30,7 +30,9 @@ TOP1 = {
 
 
 def runs(top1: dict[str, list[float]] = TOP1) -> pd.DataFrame:
-    found = [record_of(TINY.but(mixer=m, seed=s), top1=v) for m, values in top1.items() for s, v in enumerate(values)]
+    found = [
+        record_of(TINY.replace(mixer=m, seed=s), top1=v) for m, values in top1.items() for s, v in enumerate(values)
+    ]
     return study_frame(STUDY, "small", found)
 
 
@@ -88,7 +90,7 @@ def test_the_statistics_in_every_format(style: str) -> None:
 
 def outcome(*right: int, mixer: str, seed: int = 0, fingerprint: str = "f" * 16) -> tuple[str, Record]:
     bits = base64.b64encode(bytes([sum(1 << (7 - at) for at in right)])).decode()
-    return mixer, record_of(TINY.but(mixer=mixer, seed=seed), fingerprint=fingerprint, correct=bits)
+    return mixer, record_of(TINY.replace(mixer=mixer, seed=seed), fingerprint=fingerprint, correct=bits)
 
 
 def test_pictures_are_compared_seed_by_seed() -> None:
@@ -122,7 +124,7 @@ def test_another_variant_moves_no_interval() -> None:
 def test_what_cannot_be_compared_says_why() -> None:
     control = outcome(0, mixer="attention")
     other_data = outcome(0, mixer="none", fingerprint="0" * 16)
-    without = ("pool", record_of(TINY.but(mixer="pool"), correct=""))
+    without = ("pool", record_of(TINY.replace(mixer="pool"), correct=""))
     found = over_pictures([control, other_data, without], "attention")
     assert list(found["why"]) == ["of different data", "not recorded"]
     text = formats.render(sheets.over_pictures(found, "attention"), "text")

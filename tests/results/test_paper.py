@@ -98,11 +98,11 @@ def test_a_rule_stands_between_sizes(root: Root) -> None:
 def measured(root: Root) -> Root:
     """Three seeds of FF only, two of DeiT, and runs that are none of the paper's."""
     for seed, value in enumerate([61.0, 62.0, 61.5]):
-        records.write(root.results, record_of(entry("FF only").but(seed=seed), top1=value))
+        records.write(root.results, record_of(entry("FF only").replace(seed=seed), top1=value))
     for seed, value in enumerate([72.0, 72.6]):
-        records.write(root.results, record_of(entry("DeiT").but(seed=seed), top1=value))
+        records.write(root.results, record_of(entry("DeiT").replace(seed=seed), top1=value))
     for changes in ({"epochs": 100}, {"dataset": "cifar10"}, {"mixer": "pool"}):
-        records.write(root.results, record_of(entry("FF only").but(**changes), top1=5.0))
+        records.write(root.results, record_of(entry("FF only").replace(**changes), top1=5.0))
     return root
 
 
@@ -134,7 +134,7 @@ def study(**fields: Any) -> Study:
 
 
 def test_a_study_named_paper_provides_the_runs(measured: Root) -> None:
-    records.write(measured.results, record_of(entry("FF only").but(drop=0.1), top1=60.4))
+    records.write(measured.results, record_of(entry("FF only").replace(drop=0.1), top1=60.4))
     found = made(measured, study(drop=0.1))
     row = row_of(found, "FF only")
     assert (row["top1"], row["n"], row["wanted"]) == (60.4, 1, 3)
@@ -151,13 +151,13 @@ def speeds(*rows: tuple[Run, str, str, float]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "architecture": run.but(drop=0.0, drop_path=0.0).architecture,
+                "architecture": run.replace(drop=0.0, drop_path=0.0).architecture,
                 "device": device,
                 "mode": mode,
                 "images_per_s": rate,
                 "memory_mib": 2 * rate,
                 "batch": 256,
-                "headline_batch": 256,
+                "reference_batch": 256,
                 "channels": 3,
                 "classes": 1000,
             }

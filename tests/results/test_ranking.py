@@ -8,16 +8,16 @@ import pytest
 
 from ablate.measure.frames import Measured
 from ablate.measure.subjects import Subject
-from ablate.results.ranking import Order, by_round, orders, stability, turned
+from ablate.results.ranking import Ranking, by_round, rankings, stability, turned
 from tests.measure.fake import measured
 from tests.tiny import TINY
 
-ONE, OTHER, THIRD = (Subject(name, TINY.but(dim=dim), "", 1, 10) for name, dim in (("a", 16), ("b", 32), ("c", 48)))
+ONE, OTHER, THIRD = (Subject(name, TINY.replace(dim=dim), "", 1, 10) for name, dim in (("a", 16), ("b", 32), ("c", 48)))
 MODES = [f"{dtype}-{how}-nchw-inference" for dtype in ("fp32", "bf16") for how in ("eager", "compile")]
 
 
 def test_the_ratio_is_that_of_the_rounds() -> None:
-    (order,) = orders([measured(ONE, [100.0, 200.0, 400.0]), measured(OTHER, [50.0, 101.0, 199.0])])
+    (order,) = rankings([measured(ONE, [100.0, 200.0, 400.0]), measured(OTHER, [50.0, 101.0, 199.0])])
     assert (order.one, order.other, order.n) == ("a", "b", 3)
     assert order.ratio == pytest.approx(2.0, rel=0.01)
     assert order.low
@@ -27,7 +27,7 @@ def test_the_ratio_is_that_of_the_rounds() -> None:
 
 
 def test_a_difference_within_the_noise_is_undecided() -> None:
-    (order,) = orders([measured(ONE, [100.0, 103.0, 98.0]), measured(OTHER, [101.0, 99.0, 100.0])])
+    (order,) = rankings([measured(ONE, [100.0, 103.0, 98.0]), measured(OTHER, [101.0, 99.0, 100.0])])
     assert order.verdict == "undecided"
 
 
@@ -36,7 +36,7 @@ def test_too_few_common_rounds_decide_nothing(rounds: int) -> None:
     one, other = measured(ONE, [100.0, 101.0]), measured(OTHER, [50.0, 51.0])
     for window in other.found.windows[rounds:]:
         window["session"] = "another"
-    (order,) = orders([one, other])
+    (order,) = rankings([one, other])
     assert (order.n, order.low, order.verdict) == (rounds, None, "undecided")
 
 
@@ -56,14 +56,14 @@ def in_modes(*faster: float) -> list[Measured]:
 
 
 def test_an_order_that_flips_with_the_mode_is_counted() -> None:
-    (pair,) = stability(orders(in_modes(1.5, 0.7, 0.6, 1.0)))
+    (pair,) = stability(rankings(in_modes(1.5, 0.7, 0.6, 1.0)))
     assert (pair.one, pair.other) == ("b", "a")
     assert [pair.count("faster"), pair.count("slower"), pair.count("undecided")] == [2, 1, 1]
     assert pair.sentence() == "b faster than a in 2 of 4 modes, slower in 1, undecided in 1"
 
 
 def test_one_that_holds_everywhere_is_told_shortly() -> None:
-    (pair,) = stability(orders(in_modes(1.5)))
+    (pair,) = stability(rankings(in_modes(1.5)))
     assert pair.sentence() == "a faster than b in 1 of 1 mode"
 
 
@@ -74,19 +74,19 @@ def test_every_pair_in_every_mode_at_one_batch_size() -> None:
         for mode in MODES[:2]
         for batch in (64, 1)
     ]
-    assert len(orders(found)) == 3 * 2
-    assert {order.batch for order in orders(found)} == {64}
-    assert {order.batch for order in orders(found, batch=1)} == {1}
+    assert len(rankings(found)) == 3 * 2
+    assert {order.batch for order in rankings(found)} == {64}
+    assert {order.batch for order in rankings(found, batch=1)} == {1}
 
 
 def test_devices_are_kept_apart() -> None:
     there = [Measured(one.variant, "A GPU", "a-gpu", one.found) for one in in_modes(0.5)]
-    found = stability(orders([*in_modes(1.5), *there]))
+    found = stability(rankings([*in_modes(1.5), *there]))
     assert [(pair.device, pair.one) for pair in found] == [("A CPU", "a"), ("A GPU", "b")]
 
 
 def test_turned_an_order_says_the_same() -> None:
-    order = Order("a", "b", "d", "m", 1, ratio=2.0, low=1.6, high=2.5, n=3)
+    order = Ranking("a", "b", "d", "m", 1, ratio=2.0, low=1.6, high=2.5, n=3)
     assert turned(turned(order)) == order
     assert (turned(order).low, turned(order).high) == (0.4, 0.625)
     assert turned(order).verdict == "slower"
@@ -95,5 +95,5 @@ def test_turned_an_order_says_the_same() -> None:
 def test_models_never_measured_together_have_no_ratio() -> None:
     one, other = measured(ONE, [100.0]), measured(OTHER, [50.0])
     other.found.windows[0]["session"] = "another"
-    (order,) = orders([one, other])
+    (order,) = rankings([one, other])
     assert math.isnan(order.ratio)

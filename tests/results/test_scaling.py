@@ -22,7 +22,7 @@ MIXERS = {"attention": {}, "ratio": {"mixer": "patch_ff"}, "fixed": {"mixer": "p
 
 
 def run(side: int, **fields: object) -> Run:
-    return TINY.but(image_size=4 * side, patch_size=4, channel="none", **fields)
+    return TINY.replace(image_size=4 * side, patch_size=4, channel="none", **fields)
 
 
 def table(law: float, *, noise: float = 0.0, over: str = "side") -> pd.DataFrame:
@@ -75,7 +75,7 @@ def test_two_sizes_have_no_interval() -> None:
 
 @pytest.mark.parametrize(("over", "field", "values"), [("depth", "depth", (1, 2, 4)), ("dim", "dim", (16, 32, 64))])
 def test_depth_and_width(over: str, field: str, values: tuple[int, ...]) -> None:
-    subjects = [Subject(f"{field} {value}", TINY.but(**{field: value}), "", 1, 10) for value in values]
+    subjects = [Subject(f"{field} {value}", TINY.replace(**{field: value}), "", 1, 10) for value in values]
     found = [measured(subject, [64.0 / value]) for subject, value in zip(subjects, values, strict=True)]
     (curve,) = curves(speed_frames.tidy(found), over)
     assert curve.sizes == [float(value) for value in values]
@@ -142,7 +142,9 @@ def test_models_without_a_common_name_are_told_by_both() -> None:
 def of_widths(*shapes: tuple[int, int], seconds: float = 1.0) -> list[Measured]:
     """Models of some widths and heads, a step of which takes as many seconds as they are wide."""
     return [
-        measured(Subject(f"dim={dim}, heads={heads}", TINY.but(dim=dim, heads=heads), "", 1, 10), [1 / dim / seconds])
+        measured(
+            Subject(f"dim={dim}, heads={heads}", TINY.replace(dim=dim, heads=heads), "", 1, 10), [1 / dim / seconds]
+        )
         for dim, heads in shapes
     ]
 
@@ -167,7 +169,9 @@ def test_over_the_width_other_heads_are_other_lines() -> None:
 
 def test_one_number_of_tokens_by_two_patch_sizes_is_on_two_lines() -> None:
     found = [
-        measured(Subject(f"{patch} {side}", TINY.but(patch_size=patch, image_size=patch * side), "", 1, 10), [1 / side])
+        measured(
+            Subject(f"{patch} {side}", TINY.replace(patch_size=patch, image_size=patch * side), "", 1, 10), [1 / side]
+        )
         for patch in (2, 4)
         for side in (2, 4, 6)
     ]

@@ -18,7 +18,7 @@ from ablate.study.claims import Comparison
 from tests.measure.fake import measurement
 from tests.tiny import TINY
 
-FIELDS = {name: value for name, value in TINY.fields().items() if name not in ("seed", "mixer", "patch_size")}
+FIELDS = {name: value for name, value in TINY.to_dict().items() if name not in ("seed", "mixer", "patch_size")}
 MODES = [f"{dtype}-{how}-nchw-inference" for dtype in ("fp32", "bf16") for how in ("eager", "compile")]
 FASTER = throughput(mixer="patch_ff") > throughput(mixer="attention")
 
@@ -40,7 +40,7 @@ def verdict(root: Root, made: Study) -> Verdict:
 
 def measure(root: Root, mode: str, rates: Sequence[float], batch: int = 64, **fields: object) -> None:
     """Write a measurement of a model, a rate a round."""
-    subject = Subject(str(fields), TINY.but(**fields), "", *inputs(TINY.dataset))
+    subject = Subject(str(fields), TINY.replace(**fields), "", *inputs(TINY.dataset))
     found = measurement(subject, rates, mode, batch=batch, peak=None)
     write(root.results / "speed" / device_folder(found.provenance), found)
 
@@ -102,7 +102,7 @@ def test_of_two_measurements_of_a_variant_the_newest_is_judged(root: Root, folde
     measure_ratios(root, 1.5)
     sessions = [{"id": "t", "control": "c", "members": [], "drift": None, "load": [0.1], "finished": None}]
     for mixer, rates in (("attention", [200.0, 201.0, 202.0]), ("patch_ff", [100.0, 102.0, 101.0])):
-        subject = Subject(mixer, TINY.but(mixer=mixer), "", *inputs(TINY.dataset))
+        subject = Subject(mixer, TINY.replace(mixer=mixer), "", *inputs(TINY.dataset))
         write(root.results / "speed" / folder, measurement(subject, rates, MODES[0], peak=None, sessions=sessions))
     assert verdict(root, study(FASTER)).decision == "contradicted"
 
@@ -134,7 +134,7 @@ def measure_laws(root: Root, **laws: float) -> None:
     draw = np.random.default_rng(0)
     for mixer, law in laws.items():
         for patch in PATCHES:
-            tokens = TINY.but(patch_size=patch).tokens
+            tokens = TINY.replace(patch_size=patch).tokens
             rate = 1000 / tokens**law * float(np.exp(0.01 * draw.normal()))
             measure(root, MODES[0], [rate, rate, rate], mixer=mixer, patch_size=patch)
 

@@ -23,7 +23,7 @@ from ablate.store.root import Root
 from ablate.study.study import Scale, Study
 from tests.tiny import TINY, record_of
 
-FIELDS = {name: value for name, value in TINY.fields().items() if name not in ("seed", "mixer")}
+FIELDS = {name: value for name, value in TINY.to_dict().items() if name not in ("seed", "mixer")}
 STUDY = Study(
     question="Which?",
     # Not in alphabetical order: the study's own counts.
@@ -34,7 +34,7 @@ TOP1 = {"patch_ff": [50.0, 52.0, 54.0], "attention": [53.0, 54.0, 58.0], "none":
 
 
 def of(mixer: str, seed: int) -> Record:
-    return record_of(TINY.but(mixer=mixer, seed=seed), top1=TOP1[mixer][seed], params=len(mixer))
+    return record_of(TINY.replace(mixer=mixer, seed=seed), top1=TOP1[mixer][seed], params=len(mixer))
 
 
 def everything() -> list[Record]:
@@ -45,7 +45,7 @@ def everything() -> list[Record]:
 def written(root: Root) -> Root:
     for record in everything():
         records.write(root.results, record)
-    records.write(root.results, record_of(TINY.but(mixer="none", dim=32)))
+    records.write(root.results, record_of(TINY.replace(mixer="none", dim=32)))
     return root
 
 
@@ -56,12 +56,12 @@ def study_of(found: list[Record]) -> pd.DataFrame:
 def test_a_frame_of_all_records(written: Root) -> None:
     found = frame(root=written.path)
     assert len(found) == 10
-    assert {"key", *TINY.fields(), "top1", "params", "macs", "images_per_s", "commit", "version_torch"} <= set(found)
+    assert {"key", *TINY.to_dict(), "top1", "params", "macs", "images_per_s", "commit", "version_torch"} <= set(found)
     assert not {"correct", "history", "variant"} & set(found)
 
 
 def test_a_study_of_speed_alone_has_no_runs_though_another_trained_them(written: Root) -> None:
-    alone = dataclasses.replace(STUDY, speed_only=True)
+    alone = dataclasses.replace(STUDY, benchmark_only=True)
     found = frame(alone, root=written.path)
     assert found.empty
     assert list(found["variant"].cat.categories) == list(TOP1)
@@ -132,7 +132,7 @@ def test_records_from_before_a_raised_behaviour_number_do_not_count(
     """They have the same fields as the new ones: counted in, every variant would have each seed twice."""
     monkeypatch.setattr(spec, "behaviours", lambda run: {"train.py": 2})
     assert study_records(STUDY, "small", written.results) == []
-    run = Run.of(TINY.fields()).but(mixer="none")
+    run = Run.from_dict(TINY.to_dict()).replace(mixer="none")
     records.write(written.results, dataclasses.replace(record_of(run), metrics=of("none", 0).metrics))
     assert [record.key for record in study_records(STUDY, "small", written.results)] == [run.key]
 
@@ -141,8 +141,8 @@ def test_a_field_added_later_is_a_column_of_old_records(root: Root, monkeypatch:
     later = {"smoothing": 0.0}
     for module in (spec, records, flat):
         monkeypatch.setattr(module, "ADDED_LATER", later)
-    run = TINY.but(mixer="none")
-    old = {name: value for name, value in run.fields().items() if name not in later}
+    run = TINY.replace(mixer="none")
+    old = {name: value for name, value in run.to_dict().items() if name not in later}
     records.write(root.results, dataclasses.replace(record_of(run), run=old))
     assert list(frame(root=root.path)["smoothing"]) == [0.0]
     assert list(frame(STUDY, root=root.path)["smoothing"]) == [0.0]
@@ -169,7 +169,7 @@ def test_differences_are_to_the_first_variant_seed_by_seed() -> None:
 
 
 def test_a_variant_equal_to_the_control_differs_by_zero_not_by_nothing() -> None:
-    twins = [record_of(TINY.but(mixer=m, seed=s), top1=TOP1["none"][s]) for m in TOP1 for s in range(3)]
+    twins = [record_of(TINY.replace(mixer=m, seed=s), top1=TOP1["none"][s]) for m in TOP1 for s in range(3)]
     found = summarise(study_of(twins)).set_index("variant")
     assert math.isnan(found.loc["patch_ff", "difference"])
     assert found.loc["attention", "difference"] == 0.0
@@ -205,7 +205,7 @@ def test_a_variant_without_runs_keeps_its_row(gone: list[str]) -> None:
 
 def test_a_variant_without_runs_has_its_sizes_by_formula() -> None:
     variants = STUDY.variants("small")
-    formula = complexity(TINY.but(mixer="none"), 1, 10)
+    formula = complexity(TINY.replace(mixer="none"), 1, 10)
     for found in ([r for r in everything() if r.run["mixer"] != "none"], []):
         row = summarise(study_of(found), variants=variants).set_index("variant").loc["none"]
         assert row[[*CONSTANT]].to_dict() == {name: formula[name] for name in CONSTANT}

@@ -11,7 +11,7 @@ from ablate.study.claims import Claim, Comparison, loss, macs, params, top1
 from ablate.study.study import Scale, Study
 from tests.tiny import TINY, record_of
 
-FIELDS = {name: value for name, value in TINY.fields().items() if name not in ("seed", "mixer")}
+FIELDS = {name: value for name, value in TINY.to_dict().items() if name not in ("seed", "mixer")}
 ATTENTION = [80.0, 81.0, 82.0]
 PARAMS = {"attention": 900, "patch_ff": 700}
 
@@ -25,7 +25,7 @@ def verdict(holds: Comparison, patch_ff: list[float], attention: list[float] | N
         claims=[Claim("so", holds)],
     )
     found = [
-        record_of(TINY.but(mixer=mixer, seed=seed), top1=value, loss=value / 80, params=PARAMS[mixer])
+        record_of(TINY.replace(mixer=mixer, seed=seed), top1=value, loss=value / 80, params=PARAMS[mixer])
         for mixer, values, first in (
             ("attention", ATTENTION if attention is None else attention, 0),
             ("patch_ff", patch_ff, skip),
@@ -148,7 +148,7 @@ def test_exact_values_need_no_shared_seed() -> None:
 
 def test_without_a_run_the_formulas_decide() -> None:
     """A study of costs alone is judged before anything is trained."""
-    formula = {mixer: complexity(TINY.but(mixer=mixer), 1, 10)["params"] for mixer in PARAMS}
+    formula = {mixer: complexity(TINY.replace(mixer=mixer), 1, 10)["params"] for mixer in PARAMS}
     gap = formula["patch_ff"] - formula["attention"]
     exactly = params(mixer="patch_ff") - params(mixer="attention")
     assert verdict(exactly > gap - 1, [], []).decision == "supported"
@@ -157,7 +157,7 @@ def test_without_a_run_the_formulas_decide() -> None:
     found = verdict(macs() > 0, [], [])
     assert (found.decision, found.reason) == ("supported", "exact, no seeds involved")
     assert found.interval is not None
-    assert found.interval.mean == complexity(TINY.but(mixer="attention"), 1, 10)["macs"]
+    assert found.interval.mean == complexity(TINY.replace(mixer="attention"), 1, 10)["macs"]
 
 
 def test_what_is_measured_still_needs_runs_where_sizes_do_not() -> None:

@@ -20,9 +20,8 @@ from typer.testing import CliRunner
 
 from ablate import load
 from ablate.cli import app
-from ablate.dispatch import lease, slurm
-from ablate.dispatch import worker as job
-from ablate.dispatch.status import Survey
+from ablate.dispatch import lease, slurm, worker
+from ablate.dispatch.status import StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -83,7 +82,7 @@ class Place:
     def numbers(self) -> dict[str, Numbers]:
         return {record.key: (record.metrics, record.history) for record in records.read_all(self.root.results)}
 
-    def holders(self) -> list[lease.Held]:
+    def holders(self) -> list[lease.LeaseInfo]:
         held = [lease.current(folder) for folder in self.root.runs.iterdir()]
         return [one for one in held if one is not None and one.alive]
 
@@ -92,8 +91,8 @@ def undisturbed(folder: Path, runs: list[Run]) -> dict[str, Numbers]:
     """What the runs give when they are trained one after the other, in this process."""
     root = Root(folder)
     for run in runs:
-        job.request(root, run, Resources(device="cpu"))
-    job.work(str(folder), [run.key for run in runs], "undisturbed")
+        worker.request(root, run, Resources(device="cpu"))
+    worker.work(str(folder), [run.key for run in runs], "undisturbed")
     return {record.key: (record.metrics, record.history) for record in records.read_all(root.results)}
 
 
@@ -247,7 +246,7 @@ def test_the_papers_models_on_a_folder_laid_out_as_imagenet(tmp_path: Path) -> N
     result = CliRunner().invoke(app, [*words, *how])
     assert result.exit_code == 0, result.output
     runs = load(study).runs()
-    until(lambda: {status.state for status in Survey(root, runs).look()} == {"done"})
+    until(lambda: {status.state for status in StatusMonitor(root, runs).poll()} == {"done"})
     small_imagenet.assert_complete(root, load(study))
 
 

@@ -27,14 +27,12 @@ from ablate.data import augment, datasets, images, mixup, resident, workers
 from ablate.data.datasets import _directory
 from ablate.measure import record as speed_record
 from ablate.model import block
-from ablate.model import build as models
 from ablate.spec import registry, seeds
 from ablate.spec.parts import CHANNELS, DATASETS, MIXERS, STEMS, behaviours
 from ablate.spec.recipes import DEIT
 from ablate.spec.registry import Registry
 from ablate.spec.run import ADDED_LATER, Run
 from ablate.store import records
-from ablate.train import loop as train
 from ablate.train import optim
 
 RESULTS = Path(__file__).parents[2] / "results"
@@ -96,7 +94,7 @@ RAISED = {
 
 @pytest.mark.parametrize(("field", "value", "key", "architecture"), KEYS)
 def test_the_keys_of_every_part(field: str, value: str, key: str, architecture: str) -> None:
-    run = BASE.but(**{field: value})
+    run = BASE.replace(**{field: value})
     assert (run.key, run.architecture) == (key, architecture)
 
 
@@ -141,7 +139,7 @@ def test_the_key_with_every_number_raised(name: str, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(("field", "value"), [line[:2] for line in KEYS])
 def test_whose_number_enters_under_which_name(field: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A raised number is that of the file in use, under the name of old; what a run does not bring in stays out."""
-    run = BASE.but(**{field: value})
+    run = BASE.replace(**{field: value})
     read_by_workers = run.loader == "workers" or (run.loader == "auto" and run.dataset not in RESIDENT)
     wanted = PIECES | {
         f"mixers/{run.mixer}": MIXERS[run.mixer],
@@ -174,12 +172,14 @@ def test_committed_measurements_hold_the_models_of_their_architectures() -> None
     of_runs = [subject for subject in subjects if subject["run"]]
     assert of_runs, "without measurements this would tell nothing"
     for subject in of_runs:
-        assert Run.of({**ADDED_LATER, **subject["run"]}).architecture == subject["architecture"], subject["label"]
+        assert Run.from_dict({**ADDED_LATER, **subject["run"]}).architecture == subject["architecture"], subject[
+            "label"
+        ]
 
 
 if __name__ == "__main__":
     for field, value, *_ in KEYS:
-        run = BASE.but(**{field: value})
+        run = BASE.replace(**{field: value})
         print(f"    {(field, value, run.key, run.architecture)},".replace("'", '"'))
     with pytest.MonkeyPatch.context() as patch:
         for title in ("as they are", "every number 2"):

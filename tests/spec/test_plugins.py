@@ -56,7 +56,7 @@ def mean(tmp_path: Path) -> Path:
 def test_the_documents_mixer_is_short_and_does_what_it_says(mean: Path) -> None:
     assert len([line for line in MIXER.splitlines() if line.strip()]) <= 22
     assert use(mean) == "mean"
-    layer = build(TINY.but(mixer="mean"), 1, 10).blocks[0].attn
+    layer = build(TINY.replace(mixer="mean"), 1, 10).blocks[0].attn
     x = torch.randn(2, 9, 16)
     torch.testing.assert_close(layer(x), layer.proj(x.mean(1))[:, None].expand(2, 9, 16))
 
@@ -64,7 +64,7 @@ def test_the_documents_mixer_is_short_and_does_what_it_says(mean: Path) -> None:
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_the_documents_mixer_trains_a_step_and_costs_what_torch_counts(mean: Path, pool: str) -> None:
     use(mean)
-    run = TINY.but(mixer="mean", pool=pool)
+    run = TINY.replace(mixer="mean", pool=pool)
     train_a_step(run)
     model = build(run, 3, 7)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
@@ -72,7 +72,7 @@ def test_the_documents_mixer_trains_a_step_and_costs_what_torch_counts(mean: Pat
     assert macs(run, 3, 7) == counter.get_total_flops() // 2
     cost = complexity(run, 3, 7)
     assert cost["params"] == sum(parameter.numel() for parameter in model.parameters())
-    assert cost["activations"] - complexity(run.but(mixer="none"), 3, 7)["activations"] == 2 * 16
+    assert cost["activations"] - complexity(run.replace(mixer="none"), 3, 7)["activations"] == 2 * 16
 
 
 def test_the_documents_study_loads_beside_its_mixer(mean: Path) -> None:
@@ -86,11 +86,11 @@ def test_every_slot_takes_a_file(tmp_path: Path) -> None:
         usual = {"mixer": "linear", "channel": "ff", "stem": "patchify"}[slot]
         (tmp_path / f"my_{slot}.py").write_text(registry.path(usual).read_text())
         name = use(tmp_path / f"my_{slot}.py", slot)
-        run = TINY.but(**{slot: name})
+        run = TINY.replace(**{slot: name})
         train_a_step(run)
         assert files_of(run) == {slot: str(tmp_path / f"my_{slot}.py")}
-        assert run.key != TINY.but(**{slot: usual}).key
-        assert complexity(run, 1, 10) == complexity(TINY.but(**{slot: usual}), 1, 10)
+        assert run.key != TINY.replace(**{slot: usual}).key
+        assert complexity(run, 1, 10) == complexity(TINY.replace(**{slot: usual}), 1, 10)
     assert files_of(TINY) == {}
 
 
@@ -147,7 +147,7 @@ def test_a_file_that_fails_is_a_sentence(mean: Path) -> None:
     mean.write_text(MIXER + "\nraise KeyError('gone')\n")
     use(mean)
     with pytest.raises(SpecError, match=r"mean\.py fails when loaded: KeyError: 'gone'"):
-        build(TINY.but(mixer="mean"), 1, 10)
+        build(TINY.replace(mixer="mean"), 1, 10)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +173,13 @@ def test_a_study_names_the_line_that_asked_for_it(tmp_path: Path) -> None:
 
 def test_a_raised_number_changes_the_key(mean: Path, tmp_path: Path) -> None:
     use(mean)
-    before = TINY.but(mixer="mean").key
+    before = TINY.replace(mixer="mean").key
     del SLOTS["mixer"]._modules["mean"]
     newer = tmp_path / "newer" / "mean.py"
     newer.parent.mkdir()
     newer.write_text(MIXER.replace("BEHAVIOUR = 1", "BEHAVIOUR = 2"))
     use(newer)
-    assert TINY.but(mixer="mean").key != before
+    assert TINY.replace(mixer="mean").key != before
 
 
 def forget(name: str) -> None:
@@ -190,7 +190,7 @@ def forget(name: str) -> None:
 
 def test_a_request_carries_the_path(mean: Path, root: Root) -> None:
     use(mean)
-    run = TINY.but(mixer="mean")
+    run = TINY.replace(mixer="mean")
     request(root, run, Resources())
     assert orjson.loads((root.run_folder(run.key) / "run.json").read_bytes())["files"] == {"mixer": str(mean)}
     forget("mean")
@@ -219,7 +219,7 @@ def test_a_file_spoiled_after_the_request_fails_its_run_and_stops_nobody(
     mean: Path, root: Root, change: object, sentence: str
 ) -> None:
     use(mean)
-    runs = [TINY.but(mixer="mean"), TINY]
+    runs = [TINY.replace(mixer="mean"), TINY]
     for run in runs:
         request(root, run, Resources())
     forget("mean")
@@ -232,7 +232,7 @@ def test_a_file_spoiled_after_the_request_fails_its_run_and_stops_nobody(
 
 def test_a_request_whose_key_is_another_by_now_fails_its_run(mean: Path, root: Root) -> None:
     use(mean)
-    run = TINY.but(mixer="mean")
+    run = TINY.replace(mixer="mean")
     request(root, run, Resources())
     forget("mean")
     newer = mean.with_name("newer")

@@ -50,12 +50,12 @@ DEITS: dict[str, tuple[object, str, object]] = {
 def test_a_recipe_is_a_legal_run(name: str) -> None:
     for mixer in ("attention", "patch_ff"):
         run = Run(**RECIPES[name], mixer=mixer)
-        assert run.fields().items() >= RECIPES[name].items()
+        assert run.to_dict().items() >= RECIPES[name].items()
 
 
 @pytest.mark.parametrize("name", SCALES)
 def test_a_scale_is_a_legal_run(name: str) -> None:
-    assert Run.of(SCALES[name].fields).key
+    assert Run.from_dict(SCALES[name].fields).key
 
 
 def test_deits_defaults_are_met_field_by_field() -> None:
@@ -77,13 +77,13 @@ def test_what_deits_recipe_leaves_out_is_the_model_or_neutral() -> None:
 
 
 def test_the_papers_tiny_is_the_imagenet_scale() -> None:
-    run = Run.of(IMAGENET.fields)
+    run = Run.from_dict(IMAGENET.fields)
     assert (run.dim, run.depth, run.heads, run.patch_size) == (192, 12, 3, 16)
     assert complexity(run, 3, 1000)["params"] == 5_717_416
 
 
 def test_cifar_is_small_and_short() -> None:
-    run = Run.of(CIFAR10.fields)
+    run = Run.from_dict(CIFAR10.fields)
     assert complexity(run, 3, 10)["params"] < 2e6
     assert run.epochs == 20
     assert run.holdout == 0, "accuracy is reported with nothing held out"

@@ -56,13 +56,13 @@ def test_an_unknown_option_of_sbatch_is_answered_with_the_known_ones() -> None:
 
 def test_they_survive_being_written_down() -> None:
     found = Resources(threads=2, workers=1, device="cpu", data={"mine": "/somewhere"}, slurm={"nice": "5"})
-    assert Resources.of(found.fields()) == found
-    assert Resources.of({"threads": 2}).threads == 2, "an older version named fewer"
+    assert Resources.from_dict(found.to_dict()) == found
+    assert Resources.from_dict({"threads": 2}).threads == 2, "an older version named fewer"
 
 
 def test_those_of_a_newer_version_are_refused_in_a_sentence() -> None:
     with pytest.raises(SpecError, match=r"resources name new, other, which this version of ablate does not know"):
-        Resources.of(Resources().fields() | {"other": 1, "new": True})
+        Resources.from_dict(Resources().to_dict() | {"other": 1, "new": True})
 
 
 def test_every_field_says_what_it_means() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ablate.data.datasets import digits
-from ablate.spec import run as spec
+from ablate.spec import run as run_module
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
 from ablate.spec.run import Run, differences
@@ -130,20 +130,20 @@ def other_values() -> dict[str, Any]:
 @pytest.mark.parametrize("key", GOLDEN)
 def test_golden_keys(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the fields alone; `test_keys` has the behaviour numbers, which are meant to change keys."""
-    monkeypatch.setattr(spec, "behaviours", lambda _: {})
-    assert GOLDEN[key].but().key == key, "keys must never change: see the note at GOLDEN"
+    monkeypatch.setattr(run_module, "behaviours", lambda _: {})
+    assert GOLDEN[key].replace().key == key, "keys must never change: see the note at GOLDEN"
 
 
 @pytest.mark.parametrize("name", [item.name for item in dataclasses.fields(Run)])
 def test_every_field_changes_the_key(name: str) -> None:
     assert name in other_values(), f"add another legal value of {name} to OTHER"
-    changed = BASE.but(**{name: other_values()[name]})
+    changed = BASE.replace(**{name: other_values()[name]})
     assert changed.key != BASE.key
     assert set(differences(BASE, changed)) == {name}
 
 
 def test_keys_differ_between_all_those_changes() -> None:
-    keys = [BASE.but(**{name: value}).key for name, value in OTHER.items()]
+    keys = [BASE.replace(**{name: value}).key for name, value in OTHER.items()]
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 10 and set(key) <= set("0123456789abcdef") for key in keys)
 
@@ -162,7 +162,7 @@ def test_keys_differ_between_all_those_changes() -> None:
     ],
 )
 def test_equal_values_of_other_types_give_the_same_run(name: str, given: Any, meant: Any) -> None:
-    one, other = BASE.but(**{name: given}), BASE.but(**{name: meant})
+    one, other = BASE.replace(**{name: given}), BASE.replace(**{name: meant})
     assert type(getattr(one, name)) is type(meant) or isinstance(getattr(one, name), str)
     assert one == other
     assert one.key == other.key
@@ -170,39 +170,39 @@ def test_equal_values_of_other_types_give_the_same_run(name: str, given: Any, me
 
 def test_a_run_survives_being_written_down_and_is_hashable() -> None:
     for run in GOLDEN.values():
-        assert Run.of(run.fields()) == run
-        assert Run.of(run.fields()).key == run.key
+        assert Run.from_dict(run.to_dict()) == run
+        assert Run.from_dict(run.to_dict()).key == run.key
     assert len({*GOLDEN.values(), Run()}) == len(GOLDEN)
 
 
 def test_a_key_is_of_the_run_it_is_asked_of() -> None:
     """The key is kept once computed: a changed run must not inherit it."""
-    assert BASE.key != BASE.but(seed=1).key
-    assert BASE.but(seed=1).but(seed=0).key == BASE.key
+    assert BASE.key != BASE.replace(seed=1).key
+    assert BASE.replace(seed=1).replace(seed=0).key == BASE.key
 
 
 def test_a_field_added_later_stays_out_of_the_key_at_its_old_value(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = BASE.but().key
-    monkeypatch.setattr(spec, "ADDED_LATER", {"smoothing": 0.0})
-    as_before, changed = BASE.but(seed=0), BASE.but(smoothing=0.2)
-    without = {name: value for name, value in BASE.fields().items() if name != "smoothing"}
+    before = BASE.replace().key
+    monkeypatch.setattr(run_module, "ADDED_LATER", {"smoothing": 0.0})
+    as_before, changed = BASE.replace(seed=0), BASE.replace(smoothing=0.2)
+    without = {name: value for name, value in BASE.to_dict().items() if name != "smoothing"}
     assert as_before.key != before, "the field is out of the key, so it is another text"
-    assert Run.of(without).key == as_before.key
+    assert Run.from_dict(without).key == as_before.key
     assert changed.key not in (before, as_before.key)
 
 
 def test_later_fields_hold_legal_values_which_are_their_defaults() -> None:
-    assert Run.of(dict(spec.ADDED_LATER)) == Run()
-    assert set(spec.ADDED_LATER) <= set(BASE.fields())
+    assert Run.from_dict(dict(run_module.ADDED_LATER)) == Run()
+    assert set(run_module.ADDED_LATER) <= set(BASE.to_dict())
 
 
-@pytest.mark.parametrize("name", spec.ADDED_LATER)
+@pytest.mark.parametrize("name", run_module.ADDED_LATER)
 def test_a_later_field_written_out_at_its_old_value_changes_no_key(name: str) -> None:
     for run in GOLDEN.values():
-        if getattr(run, name) == spec.ADDED_LATER[name]:
-            assert run.but(**{name: spec.ADDED_LATER[name]}).key == run.key
-            without = {field: value for field, value in run.fields().items() if field != name}
-            assert Run.of(without).key == run.key, "a record from before the field"
+        if getattr(run, name) == run_module.ADDED_LATER[name]:
+            assert run.replace(**{name: run_module.ADDED_LATER[name]}).key == run.key
+            without = {field: value for field, value in run.to_dict().items() if field != name}
+            assert Run.from_dict(without).key == run.key, "a record from before the field"
 
 
 WRONG: list[tuple[str, Any, str]] = [
@@ -274,7 +274,7 @@ def test_a_wrong_value_is_answered_with_field_what_came_and_what_is_wanted(
     name: str, value: Any, sentence: str
 ) -> None:
     with pytest.raises(SpecError) as error:
-        BASE.but(**{name: value})
+        BASE.replace(**{name: value})
     assert sentence in str(error.value)
     assert name in str(error.value)
 
@@ -299,17 +299,17 @@ def test_a_norm_after_the_pooling_is_refused_where_it_changes_nothing() -> None:
 )
 def test_fields_that_do_not_go_together_are_a_sentence(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(SpecError) as error:
-        BASE.but(**changes)
+        BASE.replace(**changes)
     assert sentence in str(error.value)
 
 
 def test_a_batch_larger_than_the_data_is_refused_before_anything_is_read() -> None:
-    digits.check(TINY.but(batch_size=1149))
+    digits.check(TINY.replace(batch_size=1149))
     with pytest.raises(SpecError, match="batch_size is 1150; dataset digits_shifted has 1149 pictures to train on"):
-        digits.check(TINY.but(batch_size=1150))
+        digits.check(TINY.replace(batch_size=1150))
 
 
-@pytest.mark.parametrize("how", [lambda: BASE.but(depht=2), lambda: Run.of({"depht": 2})])
+@pytest.mark.parametrize("how", [lambda: BASE.replace(depht=2), lambda: Run.from_dict({"depht": 2})])
 def test_an_unknown_field_is_answered_with_the_nearest(how: Any) -> None:
     with pytest.raises(SpecError, match="unknown field 'depht': did you mean 'depth'"):
         how()
@@ -322,7 +322,7 @@ def test_a_run_cannot_be_changed() -> None:
 
 def test_differences_name_fields_with_both_values() -> None:
     assert differences(BASE, BASE) == {}
-    assert differences(BASE, BASE.but(seed=3, dim=96)) == {"dim": (192, 96), "seed": (0, 3)}
+    assert differences(BASE, BASE.replace(seed=3, dim=96)) == {"dim": (192, 96), "seed": (0, 3)}
 
 
 def test_every_field_says_what_it_means() -> None:
@@ -339,5 +339,5 @@ def test_every_registered_name_is_legal(slot: str, name: str, dataset: str) -> N
 
 @pytest.mark.parametrize("changes", [{}, {"mixer": "none"}, {"seed": 5}])
 def test_keys_of_many_seeds_are_those_of_each(changes: dict[str, Any]) -> None:
-    run = TINY.but(**changes)
-    assert run.keys([0, 1, 12, 2**62]) == [run.but(seed=seed).key for seed in (0, 1, 12, 2**62)]
+    run = TINY.replace(**changes)
+    assert run.keys([0, 1, 12, 2**62]) == [run.replace(seed=seed).key for seed in (0, 1, 12, 2**62)]

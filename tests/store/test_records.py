@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from ablate.spec import run as spec
+from ablate.spec import run as run_module
 from ablate.spec.errors import SpecError
 from ablate.store import records
 from ablate.store.records import SCHEMA, Record
@@ -102,7 +102,7 @@ def test_a_copy_under_another_name_is_refused_not_counted_twice(written: Path, r
 
 
 def test_records_are_found_at_any_depth_and_in_order(root: Root) -> None:
-    runs = [TINY.but(seed=seed, dataset=name) for name in ("b_data", "a_data") for seed in (0, 1)]
+    runs = [TINY.replace(seed=seed, dataset=name) for name in ("b_data", "a_data") for seed in (0, 1)]
     for run in runs:
         records.write(root.results, record_of(run))
     for name in (".hidden.json", "notes.txt", "speed/s.json"):
@@ -125,26 +125,26 @@ def test_a_record_answers_its_run_and_its_data_only() -> None:
     assert record.answers(TINY)
     assert record.answers(TINY, "this data")
     assert not record.answers(TINY, "other data")
-    assert not record.answers(TINY.but(seed=1))
+    assert not record.answers(TINY.replace(seed=1))
 
 
 def test_a_record_from_before_a_raised_behaviour_number_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Same fields, other key: what trained it then is not what would train it now."""
     record = record_of(TINY)
-    monkeypatch.setattr(spec, "behaviours", lambda _: {"train.py": 2})
+    monkeypatch.setattr(run_module, "behaviours", lambda _: {"train.py": 2})
     assert record.as_run() == TINY
-    assert not record.answers(TINY.but())
+    assert not record.answers(TINY.replace())
 
 
 def test_a_record_older_than_a_field_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     later = {"smoothing": TINY.smoothing}
-    monkeypatch.setattr(spec, "ADDED_LATER", later)
+    monkeypatch.setattr(run_module, "ADDED_LATER", later)
     monkeypatch.setattr(records, "ADDED_LATER", later)
-    now = TINY.but()
-    old = {name: value for name, value in now.fields().items() if name != "smoothing"}
+    now = TINY.replace()
+    old = {name: value for name, value in now.to_dict().items() if name != "smoothing"}
     record = dataclasses.replace(record_of(now), run=old)
     assert record.answers(now)
-    assert not record.answers(now.but(smoothing=0.3))
+    assert not record.answers(now.replace(smoothing=0.3))
 
 
 def test_a_record_set_aside_is_kept_but_counts_no_more(root: Root, written: Path) -> None:

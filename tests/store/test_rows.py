@@ -15,8 +15,7 @@ import pytest
 from ablate import frame
 from ablate.spec.errors import SpecError
 from ablate.spec.settings import cache_folder
-from ablate.store import records
-from ablate.store import rows as flat
+from ablate.store import records, rows
 from ablate.store.root import Root
 from tests.tiny import TINY, record_of
 
@@ -24,14 +23,14 @@ from tests.tiny import TINY, record_of
 @pytest.fixture(autouse=True)
 def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of just now may be kept too, or a test would have to wait."""
-    monkeypatch.setattr(flat, "SETTLED_NS", 0)
+    monkeypatch.setattr(rows, "SETTLED_NS", 0)
 
 
 @pytest.fixture
 def written(root: Root) -> Root:
     """Three records, of which the second knows something the others do not."""
     for seed, extra in enumerate([{}, {"ema_top1": 71.5, "ema_correct": "8A=="}, {}]):
-        records.write(root.results, record_of(TINY.but(seed=seed), top1=70.0 + seed / 3, **extra))
+        records.write(root.results, record_of(TINY.replace(seed=seed), top1=70.0 + seed / 3, **extra))
     return root
 
 
@@ -50,20 +49,20 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def path_of(root: Root, seed: int) -> Path:
-    return records.path_of(root.results, TINY.but(seed=seed))
+    return records.path_of(root.results, TINY.replace(seed=seed))
 
 
 def test_a_record_is_read_once(written: Root, reads: list[Path]) -> None:
-    cold = flat.columns(written.results)
+    cold = rows.columns(written.results)
     assert len(reads) == 3
-    assert flat.columns(written.results) == cold
-    assert list(flat.columns(written.results)) == list(cold)
+    assert rows.columns(written.results) == cold
+    assert list(rows.columns(written.results)) == list(cold)
     assert len(reads) == 3
     pd.testing.assert_frame_equal(frame(root=written.path), pd.DataFrame(cold))
 
 
 def test_what_a_record_lacks_is_missing(written: Root) -> None:
-    found = flat.columns(written.results)
+    found = rows.columns(written.results)
     by_seed = dict(zip(found["seed"], found["ema_top1"], strict=True))
     assert by_seed == {0: None, 1: 71.5, 2: None}
     assert {len(column) for column in found.values()} == {3}
@@ -71,8 +70,8 @@ def test_what_a_record_lacks_is_missing(written: Root) -> None:
 
 
 def test_columns_come_in_one_order(written: Root) -> None:
-    names = list(flat.columns(written.results))
-    fields = list(TINY.fields())
+    names = list(rows.columns(written.results))
+    fields = list(TINY.to_dict())
     assert names[: len(fields) + 3] == ["key", *fields, "top1", "top5"]
 
 
@@ -94,31 +93,31 @@ def replaced(path: Path) -> None:
 
 @pytest.mark.parametrize("change", [edited, replaced])
 def test_no_row_is_ever_stale(written: Root, reads: list[Path], change: Callable[[Path], None]) -> None:
-    flat.columns(written.results)
+    rows.columns(written.results)
     path = path_of(written, 0)
     change(path)
     del reads[:]
-    assert max(flat.columns(written.results)["top1"]) == 99.0
+    assert max(rows.columns(written.results)["top1"]) == 99.0
     assert reads == [path], "the others are as they were"
 
 
 def test_a_file_of_just_now_is_not_kept(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Within one tick of a file system's clock, an edit may leave all its times as they were."""
-    monkeypatch.setattr(flat, "SETTLED_NS", 60 * 10**9)
+    monkeypatch.setattr(rows, "SETTLED_NS", 60 * 10**9)
     old = path_of(written, 0)
     os.utime(old, (1, 1))
-    flat.columns(written.results)
+    rows.columns(written.results)
     del reads[:]
-    flat.columns(written.results)
+    rows.columns(written.results)
     assert len(reads) == 3, "its status was changed just now, whatever its time says"
 
 
 def test_records_come_and_go(written: Root, reads: list[Path]) -> None:
-    flat.columns(written.results)
+    rows.columns(written.results)
     path_of(written, 1).unlink()
-    records.write(written.results, record_of(TINY.but(seed=9), top1=55.0))
+    records.write(written.results, record_of(TINY.replace(seed=9), top1=55.0))
     del reads[:]
-    found = flat.columns(written.results)
+    found = rows.columns(written.results)
     assert sorted(found["seed"]) == [0, 2, 9]
     assert dict(zip(found["seed"], found["top1"], strict=True))[9] == 55.0
     assert len(reads) == 1
@@ -128,13 +127,13 @@ def test_a_record_set_aside_while_one_looks_is_not_there(written: Root, monkeypa
     listed = records.names(written.results)
     monkeypatch.setattr(records, "names", lambda _: listed)
     path_of(written, 1).unlink()
-    assert sorted(flat.columns(written.results)["seed"]) == [0, 2]
+    assert sorted(rows.columns(written.results)["seed"]) == [0, 2]
 
 
 def test_it_may_be_deleted_at_any_time(written: Root) -> None:
-    found = flat.columns(written.results)
+    found = rows.columns(written.results)
     shutil.rmtree(cache_folder())
-    assert flat.columns(written.results) == found
+    assert rows.columns(written.results) == found
 
 
 @pytest.mark.parametrize(
@@ -142,45 +141,45 @@ def test_it_may_be_deleted_at_any_time(written: Root) -> None:
     [b"", b"{", b"[]", b'{"stamps": 3, "columns": {}}', b'{"stamps": {"a": [1]}, "columns": {"key": []}}'],
 )
 def test_a_damaged_one_is_not_believed(written: Root, content: bytes) -> None:
-    found = flat.columns(written.results)
-    for kept in (cache_folder() / flat.KIND).glob("*.json"):
+    found = rows.columns(written.results)
+    for kept in (cache_folder() / rows.KIND).glob("*.json"):
         kept.write_bytes(content)
-    assert flat.columns(written.results) == found
+    assert rows.columns(written.results) == found
 
 
 def test_a_cache_that_cannot_be_written_only_costs_time(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     blocked = written.path / "a file"
     blocked.touch()
     monkeypatch.setenv("ABLATE_CACHE", str(blocked))
-    assert flat.columns(written.results) == flat.columns(written.results)
+    assert rows.columns(written.results) == rows.columns(written.results)
 
 
 def test_another_source_makes_rows_anew(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    flat.columns(written.results)
-    monkeypatch.setattr(flat, "_sources", lambda: "a later version")
+    rows.columns(written.results)
+    monkeypatch.setattr(rows, "_sources", lambda: "a later version")
     del reads[:]
-    flat.columns(written.results)
+    rows.columns(written.results)
     assert len(reads) == 3
 
 
 def test_a_record_that_is_damaged_later_is_refused_all_the_same(written: Root) -> None:
-    flat.columns(written.results)
+    rows.columns(written.results)
     path_of(written, 0).write_bytes(b"{")
     with pytest.raises(SpecError, match="cannot read the record"):
-        flat.columns(written.results)
+        rows.columns(written.results)
 
 
 def test_a_frame_of_columns_is_one_of_records(written: Root, trained: records.Record) -> None:
     """The row of a record is the same, whether it was made from the record or came through the cache."""
     records.write(
-        written.results, dataclasses.replace(trained, key=TINY.but(seed=7).key, run=TINY.but(seed=7).fields())
+        written.results, dataclasses.replace(trained, key=TINY.replace(seed=7).key, run=TINY.replace(seed=7).to_dict())
     )
-    found = flat.columns(written.results)
+    found = rows.columns(written.results)
     place = found["seed"].index(7)
     kept = {name: column[place] for name, column in found.items() if column[place] is not None}
-    row = flat.row(records.read(path_of(written, 7)))
+    row = rows.row(records.read(path_of(written, 7)))
     assert kept == orjson.loads(orjson.dumps({name: value for name, value in row.items() if value is not None}))
 
 
 def test_no_folder_no_columns(tmp_path: Path) -> None:
-    assert flat.columns(tmp_path / "nowhere") == {}
+    assert rows.columns(tmp_path / "nowhere") == {}

@@ -17,7 +17,7 @@ from ablate.model.cost import complexity, parameters
 from ablate.spec.parts import CHANNELS, MIXERS, STEMS
 from ablate.spec.run import Run, SpecError
 from ablate.store.root import Root
-from ablate.study import receptive_field as blind
+from ablate.study import receptive_field
 from ablate.study.architecture import fill
 from ablate.study.compare import Audit, audit, classes_of, describe
 from ablate.study.outline import outline
@@ -139,7 +139,7 @@ def test_as_data_is_json(root: Root) -> None:
 def test_the_outline_is_the_model(mixer: str, channel: str) -> None:
     if mixer == channel == "none":
         pytest.skip("an empty block")
-    run = TINY.but(mixer=mixer, channel=channel, depth=3, drop=0.1)
+    run = TINY.replace(mixer=mixer, channel=channel, depth=3, drop=0.1)
     model, found = build(run, 3, 7), outline(run, 3, 7)
     assert sum(found.sizes.values()) == sum(p.numel() for p in model.parameters()) == found.costs["params"]
     assert found.sizes["frozen"] == sum(p.numel() for p in model.parameters() if not p.requires_grad)
@@ -152,11 +152,11 @@ def test_the_outline_is_the_model(mixer: str, channel: str) -> None:
 @pytest.mark.parametrize("mixer", MIXERS)
 @pytest.mark.parametrize(
     "shape",
-    [TINY, TINY.but(pool="cls", token_hidden=7, gating_ratio=1.3, mlp_ratio=2.6, token_norm="token")],
+    [TINY, TINY.replace(pool="cls", token_hidden=7, gating_ratio=1.3, mlp_ratio=2.6, token_norm="token")],
     ids=["avg", "cls"],
 )
 def test_parameter_formulas_are_the_models(mixer: str, stem: str, pos_embed: str, shape: Run) -> None:
-    run = shape.but(mixer=mixer, stem=stem, pos_embed=pos_embed, channel_norm=shape.token_norm)
+    run = shape.replace(mixer=mixer, stem=stem, pos_embed=pos_embed, channel_norm=shape.token_norm)
     with torch.device("meta"):
         found = list(build(run, 3, 7).parameters())
     frozen = sum(p.numel() for p in found if not p.requires_grad)
@@ -164,7 +164,7 @@ def test_parameter_formulas_are_the_models(mixer: str, stem: str, pos_embed: str
 
 
 def test_drop_path_is_the_last_blocks() -> None:
-    assert outline(TINY.but(depth=5, drop_path=0.3), 1, 10).dropout == {
+    assert outline(TINY.replace(depth=5, drop_path=0.3), 1, 10).dropout == {
         "blocks.*.drop_path1": 0.3,
         "blocks.*.drop_path2": 0.3,
     }
@@ -176,7 +176,7 @@ def test_drop_path_is_the_last_blocks() -> None:
 @pytest.mark.parametrize("pool", ["cls", "avg"])
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_blind_is_who_reads_a_class_token_that_nothing_reaches(mixer: str, pool: str) -> None:
-    found = unseen(TINY.but(mixer=mixer, pool=pool, depth=3))
+    found = unseen(TINY.replace(mixer=mixer, pool=pool, depth=3))
     assert found == ((9, 9) if pool == "cls" and mixer in ("none", "pool", "dwconv") else (0, 9))
 
 
@@ -188,13 +188,13 @@ def test_a_head_of_zeros_is_not_blind(monkeypatch: pytest.MonkeyPatch) -> None:
         nn.init.zeros_(model.head.weight)
         return model
 
-    monkeypatch.setattr(blind, "assemble", zeroed)
-    blind._seen.cache_clear()
+    monkeypatch.setattr(receptive_field, "assemble", zeroed)
+    receptive_field._seen.cache_clear()
     assert unseen(TINY) == (0, 9)
-    monkeypatch.setattr(blind, "_draw_anew", lambda model: None)
-    blind._seen.cache_clear()
+    monkeypatch.setattr(receptive_field, "_draw_anew", lambda model: None)
+    receptive_field._seen.cache_clear()
     assert unseen(TINY) == (9, 9)
-    blind._seen.cache_clear()
+    receptive_field._seen.cache_clear()
 
 
 def test_a_model_that_reads_some_patches_is_blind_to_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,10 +206,10 @@ def test_a_model_that_reads_some_patches_is_blind_to_the_rest(monkeypatch: pytes
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.head(x[:, 0, :4, :4].mean(dim=1))
 
-    monkeypatch.setattr(blind, "assemble", lambda *args, **kwargs: Left())
-    blind._seen.cache_clear()
+    monkeypatch.setattr(receptive_field, "assemble", lambda *args, **kwargs: Left())
+    receptive_field._seen.cache_clear()
     assert unseen(TINY) == (8, 9)
-    blind._seen.cache_clear()
+    receptive_field._seen.cache_clear()
 
 
 def test_a_mixer_that_reaches_further_with_depth_is_judged_at_its_depth(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,14 +219,14 @@ def test_a_mixer_that_reaches_further_with_depth_is_judged_at_its_depth(monkeypa
         depths.append(run.depth)
         return torch.arange(9) < 2 * run.depth
 
-    monkeypatch.setattr(blind, "_seen", seen)
-    assert unseen(TINY.but(depth=4)) == (1, 9)
+    monkeypatch.setattr(receptive_field, "_seen", seen)
+    assert unseen(TINY.replace(depth=4)) == (1, 9)
     assert depths == [2, 4]
 
 
 @pytest.mark.parametrize("changes", [{"image_size": 384, "patch_size": 4}, {"stem": "conv", "patch_size": 2}], ids=str)
 def test_the_probe_takes_many_patches_and_every_stem(changes: dict[str, Any]) -> None:
-    assert unseen(TINY.but(**changes))[0] == 0
+    assert unseen(TINY.replace(**changes))[0] == 0
 
 
 # --- kept on disk
@@ -238,7 +238,7 @@ def test_kept_architectures_are_read_and_damaged_ones_worked_out_again(
     first = describe(TINY, 1, 10, root.runs / "cache")
     (path,) = (root.runs / "cache").glob("*.json")
     monkeypatch.setattr("ablate.study.outline.outline", lambda *_: pytest.fail("it is kept"))
-    assert describe(TINY.but(seed=3, lr=0.1, epochs=7), 1, 10, root.runs / "cache") == first
+    assert describe(TINY.replace(seed=3, lr=0.1, epochs=7), 1, 10, root.runs / "cache") == first
     monkeypatch.undo()
     for damage in (b"", b"[]", b'{"modules": {}}', path.read_bytes()[:-20]):
         path.write_bytes(damage)
@@ -247,7 +247,7 @@ def test_kept_architectures_are_read_and_damaged_ones_worked_out_again(
 
 
 def test_other_models_are_kept_apart(root: Root) -> None:
-    for run in (TINY, TINY.but(decay_pos_embed=True), TINY.but(dim=32), TINY.but(mixer="pool")):
+    for run in (TINY, TINY.replace(decay_pos_embed=True), TINY.replace(dim=32), TINY.replace(mixer="pool")):
         describe(run, 1, 10, root.runs / "cache")
     describe(TINY, 3, 10, root.runs / "cache")
     assert len(list((root.runs / "cache").glob("*.json"))) == 5
@@ -262,7 +262,7 @@ def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pyte
     """This one is spared torch and its memory."""
     monkeypatch.delitem(sys.modules, "torch")
     folder = root.runs / "cache"
-    fill(folder, [(TINY, 1, 10), (TINY.but(mixer="pool"), 1, 10)])
+    fill(folder, [(TINY, 1, 10), (TINY.replace(mixer="pool"), 1, 10)])
     monkeypatch.undo()
     assert len(list(folder.glob("*.json"))) == 2
     monkeypatch.setattr("ablate.study.outline.outline", lambda *_: pytest.fail("it is kept"))
@@ -281,8 +281,13 @@ def test_classes_are_the_folders_where_it_is_at_hand(tmp_path: Path) -> None:
 
 
 def test_architecture_keys_ignore_what_does_not_shape_the_model() -> None:
-    assert TINY.architecture == TINY.but(seed=1, lr=0.5, epochs=9, smoothing=0.1).architecture
-    changed = [TINY.but(dim=32), TINY.but(drop=0.1), TINY.but(order="channel_first"), TINY.but(image_size=24)]
+    assert TINY.architecture == TINY.replace(seed=1, lr=0.5, epochs=9, smoothing=0.1).architecture
+    changed = [
+        TINY.replace(dim=32),
+        TINY.replace(drop=0.1),
+        TINY.replace(order="channel_first"),
+        TINY.replace(image_size=24),
+    ]
     assert len({run.architecture for run in [TINY, *changed]}) == 5
 
 
@@ -303,13 +308,13 @@ class Counted(TorchDispatchMode):
 
 def test_large_costs_what_tiny_does() -> None:
     """As many operations, and as many values, however wide and deep the model is."""
-    blind._seen.cache_clear()
+    receptive_field._seen.cache_clear()
     costs = []
     for fields in ({"dim": 192, "heads": 3, "depth": 12}, {"dim": 1024, "heads": 16, "depth": 24}):
         with Counted() as counted:
-            outline(Run(**BASE).but(**fields), 3, 1000)
+            outline(Run(**BASE).replace(**fields), 3, 1000)
         costs.append((counted.operations, counted.values))
-        blind._seen.cache_clear()
+        receptive_field._seen.cache_clear()
     assert costs[0] == costs[1]
     assert 0 < costs[0][1] < 1e8, "a Large has 3e8 parameters"
 
@@ -322,7 +327,7 @@ def test_many_crossed_variants_are_audited(root: Root) -> None:
 
 def test_a_probe_that_fits_no_width_says_so() -> None:
     with pytest.raises(SpecError, match="order"):
-        blind._widen({"order": "sideways"}, 8)
+        receptive_field._widen({"order": "sideways"}, 8)
 
 
 def test_dropout_that_a_mixer_lacks_is_no_part_of_the_mixer(root: Root) -> None:

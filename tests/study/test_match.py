@@ -34,13 +34,13 @@ def cost(run: Run, mode: str) -> int:
 
 def neighbours(run: Run, knob: str) -> list[Run]:
     step = {"dim": run.heads, "token_hidden": 1, "gating_ratio": 1 / run.dim}[knob]
-    return [run.but(**{knob: getattr(run, knob) + sign * step}) for sign in (-1, 1)]
+    return [run.replace(**{knob: getattr(run, knob) + sign * step}) for sign in (-1, 1)]
 
 
 @pytest.mark.parametrize("mode", ["params", "macs"])
 @pytest.mark.parametrize("mixer", [name for name in MIXERS if name != "attention"])
 def test_the_nearest_legal_width_is_taken_and_nothing_else_changes(mixer: str, mode: str) -> None:
-    asked = BASE.but(mixer=mixer)
+    asked = BASE.replace(mixer=mixer)
     run, match = solve(mixer, asked, BASE, mode)
     assert match is not None
     assert match.knob == KNOBS.get(mixer, "dim")
@@ -55,44 +55,44 @@ def test_the_nearest_legal_width_is_taken_and_nothing_else_changes(mixer: str, m
 
 @pytest.mark.parametrize("changes", [{"pos_embed": "sincos", "heads": 6}, {"stem": "conv"}], ids=str)
 def test_a_width_is_legal_for_heads_and_embedding_and_stem(changes: dict[str, Any]) -> None:
-    control = BASE.but(dim=384, heads=6, **changes) if "heads" not in changes else BASE.but(dim=384, **changes)
-    run, match = solve("none", control.but(mixer="none"), control, "params")
+    control = BASE.replace(dim=384, heads=6, **changes) if "heads" not in changes else BASE.replace(dim=384, **changes)
+    run, match = solve("none", control.replace(mixer="none"), control, "params")
     assert match is not None
     assert run.dim > 384
     assert run.dim % math.lcm(6, 4 if run.pos_embed == "sincos" else 8) == 0
 
 
 def test_one_that_has_the_size_is_left_alone() -> None:
-    assert solve("same", BASE.but(lr=0.1), BASE, "params") == (BASE.but(lr=0.1), None)
-    assert solve("none", BASE.but(mixer="none"), BASE, "none") == (BASE.but(mixer="none"), None)
+    assert solve("same", BASE.replace(lr=0.1), BASE, "params") == (BASE.replace(lr=0.1), None)
+    assert solve("none", BASE.replace(mixer="none"), BASE, "none") == (BASE.replace(mixer="none"), None)
 
 
 def test_an_axis_over_the_knob_itself_is_matched_by_the_width() -> None:
-    control = BASE.but(mixer="patch_ff")
-    run, match = solve("narrow", control.but(token_ratio=1.0), control, "params")
+    control = BASE.replace(mixer="patch_ff")
+    run, match = solve("narrow", control.replace(token_ratio=1.0), control, "params")
     assert match is not None
     assert (match.knob, run.token_hidden, run.token_ratio) == ("dim", 0, 1.0)
     with pytest.raises(SpecError, match="leaves no width"):
-        solve("both", control.but(token_ratio=1.0, dim=384), control, "params")
+        solve("both", control.replace(token_ratio=1.0, dim=384), control, "params")
 
 
 def test_further_off_than_five_percent_is_a_sentence_with_what_was_reached() -> None:
-    control = TINY.but(dim=32, heads=16)
+    control = TINY.replace(dim=32, heads=16)
     with pytest.raises(
         SpecError, match=r"none cannot be matched to the control's [\d,]+ parameters: the nearest is dim="
     ):
-        solve("none", control.but(mixer="none"), control, "params")
+        solve("none", control.replace(mixer="none"), control, "params")
 
 
 def test_a_target_below_the_smallest_width_is_a_sentence() -> None:
-    control = TINY.but(mixer="none")
+    control = TINY.replace(mixer="none")
     with pytest.raises(SpecError, match=r"nearest is token_hidden=1 with"):
-        solve("patch_ff", control.but(mixer="patch_ff", image_size=60), control, "macs")
+        solve("patch_ff", control.replace(mixer="patch_ff", image_size=60), control, "macs")
 
 
 def study(**more: Any) -> Study:
     settings: dict[str, Any] = {"axes": {"mixer": ["attention", "patch_ff", "none"]}, **more}
-    base = {name: value for name, value in BASE.fields().items() if name != "seed"}
+    base = {name: value for name, value in BASE.to_dict().items() if name != "seed"}
     return Study(question="?", scales={"base": Scale(base)}, **settings)
 
 
@@ -162,7 +162,7 @@ def test_a_matched_study_is_listed_without_torch(tmp_path: Path) -> None:
 
 def slope(mode: str, **changes: Any) -> float:
     """Exponent of a mixer's cost in the number of tokens, between 1,024 and 16,384 of them."""
-    few, many = (BASE.but(image_size=16 * side, **changes) for side in (32, 128))
+    few, many = (BASE.replace(image_size=16 * side, **changes) for side in (32, 128))
     found = formula(MIXERS.path(few.mixer), mode)
     assert found is not None
     return math.log(found(many, many.tokens) / found(few, few.tokens)) / math.log(many.tokens / few.tokens)
@@ -199,5 +199,5 @@ def test_a_mixer_of_ones_own_without_a_formula_is_counted_on_the_model(tmp_path:
     path = tmp_path / "linear.py"
     path.write_text(Path(MIXERS.path("linear")).read_text().replace("def params(", "def _params("))
     monkeypatch.setattr(MIXERS, "_paths", without | {"linear": path})
-    run = TINY.but(mixer="linear", depth=3, lr=0.123)
+    run = TINY.replace(mixer="linear", depth=3, lr=0.123)
     assert parameters(run, 3, 7)[0] == sum(p.numel() for p in build(run, 3, 7).parameters())

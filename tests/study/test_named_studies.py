@@ -39,7 +39,7 @@ def test_its_docstring_asks_names_the_commands_and_says_what_came_out(name: str)
     words = ast.get_docstring(ast.parse((FOLDER / f"{name}.py").read_text(encoding="utf-8"))) or ""
     assert words.splitlines()[0].endswith((".", "?"))
     study = load(name)
-    assert f"ablate {'bench' if study.speed_only else 'run'} {name}" in words
+    assert f"ablate {'bench' if study.benchmark_only else 'run'} {name}" in words
     for scale in study.scales:
         assert f"--scale {scale}" in words or scale == "digits"
 
@@ -85,5 +85,5 @@ def test_a_study_with_the_mixer_none_keeps_the_tokens_apart(name: str) -> None:
 def test_imagenet_is_the_recipe_of_deit(name: str) -> None:
     base = load(name).base("imagenet")
     assert base["dataset"] == "imagenet"
-    if not load(name).speed_only:
+    if not load(name).benchmark_only:
         assert (base["epochs"], base["batch_size"], base["auto_augment"]) == (300, 1024, "rand-m9-mstd0.5-inc1")

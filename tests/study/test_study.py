@@ -36,8 +36,8 @@ def labels(of: Study) -> list[str]:
 def test_axes_change_one_at_a_time_from_the_control() -> None:
     assert labels(study()) == ["attention", "none", "attention, dim=32", "attention, dim=64"]
     control, *others = (variant.run for variant in study().variants())
-    assert control == Run.of({**SMALL, "mixer": "attention", "pool": "avg"})
-    changed = [{n for n, v in run.fields().items() if v != control.fields()[n]} for run in others]
+    assert control == Run.from_dict({**SMALL, "mixer": "attention", "pool": "avg"})
+    changed = [{n for n, v in run.to_dict().items() if v != control.to_dict()[n]} for run in others]
     assert changed == [{"mixer"}, {"dim"}, {"dim"}]
 
 
@@ -77,7 +77,7 @@ def test_a_scale_sets_the_base_and_fixed_fields_win() -> None:
 def test_runs_go_seed_by_seed_so_that_an_unfinished_study_is_paired() -> None:
     runs = study(seeds=2).runs()
     assert [run.seed for run in runs] == [0] * 4 + [1] * 4
-    assert [run.but(seed=0) for run in runs[:4]] == [run.but(seed=0) for run in runs[4:]]
+    assert [run.replace(seed=0) for run in runs[:4]] == [run.replace(seed=0) for run in runs[4:]]
 
 
 def test_seeds_are_as_asked_else_the_scales_else_the_studys() -> None:
@@ -144,8 +144,8 @@ def test_a_scale_may_have_other_values_on_an_axis_in_the_studys_order() -> None:
 
 def test_a_scale_but_for_some_of_it() -> None:
     scale = Scale(SMALL, "a minute", 5, {"dim": [8]})
-    assert scale.but(dim=32) == Scale(SMALL | {"dim": 32}, "a minute", 5, {"dim": [8]})
-    assert scale.but(axes={}, seeds=1, expect="an hour") == Scale(SMALL, "an hour", 1)
+    assert scale.replace(dim=32) == Scale(SMALL | {"dim": 32}, "a minute", 5, {"dim": [8]})
+    assert scale.replace(axes={}, seeds=1, expect="an hour") == Scale(SMALL, "an hour", 1)
 
 
 def test_a_scale_may_match_in_other_modes() -> None:
@@ -213,14 +213,14 @@ def test_a_label_may_stand_for_other_fields_at_another_scale() -> None:
 
 
 def test_a_study_of_speed_has_variants_and_no_runs() -> None:
-    of = study(speed_only=True, claims=[Claim("fast", throughput() > 0), Claim("small", params() < macs())])
+    of = study(benchmark_only=True, claims=[Claim("fast", throughput() > 0), Claim("small", params() < macs())])
     assert len(of.variants()) == 4
     assert of.runs() == of.runs("wide", seeds=2) == []
     assert of.seed_count("wide") == 0
     with pytest.raises(
-        SpecError, match=r"claim 'good' speaks of top1 and study mine is speed_only.*; wanted is a claim"
+        SpecError, match=r"claim 'good' speaks of top1 and study mine is benchmark_only.*; wanted is a claim"
     ):
-        study(speed_only=True, claims=[Claim("good", top1() - params() > 0)])
+        study(benchmark_only=True, claims=[Claim("good", top1() - params() > 0)])
 
 
 def test_a_claim_may_be_made_at_some_scales(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from ablate.train.checkpoint import Checkpoints, DamagedError, latest, read, sav
 from ablate.train.errors import TakenOverError
 from tests.tiny import TINY
 
-STATE = {"key": TINY.key, "run": TINY.fields(), "model": {"w": torch.arange(2000.0)}, "history": [{"loss": 0.1}]}
+STATE = {"key": TINY.key, "run": TINY.to_dict(), "model": {"w": torch.arange(2000.0)}, "history": [{"loss": 0.1}]}
 
 
 def names(folder: Path) -> list[str]:
@@ -146,7 +146,7 @@ def test_torchs_own_error_gives_way_to_the_disks(tmp_path: Path, monkeypatch: py
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     Checkpoints(tmp_path).save(1, STATE)
     with pytest.raises(SpecError, match=f"is of run {TINY.key}, not of .*; move it away"):
-        Checkpoints(tmp_path).latest(TINY.but(seed=1))
+        Checkpoints(tmp_path).latest(TINY.replace(seed=1))
     assert Checkpoints(tmp_path).latest(TINY) is not None
 
 
@@ -158,7 +158,7 @@ def test_who_lost_the_lease_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_weights_are_written_and_read_back(tmp_path: Path) -> None:
-    content = {"run": TINY.fields(), "channels": 1, "classes": ["a"], "model": {"w": torch.ones(2)}, "ema": None}
+    content = {"run": TINY.to_dict(), "channels": 1, "classes": ["a"], "model": {"w": torch.ones(2)}, "ema": None}
     Checkpoints(tmp_path).write_weights(content)
     found = weights(tmp_path / "weights.pt")
     assert torch.equal(found.pop("model")["w"], torch.ones(2))

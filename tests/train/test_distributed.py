@@ -15,7 +15,7 @@ import torch
 
 from ablate.data.images import Share
 from ablate.data.open import open_images
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.notes import failure_of
 from ablate.dispatch.status import unfinished
 from ablate.model.build import build
@@ -127,12 +127,14 @@ def test_the_device_is_as_asked() -> None:
 SHARED: dict[str, tuple[Run, Resources]] = {
     "plain": (TINY, Resources()),
     "all of a recipe": (
-        TINY.but(mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3, train_fraction=0.3, clip_grad=0.5, ema=0.9, epochs=3),
+        TINY.replace(
+            mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3, train_fraction=0.3, clip_grad=0.5, ema=0.9, epochs=3
+        ),
         Resources(micro_batch=64, checkpoint_minutes=0),
     ),
-    "bf16": (TINY.but(precision="bf16"), Resources()),
-    "fp16": (TINY.but(precision="fp16", clip_grad=1.0), Resources()),
-    **{name: (VARIANTS[name].but(epochs=1), Resources()) for name in DISTINCT},
+    "bf16": (TINY.replace(precision="bf16"), Resources()),
+    "fp16": (TINY.replace(precision="fp16", clip_grad=1.0), Resources()),
+    **{name: (VARIANTS[name].replace(epochs=1), Resources()) for name in DISTINCT},
 }
 
 # Largest relative difference of a loss. Two processes add up the gradients of halves of a batch, which rounds otherwise
@@ -146,11 +148,11 @@ def at_work(root: Path, keys: list[str], gate: Path | None = None) -> None:
     """Train as one of several processes; with a gate, stand still in the third step until that file is there."""
     if gate:
         stand_still(3, gate)
-    job.work(str(root), keys, "worker")
+    worker.work(str(root), keys, "worker")
 
 
 def ask(root: Root, run: Run, resources: Resources) -> str:
-    job.request(root, run, resources)
+    worker.request(root, run, resources)
     return run.key
 
 
@@ -213,7 +215,7 @@ def test_more_processes_than_pictures_evaluate_each_once(tmp_path: Path) -> None
     assert alone["top1"] in (0.0, 100.0)
 
 
-LONG = TINY.but(batch_size=64, ema=0.9, drop=0.1)
+LONG = TINY.replace(batch_size=64, ema=0.9, drop=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -265,8 +267,8 @@ def failing(root: Path, keys: list[str], rank: int) -> None:
             if next(steps) == 2:
                 raise MemoryError
 
-        job.Progress.__call__ = report  # type: ignore[method-assign]
-    job.work(str(root), keys, "worker")
+        worker.Progress.__call__ = report  # type: ignore[method-assign]
+    worker.work(str(root), keys, "worker")
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -281,8 +283,8 @@ def test_the_process_that_fails_says_why(rank: int, root: Root) -> None:
 
 
 def test_both_diverge_and_train_the_next(root: Root) -> None:
-    wild = TINY.but(lr=1e18, min_lr=1e18, opt="sgd")
-    keys = [ask(root, run, Resources()) for run in (wild, TINY.but(epochs=1))]
+    wild = TINY.replace(lr=1e18, min_lr=1e18, opt="sgd")
+    keys = [ask(root, run, Resources()) for run in (wild, TINY.replace(epochs=1))]
     assert processes.end(*processes.start_ranks(at_work, root.path, keys)) == [0, 0]
     assert (failure_of(root.run_folder(keys[0])) or {})["error"].startswith("the training loss of epoch 1 is")
     assert set(records.index(root.results)) == {keys[1]}

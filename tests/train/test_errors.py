@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ablate.data.images import GROUP
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.notes import failure_of
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
@@ -105,7 +105,7 @@ def test_the_real_thing_is_known() -> None:
     ],
 )
 def test_the_advised_micro_batch_can_be_had(changes: dict[str, Any], micro_batch: int, advice: str) -> None:
-    sentence = told(MemoryError(), TINY.but(**changes), micro_batch=micro_batch)
+    sentence = told(MemoryError(), TINY.replace(**changes), micro_batch=micro_batch)
     assert advice in sentence
     assert GROUP == 64
 
@@ -129,14 +129,14 @@ def test_before_the_first_step() -> None:
     assert "the disk is full at /somewhere/x.pt, before the first step;" in explain(FULL, TINY, Resources(), {})
 
 
-OTHER = TINY.but(seed=9, epochs=1)
+OTHER = TINY.replace(seed=9, epochs=1)
 
 
 def work_with(root: Root, run: Run, resources: Resources) -> dict[str, Any]:
     """The failure note of a run, after a worker took it and another, which must be trained all the same."""
     for one, of_it in ((run, resources), (OTHER, Resources())):
-        job.request(root, one, of_it)
-    job.work(str(root.path), [run.key, OTHER.key], "worker")
+        worker.request(root, one, of_it)
+    worker.work(str(root.path), [run.key, OTHER.key], "worker")
     assert set(records.index(root.results)) == {OTHER.key}
     return failure_of(root.run_folder(run.key)) or {}
 
@@ -160,7 +160,7 @@ def raise_full(_: int) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = picture_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
-    run = TINY.but(dataset="mine", batch_size=4, holdout=0.0)
+    run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     after_opening(monkeypatch, lambda: (place / "train" / "a" / "3.png").unlink())
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=workers))
     assert "3.png" in note["error"]
@@ -169,9 +169,9 @@ def test_a_picture_that_is_gone(workers: int, root: Root, tmp_path: Path, monkey
 
 def after_opening(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
     """Do something once the data was opened."""
-    from ablate.data import open as loading
+    from ablate.data import open as open_
 
-    opened = loading.open_images
+    opened = open_.open_images
 
     def then(*arguments: Any) -> Any:
         found = opened(*arguments)
@@ -179,13 +179,13 @@ def after_opening(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
             act()
         return found
 
-    monkeypatch.setattr(loading, "open_images", then)
+    monkeypatch.setattr(open_, "open_images", then)
 
 
 def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = picture_folder(tmp_path / "mine", {"a": 40, "b": 40}, {"a": 2, "b": 2})
-    run = TINY.but(dataset="mine", batch_size=4, holdout=0.0)
-    call = job.Progress.__call__
+    run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
+    call = worker.Progress.__call__
 
     def kill(self: Any, state: dict[str, Any]) -> None:
         call(self, state)
@@ -195,7 +195,7 @@ def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest
             for child in multiprocessing.active_children():
                 os.kill(child.pid or 0, signal.SIGKILL)
 
-    monkeypatch.setattr(job.Progress, "__call__", kill)
+    monkeypatch.setattr(worker.Progress, "__call__", kill)
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=2))
     assert note["error"].startswith("a loader process was lost")
     assert "; try --workers 1, then --retry" in note["error"]

@@ -48,7 +48,7 @@ class Fixed(torch.nn.Module):
 @pytest.mark.parametrize("part", ["test", "heldout"])
 def test_an_evaluation_by_hand(batch_size: int, part: Part) -> None:
     """Exact on any batch size: every picture once, in the part's order."""
-    run = TINY.but(batch_size=batch_size)
+    run = TINY.replace(batch_size=batch_size)
     images = images_of(run)
     outcome = evaluate(Fixed(), images.evaluation(part), images.sizes[part])
     pictures, labels = (torch.cat(list(both)) for both in zip(*images.evaluation(part), strict=True))
@@ -64,7 +64,7 @@ def test_an_evaluation_by_hand(batch_size: int, part: Part) -> None:
 
 
 def test_an_evaluation_is_without_dropout() -> None:
-    run = TINY.but(drop=0.5, drop_path=0.5)
+    run = TINY.replace(drop=0.5, drop_path=0.5)
     images = images_of(run)
     model = build(run, 1, 10).train()
     one, other = (evaluate(model, images.evaluation("test"), images.sizes["test"]) for _ in range(2))

@@ -42,10 +42,10 @@ def weights_of(learner: Learner) -> torch.Tensor:
 
 RECIPES = {
     "plain": TINY,
-    "clipped": TINY.but(clip_grad=0.1),
-    "mixed": TINY.but(mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3),
-    "sgd": TINY.but(opt="sgd", lr=0.1),
-    "odd": TINY.but(batch_size=250),
+    "clipped": TINY.replace(clip_grad=0.1),
+    "mixed": TINY.replace(mixup=0.8, cutmix=1.0, smoothing=0.1, repeats=3),
+    "sgd": TINY.replace(opt="sgd", lr=0.1),
+    "odd": TINY.replace(batch_size=250),
 }
 
 
@@ -64,24 +64,24 @@ def test_pieces_add_up_to_the_whole_batch(recipe: str, micro_batch: int) -> None
 
 
 def test_each_piece_draws_its_own_dropout() -> None:
-    run = TINY.but(drop=0.3)
+    run = TINY.replace(drop=0.3)
     assert steps(run, 1)[0] != pytest.approx(steps(run, 1, micro_batch=128)[0], rel=1e-6)
 
 
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
     with pytest.raises(SpecError, match="comes in pieces of 100"):
-        learner_of(TINY.but(mixup=0.8), micro_batch=100)
+        learner_of(TINY.replace(mixup=0.8), micro_batch=100)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_lower_precision_stays_near(precision: str) -> None:
-    exact, rough = (steps(TINY.but(precision=name))[0] for name in ("fp32", precision))
+    exact, rough = (steps(TINY.replace(precision=name))[0] for name in ("fp32", precision))
     assert exact != rough
     assert rough == pytest.approx(exact, rel=0.02)
 
 
 def test_fp16_scales_its_loss_and_takes_back_too_large_a_scale() -> None:
-    _, learner = steps(TINY.but(precision="fp16"), 1)
+    _, learner = steps(TINY.replace(precision="fp16"), 1)
     assert learner.scaler.get_scale() == 2.0**16
     learner.scaler.update(2.0**40)
     before = weights_of(learner)
@@ -93,14 +93,14 @@ def test_fp16_scales_its_loss_and_takes_back_too_large_a_scale() -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
 def test_clipping_is_of_the_gradient_not_of_the_scaled_one(precision: str) -> None:
-    run = TINY.but(precision=precision, opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=1e-3)
+    run = TINY.replace(precision=precision, opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=1e-3)
     before = weights_of(learner_of(run))
     moved = (weights_of(steps(run, 1)[1]) - before).norm().item()
     assert moved == pytest.approx(1.9e-3, rel=0.02)  # timm's SGD has Nesterov momentum: 1 + 0.9 gradients
 
 
 def test_channels_last_changes_the_layout_and_not_the_result() -> None:
-    run = TINY.but(stem="conv")
+    run = TINY.replace(stem="conv")
     (one, plain), (other, last) = steps(run), steps(run, channels_last=True)
     assert other == pytest.approx(one, rel=1e-5)
     convolutions = [p for p in last.model.parameters() if p.dim() == 4 and p.shape[1] > 1]
@@ -113,14 +113,14 @@ def test_channels_last_changes_the_layout_and_not_the_result() -> None:
 def test_compiled_it_computes_the_same_under_the_same_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a back end that traces and leaves out the minutes that code generation takes."""
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
-    run = TINY.but(depth=1)
+    run = TINY.replace(depth=1)
     (eager, plain), (compiled, fast) = steps(run, 2), steps(run, 2, compile=True)
     assert compiled == pytest.approx(eager, rel=1e-4)
     assert list(fast.state()["model"]) == list(plain.state()["model"])
 
 
 def test_the_moving_average_by_hand() -> None:
-    run = TINY.but(ema=0.75)
+    run = TINY.replace(ema=0.75)
     learner = learner_of(run)
     images, _ = open_images(run, Resources(), CPU)
     batches = iter(images.training(0))
@@ -135,13 +135,13 @@ def test_the_moving_average_by_hand() -> None:
 
 def test_mixed_targets_are_smoothed_once() -> None:
     """Where lambda leaves the pictures nearly alone, the loss is that of smoothed labels."""
-    plain, _ = steps(TINY.but(smoothing=0.1), 1)
-    mixed, _ = steps(TINY.but(smoothing=0.1, mixup=1e-6), 1)
+    plain, _ = steps(TINY.replace(smoothing=0.1), 1)
+    mixed, _ = steps(TINY.replace(smoothing=0.1, mixup=1e-6), 1)
     assert mixed == pytest.approx(plain, rel=0.02)
 
 
 @pytest.mark.parametrize(
-    "run", [TINY.but(ema=0.9), TINY.but(precision="fp16"), TINY.but(opt="sgd")], ids=["ema", "fp16", "sgd"]
+    "run", [TINY.replace(ema=0.9), TINY.replace(precision="fp16"), TINY.replace(opt="sgd")], ids=["ema", "fp16", "sgd"]
 )
 def test_a_state_is_taken_up_whole(run: Run) -> None:
     _, one = steps(run, 2)

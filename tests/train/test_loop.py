@@ -18,8 +18,7 @@ from ablate.model.build import build
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store.records import Record
-from ablate.train import learner
-from ablate.train import loop as train
+from ablate.train import learner, loop
 from ablate.train.loop import DivergedError, Fitted, fit
 from tests.tiny import DISTINCT, LEGAL_POOLS, TINY, VARIANTS
 
@@ -33,14 +32,14 @@ def images_of(run: Run) -> Images:
     return open_images(run, Resources(), CPU)[0]
 
 
-def fitted(run: Run, report: train.Report = lambda _: None) -> Fitted:
+def fitted(run: Run, report: loop.Report = lambda _: None) -> Fitted:
     return fit(run, images_of(run), CPU, report)
 
 
 # Every part, the settings that are no part, and the paper's block.
 TRAINED = {name: VARIANTS[name] for name in DISTINCT} | {
-    "settings": TINY.but(mixer="patch_ff", token_hidden=7, channel_norm="token", pos_embed="sincos"),
-    "the paper's": TINY.but(
+    "settings": TINY.replace(mixer="patch_ff", token_hidden=7, channel_norm="token", pos_embed="sincos"),
+    "the paper's": TINY.replace(
         mixer="patch_ff", order="channel_first", token_norm="token", pool="cls", cls_init=0.02, decay_pos_embed=True
     ),
 }
@@ -48,9 +47,9 @@ TRAINED = {name: VARIANTS[name] for name in DISTINCT} | {
 
 def ten_losses(run: Run) -> list[float]:
     """The losses of ten steps: ten epochs of one batch."""
-    run = run.but(dataset="digits", epochs=10, batch_size=1024, lr=3e-2, warmup_epochs=1, drop=0.1)
+    run = run.replace(dataset="digits", epochs=10, batch_size=1024, lr=3e-2, warmup_epochs=1, drop=0.1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train._Training, "_held_out", lambda _: {})  # only the losses are asked for
+        patch.setattr(loop._Training, "_held_out", lambda _: {})  # only the losses are asked for
         return [entry["train_loss"] for entry in fitted(run).history]
 
 
@@ -76,7 +75,7 @@ def test_golden_losses_fall_and_differ() -> None:
 
 @pytest.mark.parametrize(("variant", "drop"), [("mixer attention", 0.0), *((name, 0.2) for name in DISTINCT)])
 def test_twice_the_same_run_is_the_same_bits(variant: str, drop: float) -> None:
-    run = VARIANTS[variant].but(drop=drop, drop_path=drop, batch_size=512)
+    run = VARIANTS[variant].replace(drop=drop, drop_path=drop, batch_size=512)
     one = fitted(run)
     torch.rand(7)  # what ran before must not matter
     other = fitted(run)
@@ -86,7 +85,7 @@ def test_twice_the_same_run_is_the_same_bits(variant: str, drop: float) -> None:
 
 def test_another_seed_or_dropout_is_another_run() -> None:
     histories = [
-        fitted(TINY.but(**changes)).history for changes in ({}, {"seed": 1}, {"drop": 0.2}, {"drop_path": 0.2})
+        fitted(TINY.replace(**changes)).history for changes in ({}, {"seed": 1}, {"drop": 0.2}, {"drop_path": 0.2})
     ]
     losses = [history[-1]["train_loss"] for history in histories]
     assert len(set(losses)) == 4
@@ -99,20 +98,22 @@ def test_dropout_is_drawn_anew_each_step() -> None:
         if state["step"]:
             drawn.append(float(torch.rand(())))
 
-    fitted(TINY.but(drop=0.1), report)
+    fitted(TINY.replace(drop=0.1), report)
     assert len(set(drawn)) == len(drawn) == 8
 
 
 @pytest.mark.parametrize(("pool", "norm_before_pool"), LEGAL_POOLS)
 def test_it_learns(pool: str, norm_before_pool: bool) -> None:
-    run = TINY.but(dataset="digits", pool=pool, norm_before_pool=norm_before_pool)
-    result = fitted(run.but(epochs=10, batch_size=64, lr=1e-2))
+    run = TINY.replace(dataset="digits", pool=pool, norm_before_pool=norm_before_pool)
+    result = fitted(run.replace(epochs=10, batch_size=64, lr=1e-2))
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"] - 0.5
     assert result.metrics["top5"] > result.metrics["top1"] > 40
 
 
 def test_it_learns_by_sgd_too() -> None:
-    losses = [entry["train_loss"] for entry in fitted(TINY.but(dataset="digits", opt="sgd", lr=0.1, epochs=6)).history]
+    losses = [
+        entry["train_loss"] for entry in fitted(TINY.replace(dataset="digits", opt="sgd", lr=0.1, epochs=6)).history
+    ]
     assert losses[-1] < losses[0] - 0.01
 
 
@@ -126,7 +127,7 @@ def test_history_has_an_entry_an_epoch(trained: Record) -> None:
 
 
 def test_nothing_is_held_out_unless_asked() -> None:
-    result = fitted(TINY.but(holdout=0.0, epochs=2))
+    result = fitted(TINY.replace(holdout=0.0, epochs=2))
     assert not [name for name in (*result.metrics, *result.history[0]) if name.startswith("heldout")]
 
 
@@ -156,13 +157,13 @@ def test_a_loss_that_is_no_number_is_a_sentence() -> None:
     with pytest.raises(
         DivergedError, match=r"the training loss of epoch 1 is (nan|inf) at step [234]; try a lower lr, or clip_grad=1"
     ):
-        fitted(TINY.but(lr=1e18, min_lr=1e18, opt="sgd", epochs=2))
+        fitted(TINY.replace(lr=1e18, min_lr=1e18, opt="sgd", epochs=2))
 
 
 @pytest.mark.parametrize(("holdout", "part"), [(0.0, "test"), (0.2, "heldout")])
 def test_weights_spoiled_by_the_last_step_are_not_recorded(holdout: float, part: str) -> None:
     """The loss was finite when the last step was taken; only the evaluation can tell."""
-    run = TINY.but(lr=1e18, min_lr=1e18, opt="sgd", epochs=1, batch_size=1100, holdout=holdout)
+    run = TINY.replace(lr=1e18, min_lr=1e18, opt="sgd", epochs=1, batch_size=1100, holdout=holdout)
     with pytest.raises(DivergedError, match=f"the loss over part '{part}' is (nan|inf); try a lower lr"):
         fitted(run)
 
@@ -171,7 +172,7 @@ def test_clipping_bounds_the_step() -> None:
     """By plain gradient descent the first step is lr × the gradient: clipped, it is no longer than lr × the bound."""
     moved = []
     for clip in (0.0, 1e-3):
-        run = TINY.but(opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=clip, batch_size=1024, epochs=1)
+        run = TINY.replace(opt="sgd", lr=1.0, weight_decay=0.0, clip_grad=clip, batch_size=1024, epochs=1)
         before = torch.nn.utils.parameters_to_vector(build(run, 1, 10).parameters()).detach()
         models: list[torch.nn.Module] = []
         keep = learner.optimiser
@@ -191,7 +192,9 @@ def test_clipping_bounds_the_step() -> None:
 
 
 def test_bfloat16_changes_the_numbers_and_little_else() -> None:
-    exact, rough = (fitted(TINY.but(precision=precision)).history[-1]["train_loss"] for precision in ("fp32", "bf16"))
+    exact, rough = (
+        fitted(TINY.replace(precision=precision)).history[-1]["train_loss"] for precision in ("fp32", "bf16")
+    )
     assert exact != rough
     assert rough == pytest.approx(exact, rel=0.02)
 
@@ -211,7 +214,7 @@ def test_speed_is_counted_in_trained_pictures(trained: Record) -> None:
 
 
 def test_the_moving_average_is_evaluated_apart() -> None:
-    with_average, without = (fitted(TINY.but(ema=ema)).metrics for ema in (0.5, 0.0))
+    with_average, without = (fitted(TINY.replace(ema=ema)).metrics for ema in (0.5, 0.0))
     apart = {name: value for name, value in with_average.items() if not name.startswith("ema_")}
     assert apart == without, "the raw weights are the headline, and are trained as without it"
     assert set(with_average) - set(without) == {"ema_top1", "ema_top5", "ema_loss", "ema_correct"}
@@ -219,7 +222,7 @@ def test_the_moving_average_is_evaluated_apart() -> None:
 
 
 def test_the_best_epoch_is_chosen_on_the_held_out_part() -> None:
-    result = fitted(TINY.but(epochs=4, lr=3e-3))
+    result = fitted(TINY.replace(epochs=4, lr=3e-3))
     by_epoch = [entry["heldout_top1"] for entry in result.history]
     assert result.metrics["best_heldout_top1"] == max(by_epoch)
     assert result.metrics["best_epoch"] == 1 + by_epoch.index(max(by_epoch))
@@ -263,10 +266,10 @@ def test_deterministic_is_for_one_run_only() -> None:
 
 
 def test_pictures_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    from ablate.data import open as loading
+    from ablate.data import open as open_
     from ablate.train.execute import execute
 
-    opened = loading.open_images
+    opened = open_.open_images
 
     def with_broken(*arguments: Any) -> Any:
         images, facts = opened(*arguments)
@@ -274,7 +277,7 @@ def test_pictures_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytes
         return images, facts
 
     assert "broken" not in execute(TINY, Resources()).dataset
-    monkeypatch.setattr(loading, "open_images", with_broken)
+    monkeypatch.setattr(open_, "open_images", with_broken)
     assert execute(TINY, Resources()).dataset["broken"] == {"count": 2, "names": ["3", "7"]}
 
 

@@ -30,14 +30,14 @@ def cosine(run: Run, epoch: int) -> float:
 
 @pytest.mark.parametrize("warmup", [0, 1, 3])
 def test_a_linear_warm_up_then_a_cosine_by_the_epoch(warmup: int) -> None:
-    run = TINY.but(epochs=10, warmup_epochs=warmup, lr=1e-2, warmup_lr=1e-4, min_lr=1e-3)
+    run = TINY.replace(epochs=10, warmup_epochs=warmup, lr=1e-2, warmup_lr=1e-4, min_lr=1e-3)
     climb = [run.warmup_lr + epoch * (run.lr - run.warmup_lr) / warmup for epoch in range(warmup)]
     assert rates(run) == pytest.approx(climb + [cosine(run, epoch) for epoch in range(warmup, 10)])
 
 
 def test_a_peak_below_the_floor_stays_where_it_is() -> None:
     """min_lr and warmup_lr of another size of model must not raise a small lr."""
-    run = TINY.but(epochs=4, warmup_epochs=2, lr=1e-6, warmup_lr=1e-5, min_lr=1e-5)
+    run = TINY.replace(epochs=4, warmup_epochs=2, lr=1e-6, warmup_lr=1e-5, min_lr=1e-5)
     assert rates(run) == pytest.approx([1e-6] * 4)
 
 
@@ -45,7 +45,7 @@ def test_a_peak_below_the_floor_stays_where_it_is() -> None:
 @pytest.mark.parametrize("variant", DISTINCT)
 @pytest.mark.parametrize("pool", ["avg", "cls"])
 def test_matrices_are_decayed_and_nothing_else(variant: str, pool: str, opt: str) -> None:
-    run = VARIANTS[variant].but(pool=pool, opt=opt, weight_decay=0.3)
+    run = VARIANTS[variant].replace(pool=pool, opt=opt, weight_decay=0.3)
     model = build(run, 1, 10)
     trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     by_decay = decayed(run, model)
@@ -75,7 +75,7 @@ def decayed(run: Run, model: nn.Module) -> dict[float, set[str]]:
 def test_decay_pos_embed_moves_the_position_embedding_and_nothing_else(
     changes: dict[str, str], moves: set[str]
 ) -> None:
-    spared, also = (TINY.but(decay_pos_embed=decay, weight_decay=0.3, **changes) for decay in (False, True))
+    spared, also = (TINY.replace(decay_pos_embed=decay, weight_decay=0.3, **changes) for decay in (False, True))
     before, after = (decayed(run, build(run, 1, 10)) for run in (spared, also))
     assert before[0.0] - after[0.0] == after[0.3] - before[0.3] == moves
     assert after[0.0] < before[0.0]
@@ -84,7 +84,7 @@ def test_decay_pos_embed_moves_the_position_embedding_and_nothing_else(
 
 @pytest.mark.parametrize(("opt", "name"), [("adamw", "AdamW"), ("sgd", "SGD")])
 def test_the_optimiser_is_the_one_asked_for(opt: str, name: str) -> None:
-    run = TINY.but(opt=opt)
+    run = TINY.replace(opt=opt)
     found = optimiser(run, build(run, 1, 10))
     assert type(found).__name__ == name
     if opt == "adamw":

@@ -30,19 +30,19 @@ from tests.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 ALWAYS = Resources(checkpoint_minutes=0)
-SHORT = TINY.but(batch_size=320)  # two epochs of three steps
+SHORT = TINY.replace(batch_size=320)  # two epochs of three steps
 KINDS: dict[str, tuple[Run, Resources]] = {
     "plain": (SHORT, ALWAYS),
-    "dropout": (SHORT.but(drop=0.1, drop_path=0.1), ALWAYS),
-    "clipped, averaged": (SHORT.but(clip_grad=0.5, ema=0.9), ALWAYS),
-    "mixed, smoothed": (SHORT.but(mixup=0.8, cutmix=1.0, smoothing=0.1), ALWAYS),
+    "dropout": (SHORT.replace(drop=0.1, drop_path=0.1), ALWAYS),
+    "clipped, averaged": (SHORT.replace(clip_grad=0.5, ema=0.9), ALWAYS),
+    "mixed, smoothed": (SHORT.replace(mixup=0.8, cutmix=1.0, smoothing=0.1), ALWAYS),
     "repeated, in pieces": (
-        SHORT.but(repeats=3, mixup=0.8, drop=0.1, train_fraction=0.3),
+        SHORT.replace(repeats=3, mixup=0.8, drop=0.1, train_fraction=0.3),
         Resources(checkpoint_minutes=0, micro_batch=128),
     ),
-    "bf16": (SHORT.but(precision="bf16"), ALWAYS),
-    "fp16": (SHORT.but(precision="fp16", clip_grad=0.5), ALWAYS),
-    "sgd": (SHORT.but(opt="sgd", warmup_epochs=1, holdout=0.0), ALWAYS),
+    "bf16": (SHORT.replace(precision="bf16"), ALWAYS),
+    "fp16": (SHORT.replace(precision="fp16", clip_grad=0.5), ALWAYS),
+    "sgd": (SHORT.replace(opt="sgd", warmup_epochs=1, holdout=0.0), ALWAYS),
 }
 STEPS = 6
 Numbers = tuple[dict[str, Any], list[dict[str, Any]]]
@@ -113,7 +113,7 @@ def test_stopped_during_an_evaluation(part: str, tmp_path: Path, monkeypatch: py
 
 
 # Below, real processes. They stand still in a step until they are told to go on, so that none is over too soon.
-LONG = TINY.but(batch_size=64, epochs=2, drop=0.1, ema=0.9)
+LONG = TINY.replace(batch_size=64, epochs=2, drop=0.1, ema=0.9)
 
 
 def at_work(root: Path, worker: str, steps: int, gate: Path) -> None:
@@ -241,7 +241,7 @@ def test_progress_goes_on_where_it_was(root: Root, monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("keep", ["all", "final", "none"])
 def test_what_stays_beside_the_record(keep: str, root: Root) -> None:
-    run = SHORT.but(ema=0.9)
+    run = SHORT.replace(ema=0.9)
     job.request(root, run, Resources(checkpoint_minutes=0, keep=keep))
     job.work(str(root.path), [run.key], "worker")
     folder = root.run_folder(run.key)
@@ -249,7 +249,7 @@ def test_what_stays_beside_the_record(keep: str, root: Root) -> None:
     assert (folder / "weights.pt").exists() == (keep != "none")
     if keep != "none":
         found = weights(folder / "weights.pt")
-        assert Run.of(found["run"]) == run
+        assert Run.from_dict(found["run"]) == run
         assert (found["channels"], found["classes"]) == (1, [str(digit) for digit in range(10)])
         assert set(found["model"]) == set(found["ema"])
 
@@ -259,7 +259,7 @@ def test_kept_weights_give_the_recorded_numbers(root: Root) -> None:
     from ablate.model.build import build
     from ablate.train.evaluate import evaluate
 
-    run = SHORT.but(ema=0.9)
+    run = SHORT.replace(ema=0.9)
     job.request(root, run, Resources())
     job.work(str(root.path), [run.key], "worker")
     metrics = records.read(records.path_of(root.results, run)).metrics

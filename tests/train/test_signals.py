@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ablate.train import signals as watch
+from ablate.train import signals
 from ablate.train.distributed import World
 from ablate.train.signals import NOTHING, Due, Watch
 
@@ -44,7 +44,7 @@ def send(number: int) -> None:
 
 
 def test_signals_are_heard_once_and_given_back() -> None:
-    before = {number: signal.getsignal(number) for number in (*watch.STOPS, signal.SIGUSR1)}
+    before = {number: signal.getsignal(number) for number in (*signals.STOPS, signal.SIGUSR1)}
     with Watch(minutes=10) as watching:
         assert watching.due(1) == NOTHING
         send(signal.SIGUSR1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate.dispatch import worker as job
+from ablate.dispatch import worker
 from ablate.dispatch.notes import failure_of
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
@@ -26,16 +26,16 @@ def curves(folder: Path) -> dict[str, list[int]]:
 
 def test_a_run_leaves_its_curves(root: Root) -> None:
     pytest.importorskip("tensorboard")
-    job.request(root, TINY, Resources(tensorboard=True, checkpoint_minutes=0))
-    job.work(str(root.path), [TINY.key], "worker")
+    worker.request(root, TINY, Resources(tensorboard=True, checkpoint_minutes=0))
+    worker.work(str(root.path), [TINY.key], "worker")
     found = curves(root.run_folder(TINY.key))
     assert found["train_loss"] == found["heldout_top1"] == found["lr"] == [4, 8]
     assert found["loss"] == found["images_per_s"] == list(range(1, 9))
 
 
 def test_none_unless_asked(root: Root) -> None:
-    job.request(root, TINY, Resources())
-    job.work(str(root.path), [TINY.key], "worker")
+    worker.request(root, TINY, Resources())
+    worker.work(str(root.path), [TINY.key], "worker")
     assert not (root.run_folder(TINY.key) / "tensorboard").exists()
 
 
@@ -45,6 +45,6 @@ def test_not_installed_is_a_sentence(root: Root, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     with pytest.raises(SpecError, match="tensorboard is asked for and not installed; install it with pip install"):
         Board(root.path)
-    job.request(root, TINY, Resources(tensorboard=True))
-    job.work(str(root.path), [TINY.key], "worker")
+    worker.request(root, TINY, Resources(tensorboard=True))
+    worker.work(str(root.path), [TINY.key], "worker")
     assert (failure_of(root.run_folder(TINY.key)) or {})["error"].startswith("tensorboard is asked for")

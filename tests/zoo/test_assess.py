@@ -20,7 +20,7 @@ from ablate.model.build import build
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from ablate.store.root import Root
-from ablate.zoo.assess import Asked, assess
+from ablate.zoo.assess import EvalOptions, assess
 from ablate.zoo.candidates import OfRun, OfTimm
 from ablate.zoo.timm_images import TimmPictures
 from tests.tiny import TINY, picture_folder
@@ -114,7 +114,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     model = timm.create_model(name, num_classes=classes, **size)
     candidate = OfTimm(name, saved(model, tmp_path))
     top, loss, n, ties = by_timm(model, folder, 7, **changes)
-    asked = Asked(
+    asked = EvalOptions(
         dataset="pictures",
         data={"pictures": str(folder)},
         device=CPU,
@@ -145,7 +145,7 @@ def test_every_pixel_is_timms(folder: Path) -> None:
 
 def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
     asked = [
-        Asked(dataset="noise", data={"noise": str(noise)}, device=CPU, batch_size=5, workers=workers)
+        EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, batch_size=5, workers=workers)
         for workers in (0, 2)
     ]
     found = []
@@ -159,7 +159,7 @@ def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
 def test_a_picture_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
     (folder / "val" / "b" / "1.png").write_bytes(b"no picture")
-    asked = Asked(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
+    asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
     outcome, facts = assess(OfTimm(SMALL), asked)
     assert (len(outcome.correct), facts["broken"]) == (6, 1)
 
@@ -171,47 +171,47 @@ def of_run(run: Run, classes: int, channels: int = 3) -> OfRun:
 
 def test_a_batch_may_be_larger_than_the_part_trained_on(tmp_path: Path) -> None:
     folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
-    candidate = of_run(TINY.but(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
+    candidate = of_run(TINY.replace(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
     for part, n in (("test", 18), ("heldout", 2), ("train", 2)):
-        asked = Asked(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
+        asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
         assert len(assess(candidate, asked)[0].correct) == n
 
 
 def test_a_part_without_pictures_is_a_sentence(noise: Path) -> None:
-    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
+    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
     with pytest.raises(SpecError, match="part heldout of noise has no picture"):
         assess(OfTimm(SMALL), asked)
 
 
 def test_another_number_of_classes_is_refused(noise: Path, tmp_path: Path) -> None:
-    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
     path = saved(timm.create_model(SMALL, num_classes=10), tmp_path)
     with pytest.raises(SpecError, match=r"weights\.pth has 10 classes and the data 3; wanted are as many"):
         assess(OfTimm(SMALL, path), asked)
     with pytest.raises(SpecError, match="test_vit has 1,000 classes and the data 3"):
         assess(OfTimm("test_vit", pretrained=True), asked)
     with pytest.raises(SpecError, match="has 10 classes and the data 3"):
-        assess(of_run(TINY.but(dataset="noise", loader="workers"), 10), asked)
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), asked)
 
 
 def test_pictures_of_other_channels_are_refused(noise: Path) -> None:
-    asked = Asked(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
     with pytest.raises(SpecError, match=r"wants pictures of 1 channels; noise's have 3"):
-        assess(of_run(TINY.but(dataset="noise", loader="workers"), 3, channels=1), asked)
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), asked)
 
 
 def test_digits_can_be_read_by_a_model_of_timms() -> None:
-    outcome, facts = assess(OfTimm(SMALL), Asked(dataset="digits", device=CPU, image_size=32, batch_size=360))
+    outcome, facts = assess(OfTimm(SMALL), EvalOptions(dataset="digits", device=CPU, image_size=32, batch_size=360))
     assert (len(outcome.correct), facts["image_size"]) == (360, 32)
     with pytest.raises(SpecError, match="lie at random offsets"):
-        assess(OfTimm(SMALL), Asked(dataset="digits_shifted", device=CPU))
+        assess(OfTimm(SMALL), EvalOptions(dataset="digits_shifted", device=CPU))
 
 
 @pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
 def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
     """One model of timm's fails when it is shown a picture, another when it is made, each in its own way."""
     with pytest.raises(SpecError, match=f"{name} cannot take pictures of {size} pixels: .*; wanted is another"):
-        assess(OfTimm(name), Asked(dataset="digits", device=CPU, image_size=size))
+        assess(OfTimm(name), EvalOptions(dataset="digits", device=CPU, image_size=size))
 
 
 def test_a_failed_download_is_a_sentence(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:

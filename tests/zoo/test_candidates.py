@@ -28,7 +28,7 @@ def left(root: Root, run: Run, /, **more: Any) -> Path:
     path = root.run_folder(run.key) / "weights.pt"
     path.parent.mkdir(parents=True)
     content = {
-        "run": run.fields(),
+        "run": run.to_dict(),
         "channels": 1,
         "classes": list("0123456789"),
         "model": model.state_dict(),
@@ -63,9 +63,9 @@ def test_no_average_is_a_sentence(root: Root) -> None:
 
 def test_two_runs_of_one_beginning(root: Root) -> None:
     for seed in range(20):
-        left(root, TINY.but(seed=seed))
+        left(root, TINY.replace(seed=seed))
     first = TINY.key[0]
-    alike = [TINY.but(seed=seed).key for seed in range(20) if TINY.but(seed=seed).key.startswith(first)]
+    alike = [TINY.replace(seed=seed).key for seed in range(20) if TINY.replace(seed=seed).key.startswith(first)]
     assert len(alike) > 1
     with pytest.raises(SpecError, match=f"^{len(alike)} runs begin with '{first}': .*{TINY.key}.*; wanted is one"):
         find(first, root)
@@ -156,7 +156,7 @@ def test_weights_of_another_size_of_picture(root: Root) -> None:
     left(root, TINY)
     found = find(TINY.key, root)
     assert isinstance(found, OfRun)
-    larger = OfRun(TINY.but(image_size=16), 1, 10, found.weights, found.path)
+    larger = OfRun(TINY.replace(image_size=16), 1, 10, found.weights, found.path)
     with pytest.raises(SpecError, match=r"weights\.pt does not fit the model: .*pos_embed"):
         larger.model()
 

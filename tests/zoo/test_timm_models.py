@@ -101,7 +101,7 @@ def test_timm_knows_their_pictures(name: str) -> None:
 
 @pytest.mark.parametrize("name", PAPER)
 def test_they_are_the_runs_of_the_recipes(name: str) -> None:
-    run = Run.of({**PAPER[name], "depth": 1, "seed": 3})
+    run = Run.from_dict({**PAPER[name], "depth": 1, "seed": 3})
     assert run == run_of(name, depth=1, seed=3)
     model, built = timm.create_model(name, depth=1, seed=3), build(run, 3, 1000)
     assert type(model) is VisionTransformer

@@ -37,7 +37,7 @@ def beside(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
     Args:
         measured: from `ablate.measure.frame` with the same study.
     """
-    found = speed_frames.headline(measured)
+    found = speed_frames.at_reference_batch(measured)
     found = found[found["images_per_s"].notna() & found["variant"].isin(_names(runs))]
     variants = found.groupby(["device", "mode"], observed=True)["variant"].nunique()
     places = variants[variants == len(_names(runs))].index

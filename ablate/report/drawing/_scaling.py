@@ -41,7 +41,7 @@ def draw(
     per = "step" if x[0] == "batch" else "image"
     axes = style.prepare(ax, title, x[1], f"Time per {per} (ms)" if y == "time" else "Peak memory (MiB)", width)
     data = frames.ordered(data)
-    data = _costs(data if x[0] == "batch" else frames.headline(data), y, per)
+    data = _costs(data if x[0] == "batch" else frames.at_reference_batch(data), y, per)
     if not frames.has(data, "device", "mode", "batch", x[0], "cost"):
         notes.say_nothing(axes)
         return axes

@@ -37,6 +37,6 @@ def summary(data: pd.DataFrame, *columns: str) -> pd.DataFrame:
     return means.dropna(subset=list(columns)).reset_index(drop=True)
 
 
-def headline(data: pd.DataFrame) -> pd.DataFrame:
+def at_reference_batch(data: pd.DataFrame) -> pd.DataFrame:
     """The rows of a frame of speeds at the batch size that all models of a session share; all where none is named."""
-    return data[data["batch"] == data["headline_batch"]] if "headline_batch" in data else data
+    return data[data["batch"] == data["reference_batch"]] if "reference_batch" in data else data

@@ -4,7 +4,7 @@
 
 - its docstring, which the report prints as the caption;
 - `TITLE`, written above the axes;
-- `TAKES`, the frame it draws: "runs", "curves", "speed" or "orders", see below;
+- `INPUT`, the frame it draws: "runs", "curves", "speed" or "rankings", see below;
 - `draw(data, ax=None, *, width=WIDTH)`, which returns the axes; without `ax` it makes a figure of its own, that many
   inches wide, `axes.figure`. Where the frame holds nothing to draw, the axes say why, and `axes.has_data()` is false.
 
@@ -17,7 +17,7 @@ The frames:
   and batch, such as "inference, bfloat16, compiled"; `batch`; `images_per_s` with `images_per_s_low` and
   `images_per_s_high`, the median and an interval around it, NaN where memory ran out; `memory_mib`, the peak; `macs`
   and `tokens` of an image; and fields of `Run`, of which the plots read `patch_size`, `image_size`, `depth` and `dim`;
-- "orders", a row a pair of variants in a mode: `ablate.results.ranking.tidy`, with `one`, `other` and the `verdict` on them.
+- "rankings", a row a pair of variants in a mode: `ablate.results.ranking.tidy`, with `one`, `other` and the `verdict` on them.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _lines, _series, frames, notes, style
 
 TITLE = "Accuracy along the axis"
-TAKES = "runs"
+INPUT = "runs"
 OWN = ("patch_size", "depth")  # fields with a plot of their own
 
 

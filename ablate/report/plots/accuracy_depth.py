@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _lines, style
 
 TITLE = "Accuracy and depth"
-TAKES = "runs"
+INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _scatter, style
 
 TITLE = "Accuracy and computation"
-TAKES = "runs"
+INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

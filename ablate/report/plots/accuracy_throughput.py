@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _rates, _scatter, style
 
 TITLE = "Accuracy and throughput"
-TAKES = "runs"
+INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

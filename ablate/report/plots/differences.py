@@ -16,7 +16,7 @@ from ablate.report.drawing import _scales, frames, notes, palette, style
 from ablate.results.stats import LEVEL, holm, paired
 
 TITLE = "Paired differences"
-TAKES = "runs"
+INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

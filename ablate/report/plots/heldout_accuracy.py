@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _curve, style
 
 TITLE = "Held-out accuracy"
-TAKES = "curves"
+INPUT = "curves"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

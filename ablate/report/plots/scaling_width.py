@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _scaling, style
 
 TITLE = "Time and width"
-TAKES = "speed"
+INPUT = "speed"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

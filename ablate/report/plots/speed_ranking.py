@@ -2,7 +2,7 @@
 
 Faster is one whose 95 % interval of the ratio of rates, paired by round, lies above 1. In a cell are the modes in which
 the row is faster, of those in which both were measured; below, after ≈, those in which the two are not told apart. A
-mode is a device, a way to run on it and its headline batch.
+mode is a device, a way to run on it and its reference batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _matrix, frames, notes, style
 
 TITLE = "Speed ranking"
-TAKES = "orders"
+INPUT = "rankings"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from ablate.report.drawing import _lines, _rates, style
 
 TITLE = "Throughput and depth"
-TAKES = "runs"
+INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:

@@ -17,7 +17,7 @@ from ablate.data.datasets._timm import Timm
 from ablate.spec.errors import SpecError
 from tests.tiny import TINY
 
-RUN = TINY.but(dataset="cifar10", batch_size=2, holdout=0.0)
+RUN = TINY.replace(dataset="cifar10", batch_size=2, holdout=0.0)
 
 
 def written(path: Path, content: dict[str, Any]) -> list[str]:
@@ -56,7 +56,7 @@ def test_a_local_copy_is_read(folder: Path, small: Directory) -> None:
     for index, label in enumerate(data.labels.tolist()):
         assert data.reader[index].getpixel((3, 3)) == (10 * label,) * 3
     assert data.reader.name(21) == "picture 1 of the test part"
-    assert len(small.load(RUN.but(holdout=0.5), folder).parts["heldout"]) == 10
+    assert len(small.load(RUN.replace(holdout=0.5), folder).parts["heldout"]) == 10
     copy = pickle.loads(pickle.dumps(data.reader.in_any_order()))
     assert copy[29].tobytes() == data.reader[29].tobytes()
 

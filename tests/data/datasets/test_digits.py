@@ -18,7 +18,7 @@ FINGERPRINT = "6ebb3d2fee246a4e"
 
 def loaded(name: str, holdout: float = 0.2) -> Arrays:
     module, location = source(name, {})
-    data = module.load(TINY.but(dataset=name, holdout=holdout), location)
+    data = module.load(TINY.replace(dataset=name, holdout=holdout), location)
     assert isinstance(data, Arrays)
     return data
 
@@ -70,7 +70,7 @@ def test_the_fingerprint_is_of_the_data(name: str) -> None:
     ],
 )
 def test_what_the_digits_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
-    run = TINY.but(**changes)
+    run = TINY.replace(**changes)
     module, location = source(run.dataset, {})
     with pytest.raises(SpecError, match=sentence):
         module.check(run, location)
@@ -78,7 +78,7 @@ def test_what_the_digits_cannot_give_is_a_sentence(changes: dict[str, Any], sent
 
 def test_what_they_can_give_is_accepted() -> None:
     for changes in ({}, {"dataset": "digits", "image_size": 8}, {"image_size": 9, "patch_size": 3}):
-        run = TINY.but(**changes)
+        run = TINY.replace(**changes)
         source(run.dataset, {})[0].check(run, None)
 
 

@@ -13,7 +13,7 @@ from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from tests.tiny import TINY
 
-RUN = TINY.but(dataset="digits_pairs", image_size=16, patch_size=4)
+RUN = TINY.replace(dataset="digits_pairs", image_size=16, patch_size=4)
 PARTS: tuple[Any, ...] = ("train", "heldout", "test")
 SIZES = {"train": 9192, "heldout": 2304, "test": 2880}
 EXAMPLES = [[5, 15], [5, 12], [39, 3]]
@@ -26,7 +26,7 @@ def halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize("size", [16, 24])
 def test_no_patch_sees_both_digits(size: int) -> None:
-    images = load(RUN.but(image_size=size)).images
+    images = load(RUN.replace(image_size=size)).images
     assert images.shape[1:] == (size, size, 1)
     lit = images.any(axis=(0, 3))
     rows, columns = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
@@ -40,7 +40,7 @@ def test_no_patch_sees_both_digits(size: int) -> None:
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("holdout", [0.0, 0.2])
 def test_pairs_are_of_the_digits_of_their_part(part: Any, holdout: float) -> None:
-    run = RUN.but(holdout=holdout)
+    run = RUN.replace(holdout=holdout)
     data, single = load(run), digits.load(run)
     known = {picture.tobytes(): int(label) for picture, label in zip(single.images, single.labels, strict=True)}
     of_part = {single.images[index].tobytes() for index in single.parts[part]}
@@ -63,7 +63,7 @@ def test_neither_digit_tells_the_label(part: Any) -> None:
 
 
 def test_a_digit_meets_others_but_not_itself_and_all_unlike_digits_alike() -> None:
-    labels = digits.load(RUN.but(holdout=0.0)).labels[:1437]
+    labels = digits.load(RUN.replace(holdout=0.0)).labels[:1437]
     left, right = pairs(labels, 0).T
     assert (left != right).all()
     unlike = labels[left] != labels[right]
@@ -94,6 +94,6 @@ def test_the_pairs_are_fixed() -> None:
     ],
 )
 def test_what_the_pairs_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
-    run: Run = RUN.but(**changes)
+    run: Run = RUN.replace(**changes)
     with pytest.raises(SpecError, match=sentence):
         check(run)

@@ -12,7 +12,7 @@ from ablate.data.datasets._directory import DIRECTORY, Directory
 from ablate.spec.errors import SpecError
 from tests.tiny import TINY, parquet_folder, picture_folder
 
-RUN = TINY.but(dataset="mine", batch_size=2, holdout=0.0)
+RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 
 
 @pytest.fixture
@@ -124,22 +124,22 @@ def test_one_line_tells_what_lies_there(folder: Path) -> None:
 
 
 def test_automatic_augmentation_of_kept_pictures_is_a_sentence(folder: Path) -> None:
-    run = RUN.but(auto_augment="rand-m9")
+    run = RUN.replace(auto_augment="rand-m9")
     _directory.check(run, folder)
     with pytest.raises(SpecError, match=r"auto_augment is 'rand-m9', which works on single pictures; .*'workers'"):
-        _directory.check(run.but(loader="resident"), folder)
+        _directory.check(run.replace(loader="resident"), folder)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
 def test_a_wrong_number_of_classes_is_a_sentence(name: str, folder: Path) -> None:
     module, location = source(name, {name: str(folder)})
     with pytest.raises(SpecError, match=f"mine has 2 classes; wanted are {module.CLASSES:,}, one folder each"):
-        module.check(RUN.but(dataset=name), location)
+        module.check(RUN.replace(dataset=name), location)
 
 
 def test_another_number_of_pictures_is_only_said(places: dict[str, str]) -> None:
     module, location = source("imagenet", places)
-    module.check(RUN.but(dataset="imagenet"), location)
+    module.check(RUN.replace(dataset="imagenet"), location)
     told = module.DIRECTORY.line("imagenet", location)
     assert "1,000 classes, 5,000 pictures to train on, 1,000 to test on" in told
     assert told.endswith("as published it has 1,281,167 and 50,000")
@@ -157,9 +157,9 @@ def test_folders_of_other_names_are_not_imagenet(tmp_path: Path) -> None:
     names = [f"n{label:08}" for label in range(1000)]
     folder = picture_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
     module, _ = source("imagenet", {"imagenet": str(folder)})
-    module.check(RUN.but(dataset="imagenet"), folder)
+    module.check(RUN.replace(dataset="imagenet"), folder)
     for part in ("train", "val"):
         (folder / part / names[7]).rename(folder / part / "tench")
     with pytest.raises(SpecError, match=r"has 1 class folders? .* n01440764 is, such as tench; .*--data NAME=PATH"):
-        module.check(RUN.but(dataset="imagenet"), folder)
+        module.check(RUN.replace(dataset="imagenet"), folder)
     DIRECTORY.check(RUN, folder)

@@ -15,7 +15,7 @@ EVERY = pytest.mark.parametrize("name", DATASETS)
 
 def loaded(name: str, places: dict[str, str], holdout: float = 0.2, seed: int = 0) -> Data:
     module, location = source(name, places)
-    run = TINY.but(dataset=name, image_size=16, holdout=holdout, seed=seed, batch_size=8)
+    run = TINY.replace(dataset=name, image_size=16, holdout=holdout, seed=seed, batch_size=8)
     module.check(run, location)
     found: Data = module.load(run, location)
     return found

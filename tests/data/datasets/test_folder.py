@@ -15,7 +15,7 @@ from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from tests.tiny import TINY, picture_folder
 
-RUN = TINY.but(dataset="mine", batch_size=2, holdout=0.0)
+RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_val_comes_before_test_when_both_are_there(folder: Path) -> None:
 
 
 def test_the_held_out_part_comes_from_the_training_folder(folder: Path) -> None:
-    data = loaded(RUN.but(holdout=0.5), folder)
+    data = loaded(RUN.replace(holdout=0.5), folder)
     assert len(data.parts["heldout"]) == len(data.parts["train"]) == 5
     assert not set(data.parts["heldout"]) & set(data.parts["train"])
     assert {Path(data.reader.name(index)).parts[0] for index in data.parts["heldout"]} == {"train"}
@@ -105,14 +105,14 @@ def test_no_location_is_a_sentence() -> None:
 
 def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"holdout 0.1 does not split 10 pictures by class"):
-        loaded(RUN.but(holdout=0.1), folder)
+        loaded(RUN.replace(holdout=0.1), folder)
 
 
 @pytest.mark.parametrize(("holdout", "largest"), [(0.0, 10), (0.5, 5)])
 def test_a_batch_larger_than_the_data_is_a_sentence(folder: Path, holdout: float, largest: int) -> None:
-    _directory.check(RUN.but(holdout=holdout, batch_size=largest), folder)
+    _directory.check(RUN.replace(holdout=holdout, batch_size=largest), folder)
     with pytest.raises(SpecError, match=f"batch_size is {largest + 1}; dataset mine has {largest} pictures"):
-        _directory.check(RUN.but(holdout=holdout, batch_size=largest + 1), folder)
+        _directory.check(RUN.replace(holdout=holdout, batch_size=largest + 1), folder)
 
 
 def renamed(folder: Path) -> None:

@@ -19,7 +19,7 @@ from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
 from tests.tiny import TINY, parquet_folder
 
-RUN = TINY.but(dataset="mine", batch_size=2, holdout=0.0)
+RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 TRAIN, TEST = {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3}
 
 
@@ -29,8 +29,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def loaded(folder: Path, **changes: Any) -> Encoded:
-    _directory.check(RUN.but(**changes), folder)
-    return _directory.load(RUN.but(**changes), folder)
+    _directory.check(RUN.replace(**changes), folder)
+    return _directory.load(RUN.replace(**changes), folder)
 
 
 def colour(data: Encoded, index: int) -> tuple[int, ...]:
@@ -191,7 +191,7 @@ def test_the_real_cifar10(real: Callable[[str], Path]) -> None:
     facts = module.DIRECTORY.facts(location)
     assert (facts.train, facts.test) == ((5000,) * 10, (1000,) * 10)
     assert facts.classes[0] == "airplane"
-    data = module.load(RUN.but(dataset="cifar10"), location)
+    data = module.load(RUN.replace(dataset="cifar10"), location)
     assert [data.reader[index].size for index in (0, 59_999)] == [(32, 32)] * 2
 
 

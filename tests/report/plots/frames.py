@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ablate import Scale, Study
-from ablate.results.ranking import Order, tidy
+from ablate.results.ranking import Ranking, tidy
 from ablate.results.table import curves, study_frame, study_records
 from ablate.store.records import Record
 from tests.synthetic import ROOT, fixture_study, record
@@ -68,22 +68,27 @@ def pieces() -> Study:
 def of(made: Study, records: list[Record] | None = None, scale: str = "s") -> Frames:
     """The frames of a study's records; where none are given, of made-up ones for all its runs."""
     found = [record(run) for run in made.runs()] if records is None else records
-    labels = {variant.run.but(seed=0): variant.label for variant in made.variants(scale)}
-    rows = {labels[one.as_run().but(seed=0)]: one for one in found}
+    labels = {variant.run.replace(seed=0): variant.label for variant in made.variants(scale)}
+    rows = {labels[one.as_run().replace(seed=0)]: one for one in found}
     runs = study_frame(made, scale, found)
     order = list(runs.variant.cat.categories)
     measured = speeds(rows, order)
-    return {"runs": runs, "curves": curves(made, scale, found), "speed": measured, "orders": orders(measured, order)}
+    return {
+        "runs": runs,
+        "curves": curves(made, scale, found),
+        "speed": measured,
+        "rankings": rankings(measured, order),
+    }
 
 
-def orders(measured: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Every pair in every mode at the headline batch; what is less than 10 % apart is not told apart."""
+def rankings(measured: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
+    """Every pair in every mode at the reference batch; what is less than 10 % apart is not told apart."""
     found = []
     for (device, mode), rows in measured[measured["batch"] == 128].groupby(["device", "mode"], sort=False):
         rate = dict(zip(rows["variant"].astype(str), rows["images_per_s"], strict=True))
         for one, other in combinations(rate, 2):
             ratio = rate[one] / rate[other]
-            found.append(Order(one, other, device, mode, 128, ratio, ratio / 1.1, ratio * 1.1, 5))
+            found.append(Ranking(one, other, device, mode, 128, ratio, ratio / 1.1, ratio * 1.1, 5))
     return tidy(found, labels)
 
 
@@ -118,7 +123,7 @@ def _cost(one: Record, at: int, batch: int, mode: str) -> dict[str, object]:
     rate = float("nan") if at == 0 and batch == 512 else rate
     spread = {"images_per_s": rate, "images_per_s_low": rate * 0.97, "images_per_s_high": rate * 1.02}
     sizes = {"memory_mib": 100.0 + batch * tokens, "macs": 1e4 * tokens * run.depth * run.dim, "tokens": tokens}
-    return {**run.fields(), **spread, **sizes, "headline_batch": 128, "measured_at": "2026-01-01"}
+    return {**run.to_dict(), **spread, **sizes, "reference_batch": 128, "measured_at": "2026-01-01"}
 
 
 def troubled() -> Frames:
@@ -188,5 +193,5 @@ CASES: Mapping[str, Callable[[], Frames]] = {
 
 @cache
 def frames(case: str) -> Frames:
-    """The frames of a case, by what a plot `TAKES`."""
+    """The frames of a case, by what a plot `INPUT`."""
     return CASES[case]()

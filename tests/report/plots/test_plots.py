@@ -23,7 +23,7 @@ from matplotlib.transforms import Bbox
 import ablate
 from ablate.report.drawing import _intervals, _labels, _rates, _series, palette, style
 from ablate.report.plots import PLOTS
-from ablate.results.ranking import Order, tidy
+from ablate.results.ranking import Ranking, tidy
 from tests.report.plots.frames import CASES, MODES, frames
 
 EVERY = pytest.mark.parametrize("plot", PLOTS)
@@ -71,7 +71,7 @@ SHOWN = {
 
 
 def frame_of(plot: str, case: str) -> pd.DataFrame:
-    return frames(case)[PLOTS[plot].TAKES]
+    return frames(case)[PLOTS[plot].INPUT]
 
 
 def draw(plot: str, case: str, width: str = "half") -> Axes:
@@ -200,8 +200,8 @@ def test_an_interval_beyond_the_axis_has_an_arrow_and_is_told(plot: str) -> None
 
 
 def test_a_ranking_counts_what_is_told_apart() -> None:
-    def order(one: str, other: str, low: float, high: float, mode: str = "m") -> Order:
-        return Order(one, other, "d", mode, 8, 1.0, low, high, 5)
+    def order(one: str, other: str, low: float, high: float, mode: str = "m") -> Ranking:
+        return Ranking(one, other, "d", mode, 8, 1.0, low, high, 5)
 
     found = [
         order("a", "b", 1.1, 1.2),
@@ -277,7 +277,7 @@ def test_no_pyplot() -> None:
 def test_a_plot_is_described(plot: str) -> None:
     module = PLOTS[plot]
     assert module.TITLE
-    assert module.TAKES in frames("empty")
+    assert module.INPUT in frames("empty")
     assert module.__doc__.strip().endswith(".")
 
 
@@ -303,7 +303,7 @@ def test_a_variant_looks_the_same_in_every_plot() -> None:
 def test_the_documents_plot_does_what_it_says() -> None:
     document = Path(ablate.__file__).parent.parent / "docs" / "extending.md"
     (code,) = (
-        part.split("```")[0] for part in document.read_text(encoding="utf-8").split("```python\n") if "TAKES =" in part
+        part.split("```")[0] for part in document.read_text(encoding="utf-8").split("```python\n") if "INPUT =" in part
     )
     names: dict[str, Any] = {}
     exec(code, names)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ablate.cli._detach import Order
+from ablate.cli._detach import LaunchPlan
 from ablate.cli._jobs import names
 from ablate.cli._options import check_given, data_lines
 from ablate.cli._place import Place, side_by_side
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wish:
+class RunRequest:
     """What `ablate run` was asked for, whatever the study.
 
     Args:
@@ -52,19 +52,19 @@ class Wish:
         asked = self.on is Place.slurm if self.detach is None else self.detach
         return asked and self.on is not Place.inline
 
-    def of(self, study: Study, scale: str) -> Wish:
+    def of(self, study: Study, scale: str) -> RunRequest:
         """The same, of a study that need not use all the data."""
         used = {run.dataset for run in study.runs(scale, self.seeds)}
         return replace(self, data={name: path for name, path in self.data.items() if name in used})
 
-    def prepare(self, study: Study, scale: str) -> tuple[Order, list[Run]]:
+    def prepare(self, study: Study, scale: str) -> tuple[LaunchPlan, list[Run]]:
         """A study's runs, those without a record requested; and these.
 
         Raises:
             SpecError: when they cannot be trained so.
         """
         from ablate.dispatch.launch import prepare
-        from ablate.dispatch.status import Survey
+        from ablate.dispatch.status import StatusMonitor
         from ablate.study.compare import check_matches
 
         wanted = study.runs(scale, self.seeds)
@@ -73,21 +73,21 @@ class Wish:
         chosen = resources(self.given, at)
         size = side_by_side(self.on, chosen, self.jobs, len(wanted))
         self.root.make_writable()
-        survey = Survey(self.root, wanted, chosen.data)
+        monitor = StatusMonitor(self.root, wanted, chosen.data)
         check_matches(study, scale, at)
-        missing = prepare(self.root, survey, chosen, retry=self.retry)
+        missing = prepare(self.root, monitor, chosen, retry=self.retry)
         for line in data_lines(used, at) if missing and not self.as_json else ():
             typer.echo(line)
-        return Order(self.root, survey, chosen, str(self.on), self.jobs, size, self.policy), missing
+        return LaunchPlan(self.root, monitor, chosen, str(self.on), self.jobs, size, self.policy), missing
 
-    def train(self, study: Study, scale: str, order: Order, missing: list[Run]) -> list[RunStatus]:
+    def train(self, study: Study, scale: str, plan: LaunchPlan, missing: list[Run]) -> list[RunStatus]:
         """Bring a study's runs to their end, showing how it goes, and return what became of all."""
         if not missing:
             if self.on is Place.inline:
-                _train_nothing(order.root)
-            return order.survey.look()
-        labels = names(study, scale, order.survey.runs)
-        return _train(order, missing, labels, as_json=self.as_json)
+                _train_nothing(plan.root)
+            return plan.monitor.poll()
+        labels = names(study, scale, plan.monitor.runs)
+        return _train(plan, missing, labels, as_json=self.as_json)
 
     def command(self, target: Sequence[str], scale: str | None) -> list[str]:
         """The words of an `ablate run` that is asked for the same."""
@@ -106,7 +106,7 @@ def _train_nothing(root: Root) -> None:
         work(str(root.path), [], "")
 
 
-def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json: bool) -> list[RunStatus]:
+def _train(plan: LaunchPlan, missing: list[Run], labels: dict[str, str], *, as_json: bool) -> list[RunStatus]:
     from ablate.dispatch.display import Display
     from ablate.dispatch.inline import together
     from ablate.dispatch.launch import launch
@@ -117,13 +117,13 @@ def _train(order: Order, missing: list[Run], labels: dict[str, str], *, as_json:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     stream = sys.stderr if as_json else sys.stdout
-    with Display(labels, order.size, stream, live=order.on != Place.inline) as display:
-        ledger = Ledger(order.root, order.on, [run.key for run in missing])
-        if order.on == Place.inline and not alone():
-            return together(order.root, order.survey, ledger, display)
+    with Display(labels, plan.size, stream, live=plan.on != Place.inline) as display:
+        ledger = Ledger(plan.root, plan.on, [run.key for run in missing])
+        if plan.on == Place.inline and not alone():
+            return together(plan.root, plan.monitor, ledger, display)
         try:
-            return launch(order.root, order.survey, order.crew(ledger), ledger, display, order.policy)
+            return launch(plan.root, plan.monitor, plan.pool(ledger), ledger, display, plan.policy)
         except KeyboardInterrupt:
-            goes = "the jobs go on" if order.on == Place.slurm else "stopped, with a checkpoint of each run"
+            goes = "the jobs go on" if plan.on == Place.slurm else "stopped, with a checkpoint of each run"
             display.console.print(f"{goes}; the same command goes on from there", soft_wrap=True)
             raise
