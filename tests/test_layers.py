@@ -1,4 +1,4 @@
-"""The house's one rule: a room imports only from rooms above it; and what must not be imported where."""
+"""The layers: imports run one way, and what is heavy is imported where it is needed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -15,138 +17,133 @@ import ablate
 
 PACKAGE = Path(ablate.__file__).parent
 
-# From the top: a row imports from rows above it and from itself.
-ROWS = """
-    registry checks settings formula seeds spec extend slurm resources claim paths cache
-    mixers channels stems block models complexity disk match study_file axes
-    study recipes records modes lease released timm_models timm candidates
-    pictures datasets images draws augment mixup workers resident loading timm_pictures optim
-    blind architecture outline audit distributed evaluation assess failures checkpoint board memory watch learner
-    train provenance timing clocks measuring notes execution job
-    launches status leftovers launch stats speed ranking scaling
-    imagewise published flat table contrasts paper speed_claims verdict
-    formats plots notebook report display bench cli
-""".split()  # noqa: SIM905 - an order, read in one look
-# `_formats.py` is a part of `formats`; these two stand outside, as they join everything.
-OUTSIDE = ("__init__", "__main__")
-WITH_TORCH = """
-    mixers channels stems block models released timm_models timm candidates
-    datasets images draws augment mixup workers resident loading timm_pictures optim blind outline evaluation assess
-    checkpoint board memory learner train provenance timing measuring
-""".split()  # noqa: SIM905
-WITHOUT_TORCH = [row for row in ROWS if row not in WITH_TORCH]
-WITHOUT_PANDAS = ROWS[ROWS.index("mixers") : ROWS.index("status")]
+# From the bottom: a package imports itself and those before it. zoo and study do not know each other.
+LAYERS = "spec store model data train zoo study dispatch measure results report cli".split()  # noqa: SIM905
+BESIDE = {"zoo": "study", "study": "zoo"}
+# The only modules of the packages without torch that import it when they are imported themselves.
+TORCH_FREE = ("spec", "store", "study", "dispatch", "measure", "results", "report", "cli")
+NEED_TORCH = {"study.outline", "study.receptive_field", "measure.model", "measure.timing"}
 
 
-def room(path: Path) -> str:
-    """The row a file belongs to."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py").lstrip("_" if path.parent == PACKAGE else "")
+def name_of(path: Path) -> str:
+    """The dotted name of a file, without the `ablate.` before it; empty for `ablate/__init__.py`."""
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix("__init__").rstrip(".")
 
 
-FILES = sorted(path for path in PACKAGE.rglob("*.py") if "named_studies" not in path.parts)
-ROOMS = [path for path in FILES if path.stem not in OUTSIDE or path.parent != PACKAGE]
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py")) if "named_studies" not in path.parts}
 
 
-def name(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
-
-
-def imported(node: ast.AST, path: Path) -> Iterator[str]:
-    """Dotted names a statement imports, relative ones written out, `from ablate import x` as ablate.x."""
+def imported(node: ast.AST, package: str) -> Iterator[str]:
+    """The dotted names that a statement imports; `from a import b` gives a.b."""
     if isinstance(node, ast.Import):
         yield from (alias.name for alias in node.names)
     if isinstance(node, ast.ImportFrom):
-        parts = ["ablate", *path.relative_to(PACKAGE).with_suffix("").parts][: -node.level] if node.level else []
-        module = ".".join([*parts, *([node.module] if node.module else [])])
-        yield from (f"{module}.{alias.name}" for alias in node.names) if module == "ablate" else [module]
+        parts = ["ablate", *package.split(".")][: -node.level] if node.level else []
+        yield from (".".join([*parts, *filter(None, [node.module]), alias.name]) for alias in node.names)
 
 
-def imports(path: Path) -> set[str]:
-    """Everything a file imports, also inside functions."""
-    return {name for node in ast.walk(ast.parse(path.read_text())) for name in imported(node, path)}
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def imports_at_once(path: Path) -> set[str]:
-    """What importing a file imports: functions and `if TYPE_CHECKING` left out."""
-
-    def statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-        for node in body:
-            typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or typing_only:
-                continue
-            yield node
-            for part in ("body", "orelse", "finalbody"):
-                yield from statements(getattr(node, part, []))
-
-    return {name for node in statements(ast.parse(path.read_text()).body) for name in imported(node, path)}
+def nodes(body: list[ast.stmt], *, at_once: bool) -> Iterator[ast.AST]:
+    """The nodes that run when a file is imported; with `at_once` false, also those inside functions."""
+    for node in body:
+        if is_for_types(node) or (at_once and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            continue
+        yield node
+        yield from nodes([part for part in ast.iter_child_nodes(node) if isinstance(part, ast.stmt)], at_once=at_once)
 
 
-def row_of(module: str) -> str | None:
-    """The row of a dotted name in ablate; None for the package itself and for other packages."""
-    parts = module.split(".")
-    if parts[0] != "ablate" or len(parts) == 1:
-        return None
-    public = ablate._PUBLIC.get(parts[1])
-    first = parts[1] if (PACKAGE / parts[1]).is_dir() or (PACKAGE / f"{parts[1]}.py").exists() else public
-    return first.split(".")[0].lstrip("_") if first and first not in OUTSIDE else None
+@cache
+def imports(name: str, *, at_once: bool = False) -> frozenset[str]:
+    """What a module imports: modules of ablate without the `ablate.`, other packages by their first name."""
+    body = ast.parse(FILES[name].read_text(encoding="utf-8")).body
+    found = {one for node in nodes(body, at_once=at_once) for one in imported(node, name)}
+    return frozenset(filter(None, map(resolved, found)))
 
 
-def packages(modules: set[str]) -> set[str]:
-    return {module.split(".")[0] for module in modules}
+def resolved(dotted: str) -> str:
+    parts = dotted.split(".")
+    if parts[0] != "ablate":
+        return f"{parts[0]}!"
+    if len(parts) > 1 and parts[1] in ablate._PUBLIC:
+        parts = ["ablate", *ablate._PUBLIC[parts[1]].split(".")]
+    while ".".join(parts[1:]) not in FILES:
+        parts.pop()
+    return ".".join(parts[1:])
 
 
-def test_every_module_has_its_row() -> None:
-    assert {room(path) for path in ROOMS} - set(ROWS) == set(), "give the new module its place in ROWS"
-    assert len(set(ROWS)) == len(ROWS)
+def layer(name: str) -> str:
+    return name.split(".")[0]
 
 
-@pytest.mark.parametrize("path", ROOMS, ids=name)
-def test_imports_go_up(path: Path) -> None:
-    above = ROWS[: ROWS.index(room(path)) + 1]
-    assert {row for module in imports(path) if (row := row_of(module))} - set(above) == set()
+INSIDE = [name for name in FILES if layer(name) in LAYERS]
 
 
-def test_the_rule_sees_lazy_relative_and_public_imports(tmp_path: Path) -> None:
+def test_every_package_is_a_layer_and_few_files_are_outside() -> None:
+    assert {layer(name) for name in FILES if "." in name} == set(LAYERS)
+    assert len([path for path in FILES.values() if path.parent == PACKAGE]) <= 6
+
+
+def test_imports_run_one_way() -> None:
+    """A package imports nothing above it, not even inside a function."""
+    for name in INSIDE:
+        above = {*LAYERS[LAYERS.index(layer(name)) + 1 :], BESIDE.get(layer(name), "")}
+        assert not {one for one in imports(name) if layer(one) in above}, f"{name} imports what is above it"
+
+
+def test_no_modules_import_each_other() -> None:
+    graph = {name: {one for one in imports(name) if one in INSIDE} - {name} for name in INSIDE}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"these modules import each other: {' <- '.join(error.args[1])}")
+
+
+def test_the_rule_sees_lazy_relative_and_public_imports() -> None:
     """The checks above can fail: what they look for is found."""
-    path = PACKAGE / "cli" / "imagined.py"
-    text = "def f():\n    from ..table import x\n    import ablate.report.plots.curve\nfrom ablate import Study, job\n"
-    found = {row_of(n) for node in ast.walk(ast.parse(text)) for n in imported(node, path)}
-    assert found == {"table", "plots", "study", "job"}
+    text = "def f():\n    from ..results.table import x\n    import ablate.report\nfrom ablate import Study, dispatch\n"
+    found = {resolved(one) for node in nodes(ast.parse(text).body, at_once=False) for one in imported(node, "cli.x")}
+    assert found == {"results.table", "report", "study.study", "dispatch"}
 
 
-@pytest.mark.parametrize("folder", ["mixers", "channels", "stems", "datasets"])
-def test_spec_knows_folders_not_modules(folder: str) -> None:
-    """A request is validated without importing what it names."""
-    assert not {module for module in imports(PACKAGE / "spec.py") if module.startswith(f"ablate.{folder}")}
+@pytest.mark.parametrize("folder", ["model.mixers", "model.channels", "model.stems", "data.datasets"])
+def test_a_run_is_validated_without_importing_what_it_names(folder: str) -> None:
+    assert not {one for name in INSIDE if layer(name) == "spec" for one in imports(name) if one.startswith(folder)}
 
 
-@pytest.mark.parametrize("path", [path for path in ROOMS if room(path) in WITHOUT_TORCH], ids=name)
-def test_no_torch_when_imported(path: Path) -> None:
-    at_once = imports_at_once(path)
-    assert not packages(at_once) & {"torch", "torchvision", "timm"}
-    heavy = {module for module in at_once if (row := row_of(module)) and imports_torch(row)}
-    assert not heavy, "these import torch in turn"
+def test_what_needs_no_torch_does_not_wait_for_it() -> None:
+    for name in INSIDE:
+        if layer(name) in TORCH_FREE and name not in NEED_TORCH:
+            assert not reached(name) & {"torch!", "torchvision!", "timm!"}, f"{name} waits for torch"
 
 
-def imports_torch(row: str) -> bool:
-    return any("torch" in packages(imports_at_once(path)) for path in ROOMS if room(path) == row)
+def reached(name: str) -> set[str]:
+    """All that importing a module imports, through others too."""
+    found, left = set[str](), [name]
+    while left:
+        for one in imports(left.pop(), at_once=True) - found:
+            found.add(one)
+            if one in FILES and one:
+                left.append(one)
+    return found
 
 
-@pytest.mark.parametrize("path", [path for path in ROOMS if room(path) in WITHOUT_PANDAS], ids=name)
-def test_no_pandas_on_the_way_to_a_record(path: Path) -> None:
-    assert "pandas" not in packages(imports(path))
+def test_no_pandas_on_the_way_to_a_record() -> None:
+    way = LAYERS[: LAYERS.index("dispatch") + 1]
+    assert not {name for name in INSIDE if layer(name) in way and "pandas!" in imports(name)}
 
 
-@pytest.mark.parametrize("path", FILES, ids=name)
-def test_submitit_is_for_launch(path: Path) -> None:
-    assert "submitit" not in packages(imports(path)) or room(path) == "launch"
+def test_submitit_is_for_dispatch() -> None:
+    assert {layer(name) for name in FILES if "submitit!" in imports(name)} == {"dispatch"}
 
 
 def modules_after(code: str) -> set[str]:
     """The packages a fresh interpreter holds after some code."""
     report = f"import sys; {code}; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=True)
-    return packages(set(done.stdout.split()))
+    return {name.split(".")[0] for name in done.stdout.split()}
 
 
 def test_importing_ablate_waits_for_nothing_heavy() -> None:
@@ -154,8 +151,8 @@ def test_importing_ablate_waits_for_nothing_heavy() -> None:
 
 
 def test_planning_and_reporting_leave_torch_out() -> None:
-    code = "import ablate; import ablate.study.study, ablate.store.records, ablate.dispatch.status, ablate.dispatch.worker, ablate.results.table, ablate.results.verdict"
-    after = modules_after(code)
+    modules = "study.study dispatch.status dispatch.worker results.table results.verdict".split()  # noqa: SIM905
+    after = modules_after("import " + ", ".join(f"ablate.{name}" for name in modules))
     assert "pandas" in after, "the check sees what is imported"
     assert not after & {"torch", "torchvision", "timm", "submitit"}
 
@@ -164,7 +161,10 @@ def test_a_launcher_leaves_torch_and_pandas_out() -> None:
     assert not modules_after("import ablate.dispatch.launch") & {"torch", "pandas", "timm"}
 
 
-def test_the_document_tells_the_rooms_in_this_order() -> None:
+def test_public_names_are_no_packages() -> None:
+    assert not set(ablate.__all__) & {layer(name) for name in FILES}
+
+
+def test_the_document_has_the_packages_in_this_order() -> None:
     table = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
-    told = re.findall(r"^\| `(\w+)(?:\.py|/)` \|", table, re.MULTILINE)
-    assert told == ROWS
+    assert re.findall(r"^\| `(\w+)/` \|", table, re.MULTILINE) == LAYERS

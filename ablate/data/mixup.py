@@ -1,8 +1,8 @@
-"""Mixup and CutMix, timm's, as a function of (seed, epoch, step).
+"""Mixup and CutMix as timm does them, as a function of the step.
 
-timm draws from numpy's global stream and pairs a batch's first picture with its last. Here the stream is seeded by the
-step, and pictures are paired inside fixed groups of `ablate.data.images.GROUP`, each mixed by the same proportion: so the
-result does not depend on how a batch is spread over processes and forward passes.
+timm draws from numpy's global stream and pairs the first image of a batch with its last. Here the stream is seeded by
+the step, and images are paired inside fixed groups of `ablate.data.images.GROUP`, each mixed by the same proportion. So
+the result does not depend on how a batch is spread over processes and forward passes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""A local worker's process: `python -m ablate.dispatch.process_group ROOT NAME PROCESSES`, the keys of its runs on its input.
+"""A local worker: `python -m ablate.dispatch.process_group ROOT NAME PROCESSES`, the keys of its runs on stdin.
 
-With more than one process for each run it starts these as a process group, each with its place in the environment as torchrun
-would give it, and waits for them. The process group dies together: a run cannot go on without one of its processes.
+With more than one process for each run it starts a process group, each process with its place in the environment as
+torchrun would set it, and waits for it. The group ends together: a run cannot continue without one of its processes.
 """
 
 from __future__ import annotations

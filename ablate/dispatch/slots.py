@@ -1,4 +1,4 @@
-"""Workers on this machine, one a slot: a process, or a process group of them, with its own GPUs and its share of the cores."""
+"""Workers on this machine, one per slot: a process or a process group, with its own GPUs and its share of the cores."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Bench:
         return [1000 * timed(self.device, self.step).wall_s for _ in range(calls)]
 
     def peak_memory(self) -> float | None:
-        """Peak memory of two steps that nothing else is measured on, MiB; see `ablate.train.memory.peak` for what counts."""
+        """Return the peak memory of two steps in MiB; `ablate.train.memory.peak` says what counts."""
         self.park()
         gc.collect()
         _return_freed_memory()

@@ -16,6 +16,7 @@ from ablate.spec.errors import SpecError
 from ablate.store.root import write_atomically
 
 SCHEMA = 1
+RENAMED = {"headline_batch": "reference_batch"}  # fields by the names that version 0.1 wrote
 FOLDER = "speed"
 DRIFT = 0.03  # of the control between its first and last window, from which on a session is flagged
 # A training step's MACs in units of the forward pass: the backward pass has twice as many.
@@ -170,6 +171,7 @@ def read(path: Path) -> Measurement:
             f"the measurement {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: "
             "upgrade it"
         )
+    content = {RENAMED.get(name, name): value for name, value in content.items()}
     names = [item.name for item in fields(Measurement)]
     if missing := [name for name in names if name not in content]:
         raise SpecError(f"the measurement {path} lacks {', '.join(missing)}; restore it, or delete it to measure again")

@@ -27,7 +27,7 @@ def curves(
 
 
 def data(
-    input: str,
+    kind: str,
     study: Study | str,
     scale: str | None = None,
     *,
@@ -35,14 +35,14 @@ def data(
     root: str | Path | None = None,
 ) -> pd.DataFrame:
     """The frame that a plot with this `INPUT` draws: "runs", "curves", "speed" or "rankings"."""
-    if takes == "curves":
+    if kind == "curves":
         return curves(study, scale, seeds=seeds, root=root)
     study = load(study) if isinstance(study, str) else study
-    if takes == "rankings":
+    if kind == "rankings":
         found = ranking.rankings(speed_frames.of_study(Root.at(root).results, study, scale))
         return ranking.tidy(found, [variant.label for variant in study.variants(scale)])
     measured = speed_frames.frame(root, study, scale)
-    if takes == "speed":
+    if kind == "speed":
         return measured
     return _rates.beside(table.frame(study, scale, seeds=seeds, root=root), measured)
 
@@ -91,7 +91,7 @@ def write_plots(
         The paths of the files.
     """
     end = "" if style.inches(width) == style.WIDTH else f"-{width}"
-    frames = {takes: data(takes, study, scale, seeds=seeds, root=root) for takes in {PLOTS[n].INPUT for n in names}}
+    frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].INPUT for n in names}}
     paths: list[Path] = []
     with style.style():
         for name in names:

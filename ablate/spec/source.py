@@ -1,4 +1,4 @@
-"""Read a Python file without importing it: its constants, its functions, its BEHAVIOUR number; or import it by its path.
+"""Read a Python file without importing it: its constants, functions and BEHAVIOUR number; or import it by its path.
 
 A mixer's file holds its class, which needs torch, next to its formulas, which need numbers. A plan, a table and a match
 ask for the formulas alone.

@@ -1,6 +1,6 @@
 """What a run's model is made of, as plain data: its modules, what becomes of each parameter, norms, dropout, blindness.
 
-Made on the meta device by `ablate.study.outline`, kept on disk by architecture, so that a plan seen once needs no torch.
+Made on the meta device by `ablate.study.outline` and cached by architecture, so that a plan seen once needs no torch.
 Blocks are alike and stand once, as `blocks.*`. The kept files may be deleted at any time.
 """
 

@@ -1,7 +1,7 @@
 """What a study claims, as small objects: `top1(mixer="patch_ff") - top1(mixer="attention") > -5`.
 
 An expression is linear in measured quantities; comparing it with a number makes a comparison, which has no truth
-value of its own: `ablate.results.verdict` judges it from the intervals of the records. Nothing here is a string to parse.
+value of its own: `ablate.results.verdict` judges it from the intervals of the records. No string is parsed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find a study by its name or file, execute the file, check the study; or say what is wrong, with the line of the file."""
+"""Find a study by its name or file, execute the file and check the study; or name the line that is wrong."""
 
 from __future__ import annotations
 

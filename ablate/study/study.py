@@ -243,7 +243,7 @@ class Study:
         return Run.from_dict({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
 
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
-        """How many seeds a variant gets: as asked, else as the scale says, else as the study says; 0 if benchmark_only."""
+        """Return the seeds per variant: as requested, else the scale's, else the study's; 0 if benchmark_only."""
         asked = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
         wanted = self.seeds if asked is None else _check_seeds(asked)
         return 0 if self.benchmark_only else wanted

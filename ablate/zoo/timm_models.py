@@ -1,6 +1,6 @@
 """The paper's models and a family open to every field of `Run`, under names that timm's `create_model` knows.
 
-`import ablate.timm_models` registers them; each is a `Run` given to `ablate.model.build.build`, so no model is defined here.
+`import ablate.timm_models` registers them. Each is a `Run` passed to `ablate.model.build.build`; none is defined here.
 Arguments are timm's (`img_size`, `in_chans`, `num_classes`, `drop_rate`, `drop_path_rate`, …) or the fields of `Run`
 that describe a model: `create_model("ablate_tiny", mixer="pool", pool="avg")`.
 

@@ -24,7 +24,7 @@ from tests import processes
 HOLD = """
 import sys
 from pathlib import Path
-from ablate.lease import Lease
+from ablate.dispatch.lease import Lease
 folder, start = Path(sys.argv[1]), sys.stdin.readline()
 print("held" if Lease.acquire(folder, sys.argv[2]) else "refused", flush=True)
 sys.stdin.readline()
@@ -237,15 +237,15 @@ def test_this_process_is_near_and_lives() -> None:
     me = Owner.current("me")
     assert me.host == socket.gethostname()
     assert me.pid == os.getpid()
-    assert me.near
-    assert me.lives
-    assert not elsewhere().near, "nothing is known of other hosts"
+    assert me.is_local
+    assert me.is_alive
+    assert not elsewhere().is_local, "nothing is known of other hosts"
 
 
 def test_a_container_of_the_same_name_is_not_near() -> None:
     twin = replace(Owner.current("twin"), machine="another namespace")
     assert twin.host == socket.gethostname()
-    assert not twin.near
+    assert not twin.is_local
 
 
 def test_a_near_process_that_lives_keeps_its_lease_whatever_its_heartbeat(tmp_path: Path) -> None:

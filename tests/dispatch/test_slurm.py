@@ -8,6 +8,7 @@ import pytest
 
 from ablate.dispatch import slurm
 from ablate.dispatch.slurm import Job, Queue
+from ablate.spec import sbatch
 
 
 def says(monkeypatch: pytest.MonkeyPatch, text: str | None) -> list[Sequence[str]]:
@@ -95,5 +96,5 @@ def test_the_environment_of_an_allocation_is_left_behind() -> None:
 
 
 def test_no_option_is_both_one_of_ablate_s_and_free() -> None:
-    assert not slurm.OWN.keys() & set(slurm.OPTIONS)
-    assert sorted(slurm.OPTIONS) == sorted(set(slurm.OPTIONS))
+    assert not sbatch.OWN.keys() & set(sbatch.OPTIONS)
+    assert sorted(sbatch.OPTIONS) == sorted(set(sbatch.OPTIONS))

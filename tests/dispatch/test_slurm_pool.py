@@ -13,12 +13,13 @@ from typing import Any
 import orjson
 import pytest
 
-from ablate.dispatch import launch, lease, slurm, worker
+from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.retries import Policy
 from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters
 from ablate.dispatch.status import RunStatus, StatusMonitor
+from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -191,7 +192,7 @@ def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
 ) -> None:
     """The run is free when it is looked at, and taken before its request is gone."""
     study = Study(root, fake_slurm)
-    looked = study.monitor.look
+    looked = study.monitor.poll
     taken: list[lease.Lease | None] = []
     asked: list[int] = []
 
@@ -206,7 +207,7 @@ def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
         assert taken[0] is not None
         taken[0].release()
 
-    monkeypatch.setattr(study.monitor, "look", look)
+    monkeypatch.setattr(study.monitor, "poll", look)
     monkeypatch.setattr("ablate.dispatch.cancel.os.kill", stop)
     assert cancel(root, study.monitor)["workers"] == 1
     assert asked == [signal.SIGTERM]
@@ -311,4 +312,4 @@ def test_the_environment_around_the_launcher_is_not_the_jobs(
 
 
 def test_known_options_of_sbatch_do_not_clash_with_what_is_always_set() -> None:
-    assert not {"requeue", "open-mode", "signal", "array", "output", "error"} & set(slurm.OPTIONS)
+    assert not {"requeue", "open-mode", "signal", "array", "output", "error"} & set(sbatch.OPTIONS)

@@ -197,7 +197,7 @@ def test_how_a_lost_run_s_job_ended_is_asked_of_the_accounting(
 ) -> None:
     answer(monkeypatch)
     monkeypatch.setattr(slurm, "call", lambda words: f"{JOB}|FAILED|0:9\n")
-    seen = status.explained([look(place)])[0]
+    seen = status.with_exit_reason([look(place)])[0]
     assert seen.error == f"Slurm job {JOB} ended: FAILED, exit code 0:9"
     monkeypatch.setattr(slurm, "call", lambda words: None)
-    assert status.explained([look(place)])[0].error == f"Slurm job {JOB} is over, without a word of this run"
+    assert status.with_exit_reason([look(place)])[0].error == f"Slurm job {JOB} is over, without a word of this run"

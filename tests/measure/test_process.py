@@ -19,7 +19,7 @@ from ablate.measure.session import Plan, Progress, Session
 from ablate.measure.subjects import Subject
 from ablate.measure.worker import build
 from ablate.model.cost import complexity
-from ablate.results.ranking import orders
+from ablate.results.ranking import rankings
 from ablate.store.root import Root
 from tests.tiny import TINY
 
@@ -49,7 +49,7 @@ def test_a_tiny_study_from_end_to_end(root: Root) -> None:
         assert one.found.provenance["resources"] == {"threads": 1, "device": "cpu"}
         assert one.found.peak
         assert one.found.peak["macs_per_s"] > 1e6
-    assert {order.n for order in orders(found)} == {2}
+    assert {order.n for order in rankings(found)} == {2}
     table = speed_frames.frame(root)
     assert table.loc[table["batch"] == 1, "latency_p50_ms"].gt(0).all()
 

@@ -62,7 +62,7 @@ def test_the_device_s_own_clock_counts_and_is_held_against_the_host_s() -> None:
     assert not Elapsed(0.8, 1.0).agree
 
 
-MEASURING = [PACKAGE / "measuring.py", PACKAGE / "bench" / "worker.py", PACKAGE / "clocks.py"]
+MEASURING = [PACKAGE / "measure" / "model.py", PACKAGE / "measure" / "worker.py", PACKAGE / "measure" / "clocks.py"]
 
 
 @pytest.mark.parametrize("path", MEASURING, ids=lambda path: path.name)

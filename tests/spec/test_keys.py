@@ -26,14 +26,14 @@ import pytest
 from ablate.data import augment, datasets, images, mixup, resident, workers
 from ablate.data.datasets import _directory
 from ablate.measure import record as speed_record
-from ablate.model import block
-from ablate.spec import registry, seeds
+from ablate.model import block, build
+from ablate.spec import seeds, source
 from ablate.spec.parts import CHANNELS, DATASETS, MIXERS, STEMS, behaviours
 from ablate.spec.recipes import DEIT
 from ablate.spec.registry import Registry
 from ablate.spec.run import ADDED_LATER, Run
 from ablate.store import records
-from ablate.train import optim
+from ablate.train import loop, optim
 
 RESULTS = Path(__file__).parents[2] / "results"
 
@@ -41,13 +41,13 @@ RESULTS = Path(__file__).parents[2] / "results"
 PIECES: dict[str, ModuleType] = {
     "seeds.py": seeds,
     "block.py": block,
-    "models.py": models,
+    "models.py": build,
     "datasets/__init__.py": datasets,
     "images.py": images,
     "augment.py": augment,
     "mixup.py": mixup,
     "optim.py": optim,
-    "train.py": train,
+    "train.py": loop,
 }
 RESIDENT = ("digits", "digits_pairs", "digits_shifted", "cifar10", "cifar100")  # the others are read by workers
 
@@ -121,12 +121,12 @@ def test_the_key_of_deits_recipe() -> None:
 
 def declare(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[Path], int]) -> None:
     """Have every file declare the behaviour number that a function of its path gives it."""
-    declared = registry.constant
+    declared = source.constant
 
     def constant(path: Path, name: str) -> Any:
         return behaviour(path.resolve()) if name == "BEHAVIOUR" else declared(path, name)
 
-    monkeypatch.setattr(registry, "constant", constant)
+    monkeypatch.setattr(source, "constant", constant)
 
 
 @pytest.mark.parametrize("name", WHOLE)

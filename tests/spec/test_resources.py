@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from ablate.dispatch import slurm
-from ablate.spec import resources
+from ablate.spec import resources, sbatch
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources, options, standing
 from ablate.spec.run import Run
@@ -51,7 +50,7 @@ def test_wrong_values_are_refused_in_a_sentence(name: str, value: Any, wanted: s
 def test_an_unknown_option_of_sbatch_is_answered_with_the_known_ones() -> None:
     with pytest.raises(SpecError) as error:
         Resources(slurm={"nonsense": "x"})
-    assert all(name in str(error.value) for name in slurm.OPTIONS)
+    assert all(name in str(error.value) for name in sbatch.OPTIONS)
 
 
 def test_they_survive_being_written_down() -> None:

@@ -40,13 +40,13 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     tree = tmp_path / "tree"
-    (tree / "ablate").mkdir(parents=True)
-    (tree / "ablate" / "provenance.py").write_text("# the code\n")
+    (tree / "ablate" / "train").mkdir(parents=True)
+    (tree / "ablate" / "train" / "provenance.py").write_text("# the code\n")
     (tree / "README.md").write_text("read me\n")
     git(tree, "init", "-q")
     git(tree, "add", ".")
     git(tree, "commit", "-qm", "all")
-    monkeypatch.setattr(provenance, "__file__", str(tree / "ablate" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tree / "ablate" / "train" / "provenance.py"))
     return tree
 
 
@@ -93,7 +93,7 @@ def test_gits_own_variables_do_not_lead_elsewhere(tree: Path, tmp_path: Path, mo
 
 
 def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "ablate" / "provenance.py"))
+    monkeypatch.setattr(provenance, "__file__", str(tmp_path / "ablate" / "train" / "provenance.py"))
     assert commit() == {"commit": None, "dirty": None}
 
 

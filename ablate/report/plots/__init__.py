@@ -17,7 +17,7 @@ The frames:
   and batch, such as "inference, bfloat16, compiled"; `batch`; `images_per_s` with `images_per_s_low` and
   `images_per_s_high`, the median and an interval around it, NaN where memory ran out; `memory_mib`, the peak; `macs`
   and `tokens` of an image; and fields of `Run`, of which the plots read `patch_size`, `image_size`, `depth` and `dim`;
-- "rankings", a row a pair of variants in a mode: `ablate.results.ranking.tidy`, with `one`, `other` and the `verdict` on them.
+- "rankings", a row per pair of variants and mode: `ablate.results.ranking.tidy`, with `one`, `other`, `verdict`.
 """
 
 from __future__ import annotations
