@@ -43,7 +43,7 @@ from ablate import job
 from tests import synthetic
 
 job.execute = lambda run, *_: synthetic.record(run)
-from ablate.launch import worker
+from ablate.dispatch import process_group as worker
 
 sys.exit(worker.main(sys.argv[1:], __import__("json").load(sys.stdin)))
 """

@@ -60,7 +60,7 @@ def claims(content: Content) -> str:
 
 def exponents(content: Content) -> str:
     """The exponents of time in the number of tokens, beside those of the MACs, a sentence each."""
-    lines = scaling.curves(speed_frames.headline(content.speed))
+    lines = scaling.curves(speed_frames.at_reference_batch(content.speed))
     return "".join(f"- {escape.markdown(line.sentence())}\n" for line in lines)
 
 

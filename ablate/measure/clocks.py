@@ -38,7 +38,7 @@ class Clocks:
             return
         self.nvml = nvml
 
-    def look(self) -> dict[str, Any] | None:
+    def poll(self) -> dict[str, Any] | None:
         """Clocks (MHz), power (W), temperature (°C) and throttling now; None where nobody tells.
 
         A sensor that a GPU lacks, as a part of a divided GPU lacks most, is None and the others are told.

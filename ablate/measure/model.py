@@ -143,7 +143,7 @@ class Bench:
         """
         for _ in range(MOST_TRIES):
             number = max(1, math.ceil(1.05 * seconds / step_s))
-            took = timed(self.device, lambda: self._steps(number), self.clocks.look)  # noqa: B023 - called at once
+            took = timed(self.device, lambda: self._steps(number), self.clocks.poll)  # noqa: B023 - called at once
             step_s = took.seconds / number
             if took.seconds >= seconds:
                 break

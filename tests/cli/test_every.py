@@ -18,7 +18,7 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
-from ablate.study import study as studies
+from ablate.study import load as study_load
 from tests import synthetic
 
 STUDY = '''"""A study."""
@@ -57,7 +57,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     }
     for name, text in files.items():
         (folder / f"{name}.py").write_text(text)
-    monkeypatch.setattr(studies, "folders", lambda: [folder])
+    monkeypatch.setattr(study_load, "folders", lambda: [folder])
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     monkeypatch.setattr("ablate.report.render", lambda study, scale, *_: Path(f"{study.name}-{scale}.html"))
     return tmp_path

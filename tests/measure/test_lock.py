@@ -18,7 +18,7 @@ from tests.measure.small import found, run
 HOLD = """
 import sys
 from pathlib import Path
-from ablate.bench.lock import alone
+from ablate.measure.lock import alone
 with alone(Path(sys.argv[1]), "cpu", "A CPU"):
     print("held", flush=True)
     sys.stdin.readline()

@@ -77,7 +77,7 @@ def test_a_quick_look_does_not_answer_for_the_full_protocol_but_the_other_way_it
 def test_other_versions_are_measured_again(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     run(root, FakeWorkers())
     newer = {"torch": "2.0", "timm": "1.1"}
-    monkeypatch.setitem(__import__("tests.bench.fake", fromlist=["x"]).PROVENANCE, "versions", newer)
+    monkeypatch.setitem(__import__("tests.measure.fake", fromlist=["x"]).PROVENANCE, "versions", newer)
     fleet = FakeWorkers()
     run(root, fleet)
     assert len(fleet.windows()) == 10

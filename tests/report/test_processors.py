@@ -26,7 +26,7 @@ SCRIPT = """
 import sys
 from ablate.paths import Root
 from ablate.report import render
-from ablate.report.recheck import recheck
+from ablate.report.verification import recheck
 from tests.synthetic import fixture_study
 
 root = Root.at(sys.argv[1])
