@@ -301,7 +301,7 @@ def test_a_signal_to_all_processes_ends_no_loader(folder: Path, number: int) -> 
     """Slurm and Ctrl-C tell them all; the loop wants its batches until it has written a checkpoint."""
     images = opened(folder, workers=2)
     batches = images.training(0)
-    first = next(batches)[0]
+    first = torch.cat([next(batches)[0] for _ in range(2)])  # one of each, which has begun its work then
     loaders = multiprocessing.active_children()
     assert len(loaders) == 2
     subprocess.run(["kill", f"-{int(number)}", *(str(process.pid) for process in loaders)], check=True)
