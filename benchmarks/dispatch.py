@@ -39,13 +39,12 @@ from tests.fake_slurm import FakeSlurm
 SLOTS = 2
 WORKER = """
 import sys
-from ablate import job
+from ablate.dispatch import process_group, worker
 from tests import synthetic
 
-job.execute = lambda run, *_: synthetic.record(run)
-from ablate.dispatch import process_group as worker
+worker.execute = lambda run, *_: synthetic.record(run)
 
-sys.exit(worker.main(sys.argv[1:], __import__("json").load(sys.stdin)))
+sys.exit(process_group.main(sys.argv[1:], __import__("json").load(sys.stdin)))
 """
 
 

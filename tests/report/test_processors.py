@@ -24,7 +24,7 @@ print(found.figures)
 """
 SCRIPT = """
 import sys
-from ablate.paths import Root
+from ablate.store.root import Root
 from ablate.report import render
 from ablate.report.verification import recheck
 from tests.synthetic import fixture_study
