@@ -312,11 +312,10 @@ def test_torchrun_starts_them_and_one_speaks(tmp_path: Path) -> None:
         STUDY % ", ".join(f"{k}={v!r}" for k, v in (small | {"epochs": 1, "warmup_epochs": 0}).items())
     )
     run = ["run", str(tmp_path / "small.py"), "--on", "inline", "--seeds", "1", "--root", str(tmp_path)]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]  # on a port that is free
-    command = [*torchrun, "--nproc-per-node", "2", "-m", "ablate", *run]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "ablate", *run]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("report: ") == 1
     assert processes.end(*processes.start_ranks(command_line, run)) == [0, 0]
     found = records.read_all(tmp_path / "results")
