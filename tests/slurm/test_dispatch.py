@@ -22,6 +22,7 @@ from ablate import load
 from ablate.cli import app
 from ablate.dispatch import lease, slurm, worker
 from ablate.dispatch.status import StatusMonitor
+from ablate.spec import sbatch
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -275,5 +276,5 @@ def test_what_slurm_refuses_is_a_sentence(tmp_path: Path) -> None:
 def test_sbatch_knows_the_options_we_offer() -> None:
     """A few are younger, or older, than this Slurm."""
     shown = subprocess.run(["sbatch", "--help"], capture_output=True, text=True, check=True).stdout
-    unknown = {name for name in [*slurm.OPTIONS, *slurm.OWN] if f"--{name}" not in shown}
+    unknown = {name for name in [*sbatch.OPTIONS, *sbatch.OWN] if f"--{name}" not in shown}
     assert unknown <= {"hint", "mem-bind", "network", "prefer", "tres-bind", "tres-per-task", "wait-all-nodes", "x11"}
