@@ -31,7 +31,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Where a few small pictures of each class lie, for every data set that needs a place."""
+    """Where a few small images of each class lie, for every dataset that needs a place."""
     found = {}
     for name in filter(needs_location, DATASETS):
         classes = [f"n{label:08}" for label in range(constant(DATASETS.path(name), "CLASSES"))]
@@ -42,7 +42,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def real() -> Callable[[str], Path]:
-    """The folder of real pictures of a name, in ABLATE_TEST_DATA, else ../shared/data; a test without it is skipped."""
+    """The folder of real images of a name, in ABLATE_TEST_DATA, else ../shared/data; a test without it is skipped."""
     shelf = Path(os.environ.get("ABLATE_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 
     def find(name: str) -> Path:

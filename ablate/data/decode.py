@@ -1,4 +1,4 @@
-"""A picture file of any kind → an upright RGB picture; one that cannot be decoded → a grey one, and the reason."""
+"""An image file of any kind → an upright RGB image; one that cannot be decoded → a grey one, and the reason."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ BEHAVIOUR = 1  # enters the name of what is kept decoded
 GREY = (128, 128, 128)
 
 
-def rgb(picture: Image.Image) -> Image.Image:
-    """The picture in RGB, 8 bits a channel, turned as its EXIF orientation says.
+def rgb(image: Image.Image) -> Image.Image:
+    """The image in RGB, 8 bits a channel, turned as its EXIF orientation says.
 
     Greyscale is repeated over the channels, 16 bits are scaled to 8, and transparency is dropped, as timm and
     torchvision do.
     """
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode == "I" or picture.mode.startswith("I;16"):
-        return _scaled(picture)
-    if picture.mode in ("P", "PA") and "transparency" in picture.info:
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _scaled(image)
+    if image.mode in ("P", "PA") and "transparency" in image.info:
         # Straight to RGB, Pillow warns about transparency given for each colour.
-        picture = picture.convert("RGBA")
-    return picture.convert("RGB")
+        image = image.convert("RGBA")
+    return image.convert("RGB")
 
 
-def _scaled(picture: Image.Image) -> Image.Image:
+def _scaled(image: Image.Image) -> Image.Image:
     """Sixteen bits of grey as eight; Pillow's own conversion would clip them."""
-    values = np.asarray(picture).astype(np.float64)
+    values = np.asarray(image).astype(np.float64)
     return Image.fromarray(np.rint(values / 257).clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
@@ -36,7 +36,7 @@ def decoded(read: Callable[[], Image.Image], side: int) -> tuple[Image.Image, st
     """What `read` opens, in RGB; where that fails, a grey square of `side` pixels and the reason.
 
     Raises:
-        MemoryError: when there is too little; that is no fault of the picture.
+        MemoryError: when there is too little; that is no fault of the image.
     """
     try:
         return rgb(read()), None

@@ -1,7 +1,7 @@
-"""What is drawn for a picture, as a function of (seed, purpose, epoch, index, repeat): the same for any subset of them.
+"""What is drawn for an image, as a function of (seed, purpose, epoch, index, repeat): the same for any subset of them.
 
 Torch's generators are streams: the tenth number needs the nine before it. Here a number is a hash of what it is for
-(the mixing function of splitmix64, Steele et al., 2014), so any process draws for any picture, many at once. A change
+(the mixing function of splitmix64, Steele et al., 2014), so any process draws for any image, many at once. A change
 here raises `augment.BEHAVIOUR`.
 """
 
@@ -41,11 +41,11 @@ def random_bits(seed: int, *parts: torch.Tensor) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Draws:
-    """The draws of some pictures in an epoch.
+    """The draws of some images in an epoch.
 
     Args:
         seed, epoch: of the run.
-        index, repeat: int64, (n,), of each picture.
+        index, repeat: int64, (n,), of each image.
     """
 
     seed: int
@@ -86,7 +86,7 @@ def crop_boxes(draws: Draws, height: torch.Tensor, width: torch.Tensor, min_area
     """The boxes of torchvision's RandomResizedCrop: area from `min_area` to 1, sides from 3:4 to 4:3.
 
     Args:
-        height, width: of each picture, int64, (n,).
+        height, width: of each image, int64, (n,).
 
     Returns:
         Top, left, height and width, int64, (n, 4); the middle where ten tries do not fit.
@@ -101,7 +101,7 @@ def crop_boxes(draws: Draws, height: torch.Tensor, width: torch.Tensor, min_area
 
 
 def erased_boxes(draws: Draws, side: int, probability: float) -> torch.Tensor:
-    """The boxes of timm's RandomErasing in pictures of `side`: area from 0.02 to 1/3, sides from 0.3 to 1/0.3.
+    """The boxes of timm's RandomErasing in images of `side`: area from 0.02 to 1/3, sides from 0.3 to 1/0.3.
 
     Returns:
         Top, left, height and width, int64, (n, 4); of height 0 where nothing is erased.
@@ -122,7 +122,7 @@ def _sides(area: torch.Tensor, aspect: torch.Tensor) -> tuple[torch.Tensor, torc
 
 
 def _first(boxes: torch.Tensor, fits: torch.Tensor, otherwise: torch.Tensor) -> torch.Tensor:
-    """Of each picture's boxes (n, tries, 4) the first that fits."""
+    """Of each image's boxes (n, tries, 4) the first that fits."""
     which = fits.int().argmax(dim=1)
     chosen = boxes[torch.arange(len(boxes)), which]
     return torch.where(fits.any(dim=1)[:, None], chosen, otherwise)

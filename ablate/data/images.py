@@ -1,7 +1,7 @@
-"""What the training loop sees of a data set: batches of a part, and its facts.
+"""What the training loop sees of a dataset: batches of a part, and its facts.
 
-A process may train on a share of every batch, in several forward passes: `Share` says which pictures those are. A
-picture is augmented as a function of (seed, epoch, index, repeat) alone, whoever reads it. `repeat` counts its copies
+A process may train on a share of every batch, in several forward passes: `Share` says which images those are. A
+image is augmented as a function of (seed, epoch, index, repeat) alone, whoever reads it. `repeat` counts its copies
 in an epoch: those of `Run.repeats`, and those of further passes where `Run.train_fraction` is below 1.
 """
 
@@ -21,9 +21,9 @@ from ablate.spec.run import Run
 from ablate.spec.seeds import derive
 
 BEHAVIOUR = 1
-GROUP = 64  # pictures that Mixup and CutMix pair with each other
+GROUP = 64  # images that Mixup and CutMix pair with each other
 Batch = tuple[torch.Tensor, torch.Tensor]
-NAMED = 20  # broken pictures that a record names
+NAMED = 20  # broken images that a record names
 
 log = logging.getLogger("ablate")
 
@@ -47,7 +47,7 @@ class Share:
     Args:
         rank: of this process.
         world: number of processes.
-        micro_batch: pictures in one forward pass; 0 takes all of the process's at once.
+        micro_batch: images in one forward pass; 0 takes all of the process's at once.
     """
 
     rank: int = 0
@@ -67,7 +67,7 @@ class Share:
         if run.mixes and size < run.batch_size and (part % GROUP or size % GROUP):
             raise SpecError(
                 f"batch_size {run.batch_size} comes in pieces of {size} over {self.world} processes; Mixup and CutMix "
-                f"pair pictures in groups of {GROUP}, wanted are multiples of it"
+                f"pair images in groups of {GROUP}, wanted are multiples of it"
             )
         start = self.rank * part
         return [slice(at, min(at + size, start + part)) for at in range(start, start + part, size)]
@@ -82,9 +82,9 @@ WHOLE = Share()
 
 
 def stratified(labels: torch.Tensor, fraction: float, seed: int) -> torch.Tensor:
-    """Positions of a share of some pictures, ascending: of every class that share, but for rounding.
+    """Positions of a share of some images, ascending: of every class that share, but for rounding.
 
-    A class gets its pictures as parties get seats by the method of Sainte-Laguë, so a larger share has all pictures of
+    A class gets its images as parties get seats by the method of Sainte-Laguë, so a larger share has all images of
     a smaller one.
 
     Args:
@@ -102,28 +102,26 @@ def stratified(labels: torch.Tensor, fraction: float, seed: int) -> torch.Tensor
 
 
 class Images(ABC):
-    """Batches of float32 pictures (B, C, S, S), normalised, and int64 labels (B,), on the training device.
+    """Batches of float32 images (B, C, S, S), normalised, and int64 labels (B,), on the training device.
 
-    `broken` gathers the indices of pictures that could not be decoded and were replaced by grey ones.
+    `broken` gathers the indices of images that could not be decoded and were replaced by grey ones.
 
     Args:
-        allow_broken: the share of a part's pictures that may be broken.
+        max_corrupt: the share of a part's images that may be broken.
     """
 
     channels: int
 
-    def __init__(self, run: Run, data: Data, allow_broken: float = 0.0) -> None:
+    def __init__(self, run: Run, data: Data, max_corrupt: float = 0.0) -> None:
         self.run = run
         self.classes = data.classes
         self.labels = torch.from_numpy(data.labels)
         self.parts = {part: torch.from_numpy(indices) for part, indices in data.parts.items()}
         self.broken: set[int] = set()
-        self.allow_broken = allow_broken
+        self.max_corrupt = max_corrupt
         self._name = data.reader.name if isinstance(data, Encoded) else str
         if self.steps == 0:
-            raise SpecError(
-                f"batch_size is {run.batch_size}; {run.dataset} has {self.sizes['train']} training pictures"
-            )
+            raise SpecError(f"batch_size is {run.batch_size}; {run.dataset} has {self.sizes['train']} training images")
         self.used = self._used()
 
     def _used(self) -> torch.Tensor:
@@ -135,20 +133,20 @@ class Images(ABC):
         used = stratified(labels, self.run.train_fraction, self.run.seed)
         if lost := sorted(set(labels.tolist()) - set(labels[used].tolist())):
             raise SpecError(
-                f"train_fraction {self.run.train_fraction:g} of {len(train)} pictures leaves {len(used)} and none of "
+                f"train_fraction {self.run.train_fraction:g} of {len(train)} images leaves {len(used)} and none of "
                 f"class {self.classes[lost[0]]}; wanted is a larger share"
             )
         return train[used]
 
     def replaced(self, index: int, reason: str) -> None:
-        """Name a picture that could not be decoded, and count it; raises as `meet` does."""
+        """Name an image that could not be decoded, and count it; raises as `meet` does."""
         if index in self.broken:
             return
-        log.warning("%s of %s is replaced by a grey picture: %s", self._name(index), self.run.dataset, reason)
+        log.warning("%s of %s is replaced by a grey image: %s", self._name(index), self.run.dataset, reason)
         self.meet({index})
 
     def meet(self, found: Collection[int]) -> None:
-        """Count pictures that could not be decoded, here, by another process, or before the run was resumed.
+        """Count images that could not be decoded, here, by another process, or before the run was resumed.
 
         Raises:
             SpecError: when there are too many in a part.
@@ -159,24 +157,24 @@ class Images(ABC):
         broken = torch.tensor(sorted(self.broken))
         for part, indices in self.parts.items():
             of_part = broken[torch.isin(broken, indices)].tolist()
-            if len(of_part) > self.allow_broken * len(indices):
+            if len(of_part) > self.max_corrupt * len(indices):
                 raise SpecError(self._too_many(part, of_part))
 
     def _too_many(self, part: Part, found: list[int]) -> str:
         some = ", ".join(self._name(index) for index in found[:3])
         return (
-            f"{len(found)} of the {self.sizes[part]} pictures in the {part} part of {self.run.dataset} cannot be "
-            f"decoded, such as {some}; mend them, or allow more than {self.allow_broken:g} of them with --allow-broken"
+            f"{len(found)} of the {self.sizes[part]} images in the {part} part of {self.run.dataset} cannot be "
+            f"decoded, such as {some}; mend them, or allow more than {self.max_corrupt:g} of them with --max-corrupt"
         )
 
     def trouble(self) -> dict[str, Any]:
-        """What a record says of broken pictures; nothing where there are none."""
+        """What a record says of broken images; nothing where there are none."""
         names = [self._name(index) for index in sorted(self.broken)[:NAMED]]
         return {"broken": {"count": len(self.broken), "names": names}} if names else {}
 
     @property
     def sizes(self) -> Mapping[Part, int]:
-        """Number of pictures in each part."""
+        """Number of images in each part."""
         return {part: len(indices) for part, indices in self.parts.items()}
 
     @property
@@ -185,12 +183,12 @@ class Images(ABC):
         return self.sizes["train"] // self.run.batch_size
 
     def samples(self, epoch: int) -> torch.Tensor:
-        """Index and repeat (n, 2) of every training picture in this epoch's order, whole batches only.
+        """Index and repeat (n, 2) of every training image in this epoch's order, whole batches only.
 
-        The order of training is one endless row of passes, each a permutation of the pictures used; an epoch is as long
+        The order of training is one endless row of passes, each a permutation of the images used; an epoch is as long
         a piece of it as the whole training part. So where all of it is used, an epoch is a pass.
 
-        With `repeats` an epoch has as many steps as without: each picture it draws comes that many times, in one batch
+        With `repeats` an epoch has as many steps as without: each image it draws comes that many times, in one batch
         where it can, but in different groups of it, so that copies are not mixed with each other (DeiT's sampler deals
         them to different devices).
         """
@@ -217,8 +215,8 @@ class Images(ABC):
 
     @abstractmethod
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
-        """The augmented pictures of `pieces`, one batch each: `len(share.pieces(run))` batches are a step."""
+        """The augmented images of `pieces`, one batch each: `len(share.pieces(run))` batches are a step."""
 
     @abstractmethod
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
-        """This process's pictures of a part (`share.of`), each once, in their fixed order."""
+        """This process's images of a part (`share.of`), each once, in their fixed order."""

@@ -22,7 +22,7 @@ BEHAVIOUR = 1
 
 
 class Mixing:
-    """Mixes the pictures of a run, where it asks for that."""
+    """Mixes the images of a run, where it asks for that."""
 
     def __init__(self, run: Run, classes: int) -> None:
         self.run = run
@@ -34,20 +34,20 @@ class Mixing:
             num_classes=classes,
         )
 
-    def __call__(self, pictures: torch.Tensor, labels: torch.Tensor, epoch: int, step: int) -> Batch:
-        """Mixed pictures (B, C, S, S), in place, and targets (B, classes), smoothed; as they came where nothing mixes.
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, step: int) -> Batch:
+        """Mixed images (B, C, S, S), in place, and targets (B, classes), smoothed; as they came where nothing mixes.
 
         Args:
-            pictures: whole groups of a step's batch, the last one as long as what is left.
+            images: whole groups of a step's batch, the last one as long as what is left.
             labels: int64, (B,).
         """
         if not self.run.mixes:
-            return pictures, labels
+            return images, labels
         targets = []
-        for some, of_some in zip(torch.split(pictures, GROUP), torch.split(labels, GROUP), strict=True):
+        for some, of_some in zip(torch.split(images, GROUP), torch.split(labels, GROUP), strict=True):
             with _numpy_seeded(derive(self.run.seed, "mix", epoch, step)):
-                targets.append(self.mixup(some, of_some)[1])  # timm mixes the pictures in place
-        return pictures, torch.cat(targets)
+                targets.append(self.mixup(some, of_some)[1])  # timm mixes the images in place
+        return images, torch.cat(targets)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
-"""Pictures decoded and augmented when needed, in loader processes if there are any.
+"""Images decoded and augmented when needed, in loader processes if there are any.
 
-What is drawn for a picture depends on (seed, epoch, index, repeat) alone, so the number of loader processes changes
+What is drawn for an image depends on (seed, epoch, index, repeat) alone, so the number of loader processes changes
 nothing. They send uint8; normalisation and erasing are done on the training device.
 """
 
@@ -33,10 +33,10 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.seeds import derive
 
-BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd pictures upright and scaled
+BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd images upright and scaled
 BICUBIC = InterpolationMode.BICUBIC
 LOOP_GONE_S = 5.0  # after so long at most, a loader process sees that the one it works for is gone
-AT_ONCE = 32  # pictures that a process holds decoded at their full size
+AT_ONCE = 32  # images that a process holds decoded at their full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
 Broken = list[tuple[int, str]]
@@ -44,7 +44,7 @@ Piece = tuple[int | None, torch.Tensor]  # the epoch, None for evaluation, and r
 
 
 class Augmentation:
-    """Pictures in RGB to squares of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
+    """Images in RGB to squares of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
 
     def __init__(self, run: Run, mean: tuple[float, ...]) -> None:
         self.run = run
@@ -53,46 +53,46 @@ class Augmentation:
         )
         self.auto: Any = automatic(run, mean) if run.auto_augment else None
 
-    def __call__(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
-        """The augmented pictures.
+    def __call__(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
+        """The augmented images.
 
         Args:
-            draws: of these pictures; several at once cost hardly more than one.
+            draws: of these images; several at once cost hardly more than one.
         """
-        cropped = self._cropped(pictures, draws)
+        cropped = self._cropped(images, draws)
         flips = draws.chance("flip", self.run.hflip).tolist()
-        flipped = [F.hflip(picture) if flip else picture for picture, flip in zip(cropped, flips, strict=True)]
+        flipped = [F.hflip(image) if flip else image for image, flip in zip(cropped, flips, strict=True)]
         if self.auto is not None:
             return self._automatic(flipped, draws)
         return self._jittered(flipped, draws) if self.run.color_jitter else flipped
 
-    def _cropped(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _cropped(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         size, pad = self.run.image_size, self.run.crop_padding
         if self.run.crop_min_area < 1:
-            widths, heights = torch.tensor([picture.size for picture in pictures]).unbind(dim=1)
+            widths, heights = torch.tensor([image.size for image in images]).unbind(dim=1)
             boxes = crop_boxes(draws, heights, widths, self.run.crop_min_area).tolist()
-            return [resampled(picture, box, size) for picture, box in zip(pictures, boxes, strict=True)]
-        whole = [self.whole(picture) for picture in pictures]
+            return [resampled(image, box, size) for image, box in zip(images, boxes, strict=True)]
+        whole = [self.whole(image) for image in images]
         if not pad:
             return whole
         corners = (draws.offsets("padding", 2 * pad) - pad).tolist()
         # Pillow fills with black.
         return [p.crop((left, top, left + size, top + size)) for p, (top, left) in zip(whole, corners, strict=True)]
 
-    def _automatic(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _automatic(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         changed = []
-        for picture, index, repeat in zip(pictures, draws.index.tolist(), draws.repeat.tolist(), strict=True):
+        for image, index, repeat in zip(images, draws.index.tolist(), draws.repeat.tolist(), strict=True):
             with global_streams(derive(self.run.seed, "auto", draws.epoch, index, repeat)):
-                changed.append(self.auto(picture))
+                changed.append(self.auto(image))
         return changed
 
-    def _jittered(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _jittered(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         changed = []
         drawn = (numbers.tolist() for numbers in jitter_factors(draws, self.run.color_jitter))
-        for picture, order, factors in zip(pictures, *drawn, strict=True):
+        for image, order, factors in zip(images, *drawn, strict=True):
             for number in order:
-                picture = CHANGES[number](picture, factors[number])
-            changed.append(picture)
+                image = CHANGES[number](image, factors[number])
+            changed.append(image)
         return changed
 
 
@@ -110,21 +110,21 @@ def automatic(run: Run, mean: tuple[float, ...]) -> Any:
     return auto
 
 
-def posterized(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
+def posterized(image: Image.Image, bits: int, **_: Any) -> Image.Image:
     """timm's posterize, black where no bit is kept: timm asks for that at its highest level, and Pillow 13 refuses."""
     if bits <= 0:
-        return Image.new(picture.mode, picture.size)
-    kept: Image.Image = posterize(picture, bits)  # type: ignore[no-untyped-call]
+        return Image.new(image.mode, image.size)
+    kept: Image.Image = posterize(image, bits)  # type: ignore[no-untyped-call]
     return kept
 
 
-def resampled(picture: Image.Image, box: list[int], size: int) -> Image.Image:
-    """A box (top, left, height, width) of a picture as a square of `size`: along the rows, then along the columns.
+def resampled(image: Image.Image, box: list[int], size: int) -> Image.Image:
+    """A box (top, left, height, width) of an image as a square of `size`: along the rows, then along the columns.
 
     In one step, newer versions of Pillow choose which comes first, and `augment.resampled` could not do the same.
     """
     top, left, height, width = box
-    seen = picture.crop((left, top, left + width, top + height))
+    seen = image.crop((left, top, left + width, top + height))
     return seen.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
 
 
@@ -144,7 +144,7 @@ def global_streams(seed: int) -> Iterator[None]:
 
 
 class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
-    """A piece's pictures, uint8 (n, 3, S, S), and which of them are broken and why."""
+    """A piece's images, uint8 (n, 3, S, S), and which of them are broken and why."""
 
     def __init__(self, run: Run, data: Encoded) -> None:
         self.run, self.reader = run, data.reader.in_any_order()
@@ -158,19 +158,19 @@ class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
         epoch, samples = piece
         found, broken = [], []
         for some in torch.split(samples, AT_ONCE):
-            pictures = []
+            images = []
             for index in some[:, 0].tolist():
-                picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
+                image, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
                 broken += [] if reason is None else [(index, reason)]
-                pictures.append(picture)
-            found += self._prepared(pictures, epoch, some)
+                images.append(image)
+            found += self._prepared(images, epoch, some)
         return torch.stack(found), broken
 
-    def _prepared(self, pictures: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
+    def _prepared(self, images: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
         if epoch is None:
-            return [self.evaluation(picture) for picture in pictures]
-        augmented = self.augmentation(pictures, Draws.of(self.run.seed, epoch, samples))
-        return [F.pil_to_tensor(picture) for picture in augmented]
+            return [self.evaluation(image) for image in images]
+        augmented = self.augmentation(images, Draws.of(self.run.seed, epoch, samples))
+        return [F.pil_to_tensor(image) for image in augmented]
 
 
 def _as_it_is(item: Any) -> Any:
@@ -197,7 +197,7 @@ def _end_when_the_loop_says() -> None:
 
 
 class Loader:
-    """What a data set gives for one list of items after another, by processes that stay from list to list.
+    """What a dataset gives for one list of items after another, by processes that stay from list to list.
 
     Args:
         workers: number of processes, each with one thread; 0 does the work here.
@@ -229,14 +229,14 @@ class FromFiles(Images):
     channels = 3
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data, resources.allow_broken)
+        super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
         self.loader = Loader(Decoding(run, data), resources.workers, device)
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         pieces = list(self.pieces(epoch, start, share))
-        for samples, (pictures, labels) in zip(pieces, self._batches(pieces, epoch), strict=True):
-            yield augment.erased(self.run, pictures, Draws.of(self.run.seed, epoch, samples)), labels
+        for samples, (images, labels) in zip(pieces, self._batches(pieces, epoch), strict=True):
+            yield augment.erased(self.run, images, Draws.of(self.run.seed, epoch, samples)), labels
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
         chosen = share.of(self.parts[part])
@@ -245,8 +245,8 @@ class FromFiles(Images):
 
     def _batches(self, pieces: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
         items = self.loader([(epoch, samples) for samples in pieces])
-        for samples, (pictures, broken) in zip(pieces, items, strict=True):
+        for samples, (images, broken) in zip(pieces, items, strict=True):
             for index, reason in broken:
                 self.replaced(index, reason)
             labels = sent(self.labels[samples[:, 0]], self.device)
-            yield augment.normalised(pictures.to(self.device, non_blocking=True), self.mean, self.std), labels
+            yield augment.normalised(images.to(self.device, non_blocking=True), self.mean, self.std), labels

@@ -25,7 +25,7 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
     the same configuration: same parameter names, same outputs for the same weights.
 
     Args:
-        channels: of the pictures.
+        channels: of the images.
         classes: number of them.
     """
     model = assemble(run, channels, classes)

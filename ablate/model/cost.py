@@ -20,7 +20,7 @@ def complexity(run: Run, channels: int, classes: int) -> dict[str, int]:
     """What a run's model costs.
 
     Args:
-        channels: of the pictures.
+        channels: of the images.
         classes: number of them.
 
     Returns:
@@ -67,7 +67,7 @@ def activations(run: Run, classes: int) -> int:
 
 
 def inputs(dataset: str) -> tuple[int, int]:
-    """Channels and classes a data set's file declares; ImageNet's, 3 and 1,000, for a directory of images."""
+    """Channels and classes a dataset's file declares; ImageNet's, 3 and 1,000, for a directory of images."""
     if dataset not in DATASETS:
         return 3, 1000
     path = DATASETS.path(dataset)

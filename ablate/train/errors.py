@@ -40,7 +40,7 @@ def explain(error: BaseException, run: Run, resources: Resources, state: Mapping
     """
     if isinstance(error, DivergedError | SpecError):
         return str(error)
-    for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_picture):
+    for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_image):
         if found := known(error, _Made(run, resources, size)):
             what, advice = found
             return f"{what}, {after(state)}; {advice}"
@@ -90,7 +90,7 @@ def _out_of_memory(error: BaseException, made: _Made) -> Told:
     fewer = at_once // 2 // GROUP * GROUP or (0 if run.mixes else at_once // 2)
     advice = f"try --micro-batch {fewer}, which gives the same result" if fewer else "take a machine with more memory"
     where = "the GPU" if gpu else "the machine"
-    return f"{where} is out of memory, with {at_once} pictures in one forward pass", f"{advice}, then --retry"
+    return f"{where} is out of memory, with {at_once} images in one forward pass", f"{advice}, then --retry"
 
 
 def _lost_loader(error: BaseException, made: _Made) -> Told:
@@ -110,7 +110,7 @@ def _lost_peer(error: BaseException, made: _Made) -> Told:
     return what, "see the end of its own output, then --retry, which goes on from the newest checkpoint"
 
 
-def _missing_picture(error: BaseException, _: _Made) -> Told:
+def _missing_image(error: BaseException, _: _Made) -> Told:
     if not isinstance(error, FileNotFoundError):
         return None
     named = re.findall(r"No such file or directory: '([^']*)'", str(error))

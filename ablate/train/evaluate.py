@@ -1,4 +1,4 @@
-"""Exact evaluation of any classifier: each picture once, on any number of processes."""
+"""Exact evaluation of any classifier: each image once, on any number of processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablate.train.distributed import ALONE, World
 
 @dataclass(frozen=True)
 class Outcome:
-    """An exact evaluation: every picture once. `correct` is bool, (n,), in the part's fixed order."""
+    """An exact evaluation: every image once. `correct` is bool, (n,), in the part's fixed order."""
 
     loss: float
     top1: float
@@ -26,7 +26,7 @@ class Outcome:
     correct: torch.Tensor
 
     def metrics(self) -> dict[str, Any]:
-        """Loss (nats), top-1 and top-5 (percent), n, and the outcome of each picture as packed bits in base64."""
+        """Loss (nats), top-1 and top-5 (percent), n, and the outcome of each image as packed bits in base64."""
         bits = base64.b64encode(np.packbits(self.correct.numpy()).tobytes()).decode()
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "n": len(self.correct), "correct": bits}
 
@@ -35,26 +35,26 @@ class Outcome:
 def evaluate(
     model: nn.Module, batches: Iterable[Batch], n: int, precision: str = "fp32", world: World = ALONE
 ) -> Outcome:
-    """Loss and accuracy over pictures that come once each; the same on every process.
+    """Loss and accuracy over images that come once each; the same on every process.
 
     Args:
-        model: maps pictures (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
-        batches: of this process: its contiguous run of all pictures, as `Images.evaluation` gives for its share; none
-            where there are fewer pictures than processes.
-        n: number of pictures of all processes together.
+        model: maps images (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
+        batches: of this process: its contiguous run of all images, as `Images.evaluation` gives for its share; none
+            where there are fewer images than processes.
+        n: number of images of all processes together.
         precision: of the forward pass, as in `Run`.
-        world: the processes that share the pictures.
+        world: the processes that share the images.
     """
     model.eval()
     logits_of, labels_of = [], []
-    for pictures, labels in batches:
+    for images, labels in batches:
         if not len(labels):
             continue
-        with autocast(precision, pictures.device):
-            logits_of.append(model(pictures).float())
+        with autocast(precision, images.device):
+            logits_of.append(model(images).float())
         labels_of.append(labels)
     logits, labels = _gathered(logits_of, labels_of, model, world)
-    assert len(labels) == n, f"an evaluation reads each of {n} pictures once, and read {len(labels)}"
+    assert len(labels) == n, f"an evaluation reads each of {n} images once, and read {len(labels)}"
     hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
     correct = hits[:, 0]
     return Outcome(
@@ -68,7 +68,7 @@ def evaluate(
 def _gathered(
     logits: list[torch.Tensor], labels: list[torch.Tensor], model: nn.Module, world: World
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels of all processes; one that saw no picture learns from the others how many classes there are."""
+    """Logits and labels of all processes; one that saw no image learns from the others how many classes there are."""
     (classes,) = world.most([logits[0].shape[1] if logits else 0])
     device = next(model.parameters(), torch.empty(0)).device
     none = torch.empty(0, classes, device=device), torch.empty(0, dtype=torch.int64, device=device)

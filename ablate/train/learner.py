@@ -26,7 +26,7 @@ class Learner:
     """A run's model with its optimiser, schedule, loss scaler and moving average.
 
     Args:
-        channels: of the pictures.
+        channels: of the images.
         classes: number of them.
         device: where the model lies and the batches come.
         world: the processes that share every batch.
@@ -98,11 +98,11 @@ class Learner:
 
     def _backward(self, weight: float, batch: Batch, epoch: int, step: int) -> torch.Tensor:
         """Add one piece's gradients; returns its weighted loss."""
-        pictures, targets = self.mixing(*batch, epoch, step)
-        pictures = pictures.contiguous(memory_format=self.format)
+        images, targets = self.mixing(*batch, epoch, step)
+        images = images.contiguous(memory_format=self.format)
         smoothing = 0.0 if self.run.mixes else self.run.smoothing  # mixed targets are smooth already
-        with autocast(self.run.precision, pictures.device):
-            loss = F.cross_entropy(self.net(pictures), targets, label_smoothing=smoothing) * weight
+        with autocast(self.run.precision, images.device):
+            loss = F.cross_entropy(self.net(images), targets, label_smoothing=smoothing) * weight
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 

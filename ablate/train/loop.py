@@ -227,7 +227,7 @@ class _Training:
         return True
 
     def _gather_broken(self) -> None:
-        """Let each process know of the broken pictures that the others met: all of them together are limited."""
+        """Let each process know of the broken images that the others met: all of them together are limited."""
         self.images.meet(set().union(*self.world.all(self.images.broken)))
 
     def _held_out(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What `ablate evaluate` does: a model on a part of a data set, each picture once, prepared as the model wants it."""
+"""What `ablate evaluate` does: a model on a part of a dataset, each image once, prepared as the model wants it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.train.evaluate import Outcome, evaluate
 from ablate.zoo.candidates import OfRun, OfTimm, check_classes
-from ablate.zoo.timm_images import TimmPictures
+from ablate.zoo.timm_images import TimmImages
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,11 +28,11 @@ class EvalOptions:
     Args:
         dataset: its name.
         data: where it lies, if that was said.
-        part: of the data set.
-        batch_size: pictures of one forward pass.
-        workers: processes that decode pictures.
+        part: of the dataset.
+        batch_size: images of one forward pass.
+        workers: processes that decode images.
         precision: arithmetic of the forward pass; a model of timm's says fp32.
-        image_size: side of the pictures, pixels.
+        image_size: side of the images, pixels.
         eval_crop: centre crop, as a fraction of the resized side.
     """
 
@@ -57,17 +57,17 @@ def assess(candidate: OfRun | OfTimm, asked: EvalOptions) -> tuple[Outcome, dict
 
 
 def _of_run(candidate: OfRun, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
-    """A run's model, on pictures prepared as the run says."""
+    """A run's model, on images prepared as the run says."""
     changes: dict[str, Any] = {"image_size": asked.image_size, "eval_crop": asked.eval_crop}
     given = {name: value for name, value in changes.items() if value is not None}
     if asked.part == "test":
-        given["holdout"] = 0.0  # what is held out of the rest need not fit another data set
+        given["holdout"] = 0.0  # what is held out of the rest need not fit another dataset
     run = candidate.run.replace(**given, dataset=asked.dataset, batch_size=asked.batch_size, mixup=0.0, cutmix=0.0)
     images, facts = _open(run, asked)
     check_classes(str(candidate.path), candidate.classes, len(images.classes))
     if images.channels != candidate.channels:
         raise SpecError(
-            f"{candidate.path} wants pictures of {candidate.channels} channels; {run.dataset}'s have {images.channels}"
+            f"{candidate.path} wants images of {candidate.channels} channels; {run.dataset}'s have {images.channels}"
         )
     n = _not_empty(asked, images.sizes[asked.part])
     model = replace(candidate, run=run).model().to(asked.device)
@@ -93,25 +93,25 @@ def _open(run: Run, asked: EvalOptions) -> tuple[Images, dict[str, Any]]:
 
 
 def _of_timm(candidate: OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
-    """A model of timm's, on pictures prepared as its own configuration says."""
+    """A model of timm's, on images prepared as its own configuration says."""
     module, location = source(asked.dataset, asked.data)
     data = module.load(Run(dataset=asked.dataset), location)
     n = _not_empty(asked, len(data.parts[asked.part]))
     with _sized(candidate, asked.image_size):
         model = candidate.model(len(data.classes), asked.image_size).to(asked.device)
-        pictures = TimmPictures(data, asked.part, model, image_size=asked.image_size, eval_crop=asked.eval_crop)
+        images = TimmImages(data, asked.part, model, image_size=asked.image_size, eval_crop=asked.eval_crop)
         if asked.image_size is not None:
-            _try(model, pictures.config["input_size"], asked.device)
+            _try(model, images.config["input_size"], asked.device)
     precision = asked.precision or "fp32"
-    outcome = evaluate(model, pictures.batches(asked.batch_size, asked.workers, asked.device), n, precision)
+    outcome = evaluate(model, images.batches(asked.batch_size, asked.workers, asked.device), n, precision)
     return outcome, {
-        "image_size": pictures.config["input_size"][-1],
-        "eval_crop": pictures.config["crop_pct"],
+        "image_size": images.config["input_size"][-1],
+        "eval_crop": images.config["crop_pct"],
         "precision": precision,
         "weights": candidate.source,
         "classes": len(data.classes),
         "fingerprint": module.fingerprint(location),
-        "broken": len(pictures.broken),
+        "broken": len(images.broken),
     }
 
 
@@ -127,19 +127,17 @@ def _sized(candidate: OfTimm, size: int | None) -> Iterator[None]:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError(
-            f"{candidate.name} cannot take pictures of {size} pixels: {reason}; wanted is another --image-size"
+            f"{candidate.name} cannot take images of {size} pixels: {reason}; wanted is another --image-size"
         ) from None
 
 
 @torch.inference_mode()
 def _try(model: nn.Module, shape: tuple[int, int, int], device: torch.device) -> None:
-    """Show a model a black picture."""
+    """Show a model a black image."""
     model.eval()(torch.zeros(1, *shape, device=device))
 
 
 def _not_empty(asked: EvalOptions, n: int) -> int:
     if not n:
-        raise SpecError(
-            f"part {asked.part} of {asked.dataset} has no picture; it has one where a run's holdout is not 0"
-        )
+        raise SpecError(f"part {asked.part} of {asked.dataset} has no image; it has one where a run's holdout is not 0")
     return n

@@ -45,7 +45,7 @@ class OfRun:
         """The model with its weights.
 
         Raises:
-            SpecError: when they do not fit, as for another size of picture than they were trained at.
+            SpecError: when they do not fit, as for another size of image than they were trained at.
         """
         model = build(self.run, self.channels, self.classes)
         released.accept(model, self.run)
@@ -87,7 +87,7 @@ class OfTimm:
 
     @property
     def _fixed(self) -> bool:
-        """Whether the size of its pictures is settled when it is made."""
+        """Whether the size of its images is settled when it is made."""
         found = timm.get_pretrained_cfg(self.name)
         return found is not None and bool(found.fixed_input_size)
 

@@ -1,4 +1,4 @@
-"""A part of a data set, each picture once, prepared as a model of timm's wants it.
+"""A part of a dataset, each image once, prepared as a model of timm's wants it.
 
 Sizes, crop, interpolation, mean and deviation are the model's own, by timm's `resolve_model_data_config`, and the
 transform is timm's: the same pixels as from timm's own loader.
@@ -22,8 +22,8 @@ from ablate.data.images import Batch
 from ablate.spec.errors import SpecError
 
 
-class TimmPictures:
-    """Batches of float32 pictures (B, C, S, S) and int64 labels (B,) for a model.
+class TimmImages:
+    """Batches of float32 images (B, C, S, S) and int64 labels (B,) for a model.
 
     Args:
         model: one that timm made.
@@ -36,20 +36,20 @@ class TimmPictures:
     ) -> None:
         asked = {"img_size": image_size, "crop_pct": eval_crop}
         self.config: dict[str, Any] = resolve_model_data_config(model, asked, use_test_size=True)  # type: ignore[no-untyped-call]
-        self.pictures = _Prepared(data, data.parts[part], self.config)
+        self.images = _Prepared(data, data.parts[part], self.config)
         self.broken: set[int] = set()
 
     def batches(self, size: int, workers: int, device: torch.device) -> Iterator[Batch]:
-        """All of them, in the part's order; positions of pictures that cannot be decoded are put into `broken`."""
+        """All of them, in the part's order; positions of images that cannot be decoded are put into `broken`."""
         pin = device.type == "cuda"
-        loader = DataLoader(self.pictures, batch_size=size, num_workers=workers, pin_memory=pin)
-        for at, (pictures, labels, whole) in enumerate(loader):
+        loader = DataLoader(self.images, batch_size=size, num_workers=workers, pin_memory=pin)
+        for at, (images, labels, whole) in enumerate(loader):
             self.broken.update((at * size + torch.nonzero(~whole).flatten()).tolist())
-            yield pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
 class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
-    """The pictures at some indices, each with its label and whether it could be decoded."""
+    """The images at some indices, each with its label and whether it could be decoded."""
 
     def __init__(self, data: Data, indices: np.ndarray, config: dict[str, Any]) -> None:
         if isinstance(data, Arrays) and data.shifted:
@@ -72,8 +72,8 @@ class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int, bool]:
         index = self.indices[position]
-        picture, problem = decoded(lambda: self._opened(index), self.side)
-        prepared = self.transform(picture.convert("L") if self.grey else picture)
+        image, problem = decoded(lambda: self._opened(index), self.side)
+        prepared = self.transform(image.convert("L") if self.grey else image)
         return prepared, int(self.data.labels[index]), problem is None
 
     def _opened(self, index: int) -> Image.Image:

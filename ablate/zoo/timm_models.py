@@ -40,7 +40,7 @@ ALIASES = {
 }
 
 _NAMES = [item.name for item in fields(Run)]
-# The fields before the data set's describe the model; its training is the script's business.
+# The fields before the dataset's describe the model; its training is the script's business.
 MODEL_FIELDS = (*_NAMES[: _NAMES.index("dataset")], "image_size", "seed")
 
 default_cfgs = generate_default_cfgs(

@@ -1,4 +1,4 @@
-"""Every kind of picture becomes upright RGB; one that cannot be decoded becomes grey."""
+"""Every kind of image becomes upright RGB; one that cannot be decoded becomes grey."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from ablate.data.decode import GREY, decoded, rgb
 from tests.tiny import noise
 
 
-def reopened(picture: Image.Image, kind: str, **options: object) -> Image.Image:
+def reopened(image: Image.Image, kind: str, **options: object) -> Image.Image:
     """As it comes from a file."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)  # type: ignore[arg-type]
+    image.save(file, kind, **options)  # type: ignore[arg-type]
     return Image.open(io.BytesIO(file.getvalue()))
 
 
-def pixels(picture: Image.Image) -> np.ndarray:
-    assert picture.mode == "RGB"
-    return np.asarray(picture)
+def pixels(image: Image.Image) -> np.ndarray:
+    assert image.mode == "RGB"
+    return np.asarray(image)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -58,7 +58,7 @@ def test_sixteen_bits_are_scaled_not_clipped() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_is_put_upright(orientation: int) -> None:
+def test_a_turned_image_is_put_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     whole = Image.new("RGB", (32, 16), "black")
@@ -76,28 +76,28 @@ def damaged(kind: str) -> bytes:
     return file.getvalue()[: len(file.getvalue()) // 2]
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", damaged("PNG"), damaged("JPEG"), damaged("TIFF")])
+@pytest.mark.parametrize("content", [b"", b"no image", damaged("PNG"), damaged("JPEG"), damaged("TIFF")])
 def test_what_cannot_be_decoded_is_grey_and_says_why(content: bytes) -> None:
-    picture, reason = decoded(lambda: Image.open(io.BytesIO(content)), 24)
-    assert picture.size == (24, 24)
-    assert set(picture.get_flattened_data()) == {GREY}
+    image, reason = decoded(lambda: Image.open(io.BytesIO(content)), 24)
+    assert image.size == (24, 24)
+    assert set(image.get_flattened_data()) == {GREY}
     assert reason
 
 
 def test_a_missing_file_is_as_a_damaged_one(tmp_path: Path) -> None:
-    picture, reason = decoded(lambda: Image.open(tmp_path / "gone.png"), 24)
-    assert picture.size == (24, 24)
+    image, reason = decoded(lambda: Image.open(tmp_path / "gone.png"), 24)
+    assert image.size == (24, 24)
     assert reason is not None
     assert reason.startswith("FileNotFoundError: ")
 
 
 def test_what_can_be_decoded_says_nothing() -> None:
-    picture, reason = decoded(noise, 24)
+    image, reason = decoded(noise, 24)
     assert reason is None
-    assert picture.size == (20, 20)
+    assert image.size == (20, 20)
 
 
-def test_too_little_memory_is_no_fault_of_a_picture() -> None:
+def test_too_little_memory_is_no_fault_of_a_image() -> None:
     def read() -> Image.Image:
         raise MemoryError
 

@@ -106,8 +106,8 @@ def test_crops_are_torchvisions(height: int, width: int, least: float) -> None:
     mine = crop_boxes(draws(count), torch.full((count,), height), torch.full((count,), width), least)
     torch.manual_seed(0)
     transform = v2.RandomResizedCrop(10, scale=(least, 1.0))
-    picture = torch.empty(1, height, width)
-    made = [transform.make_params([picture]) for _ in range(count)]
+    image = torch.empty(1, height, width)
+    made = [transform.make_params([image]) for _ in range(count)]
     alike(mine, torch.tensor([[one[name] for name in ("top", "left", "height", "width")] for one in made]))
 
 
@@ -117,7 +117,7 @@ def test_where_no_crop_fits_the_middle_is_taken(height: int, width: int, box: tu
     assert {tuple(row) for row in found.tolist()} == {box}
 
 
-def test_crops_of_pictures_of_many_sizes_stay_inside() -> None:
+def test_crops_of_images_of_many_sizes_stay_inside() -> None:
     generator = torch.Generator().manual_seed(0)
     height, width = torch.randint(1, 400, (2, 5000), generator=generator)
     top, left, high, wide = crop_boxes(draws(5000), height, width, 0.08).unbind(dim=1)

@@ -1,6 +1,6 @@
-"""Kept decoded or decoded when needed: the same pictures, in the same order, with the same labels.
+"""Kept decoded or decoded when needed: the same images, in the same order, with the same labels.
 
-The pictures here are as large as the run's, so that both ways crop the same; they are noise, which shows every fault.
+The images here are as large as the run's, so that both ways crop the same; they are noise, which shows every fault.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise_folder(tmp_path_factory.mktemp("pictures"), 16, 5, side=SIDE)
+    return noise_folder(tmp_path_factory.mktemp("images"), 16, 5, side=SIDE)
 
 
 def both(folder: Path, **changes: Any) -> tuple[Images, Images]:
@@ -55,9 +55,9 @@ def test_training_shows_the_same(folder: Path, recipe: str) -> None:
     for epoch in (0, 1):
         pairs = list(zip(kept.training(epoch), needed.training(epoch), strict=True))
         assert len(pairs) == kept.steps == 4
-        for (pictures, labels), (others, other_labels) in pairs:
+        for (images, labels), (others, other_labels) in pairs:
             assert torch.equal(labels, other_labels)
-            assert (pictures - others).abs().max() <= CLOSE
+            assert (images - others).abs().max() <= CLOSE
 
 
 @pytest.mark.parametrize("recipe", ["flip", "padded crop", "erasing"])
@@ -92,7 +92,7 @@ def test_going_on_and_shares_are_the_same(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("crop", [0.8, 0.9, 0.95])
-def test_pictures_of_all_shapes_are_evaluated_the_same(tmp_path: Path, crop: float) -> None:
+def test_images_of_all_shapes_are_evaluated_the_same(tmp_path: Path, crop: float) -> None:
     """The middle of a middle is the middle, for sides that differ by an odd number too."""
     folder = noise_folder(tmp_path, 8, 12)
     for number, path in enumerate(sorted(folder.glob("val/*/*.png"))):
@@ -104,7 +104,7 @@ def test_pictures_of_all_shapes_are_evaluated_the_same(tmp_path: Path, crop: flo
 
 
 def test_real_cifar_is_the_same_both_ways(real: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few hundred of its pictures, through Parquet: in order and in any order."""
+    """A few hundred of its images, through Parquet: in order and in any order."""
     from ablate.data.datasets import cifar10
     from ablate.data.resident import Squares
     from ablate.data.workers import Decoding

@@ -55,12 +55,12 @@ def assert_equal_bits(run: Run, ours: VisionTransformer) -> None:
     reference = timms(run, 3, 7)
     assert list(ours.state_dict()) == list(reference.state_dict())
     ours.load_state_dict(reference.state_dict())
-    pictures = torch.randn(4, 3, 12, 12)
+    images = torch.randn(4, 3, 12, 12)
     for training in (False, True):
         outputs = []
         for model in (ours, reference):
             torch.manual_seed(2)  # the same units are dropped
-            outputs.append(model.train(training)(pictures))
+            outputs.append(model.train(training)(images))
         assert torch.equal(*outputs)
         assert outputs[0].std() > 0
     for one, other in zip(outputs, (ours, reference), strict=True):
@@ -225,13 +225,13 @@ def test_sines_and_cosines_are_timms_and_stay(pool: str) -> None:
 def test_without_a_position_embedding_patches_may_change_places() -> None:
     """With average pooling, attention then sees a set."""
     torch.manual_seed(0)
-    pictures = torch.randn(2, 1, 12, 12)
-    turned = pictures.unflatten(2, (3, 4)).flip(2).flatten(2, 3)
+    images = torch.randn(2, 1, 12, 12)
+    turned = images.unflatten(2, (3, 4)).flip(2).flatten(2, 3)
     for pos_embed, alike in (("none", True), ("learned", False), ("sincos", False)):
         model = build(TINY.replace(pos_embed=pos_embed), 1, 10).eval()
         with torch.no_grad():
             model.head.weight.mul_(50)
-            assert torch.allclose(model(pictures), model(turned), atol=1e-5) == alike
+            assert torch.allclose(model(images), model(turned), atol=1e-5) == alike
 
 
 def test_the_distribution_is_timms() -> None:

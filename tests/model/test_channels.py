@@ -10,8 +10,8 @@ from timm.layers import Attention
 from torch import nn
 
 from ablate.model.build import build
+from ablate.spec.errors import SpecError
 from ablate.spec.parts import CHANNELS
-from ablate.spec.run import SpecError
 from tests.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")

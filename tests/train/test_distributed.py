@@ -139,7 +139,7 @@ SHARED: dict[str, tuple[Run, Resources]] = {
 
 # Largest relative difference of a loss. Two processes add up the gradients of halves of a batch, which rounds otherwise
 # than adding them up at once: by 6e-8 in fp32, and by 4e-3 and 5e-4 for one activation in bf16 and fp16, of which a
-# mean over hundreds of pictures keeps little. Within two or three epochs that has become 1e-7 and 3e-6, on three
+# mean over hundreds of images keeps little. Within two or three epochs that has become 1e-7 and 3e-6, on three
 # instruction sets; allowed is more than a hundred times as much.
 TOLERANCES = {"fp32": 1e-5, "bf16": 1e-3, "fp16": 1e-3}
 
@@ -168,7 +168,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 
 @pytest.mark.parametrize("name", SHARED)
 def test_two_processes_train_as_one(name: str, by_two: dict[str, Record]) -> None:
-    """By their losses: an accuracy jumps by a whole picture where one lies on the border of two classes."""
+    """By their losses: an accuracy jumps by a whole image where one lies on the border of two classes."""
     alone = execute(*SHARED[name])
     tolerance = TOLERANCES[SHARED[name][0].precision]
     for one, two in zip([*alone.history, alone.metrics], [*by_two[name].history, by_two[name].metrics], strict=True):
@@ -197,7 +197,7 @@ def test_what_they_tell_each_other(tmp_path: Path) -> None:
     assert every == [0, 1]
 
 
-def evaluate_one_picture(folder: Path) -> None:
+def evaluate_one_image(folder: Path) -> None:
     world = distributed.join()
     images = open_images(TINY, Resources(), torch.device("cpu"))[0]
     images.parts["test"] = images.parts["test"][:1]
@@ -206,9 +206,9 @@ def evaluate_one_picture(folder: Path) -> None:
     (folder / f"rank{world.rank}").write_text(json.dumps(found.metrics()))
 
 
-def test_more_processes_than_pictures_evaluate_each_once(tmp_path: Path) -> None:
-    """One of the two has no picture, and still takes part."""
-    assert processes.end(*processes.start_ranks(evaluate_one_picture, tmp_path)) == [0, 0]
+def test_more_processes_than_images_evaluate_each_once(tmp_path: Path) -> None:
+    """One of the two has no image, and still takes part."""
+    assert processes.end(*processes.start_ranks(evaluate_one_image, tmp_path)) == [0, 0]
     alone, *others = (json.loads(path.read_text()) for path in sorted(tmp_path.iterdir()))
     assert others == [alone]
     assert alone["n"] == 1
@@ -277,7 +277,7 @@ def test_the_process_that_fails_says_why(rank: int, root: Root) -> None:
     ranks = processes.start_ranks(failing, root.path, [key], rank)
     assert processes.end(*ranks) == [1, 1]
     note = failure_of(root.run_folder(key)) or {}
-    assert note["error"].startswith("the machine is out of memory, with 32 pictures in one forward pass, after 3 steps")
+    assert note["error"].startswith("the machine is out of memory, with 32 images in one forward pass, after 3 steps")
     assert note["step"] == 3
     assert not records.path_of(root.results, LONG).exists()
 

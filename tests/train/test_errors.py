@@ -20,7 +20,7 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
 from ablate.train.errors import DivergedError, explain
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, image_folder
 
 STATE = {"epoch": 2, "step": 5, "steps": 10}
 
@@ -54,12 +54,12 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "/somewhere/x.pt")
         ),
         (
             MemoryError(),
-            "the machine is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch "
+            "the machine is out of memory, with 256 images in one forward pass, after 25 steps; try --micro-batch "
             "128, which gives the same result, then --retry",
         ),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-            "the GPU is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch 128, "
+            "the GPU is out of memory, with 256 images in one forward pass, after 25 steps; try --micro-batch 128, "
             "which gives the same result, then --retry",
         ),
         (
@@ -158,8 +158,8 @@ def raise_full(_: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = picture_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
+def test_a_image_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = image_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     after_opening(monkeypatch, lambda: (place / "train" / "a" / "3.png").unlink())
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=workers))
@@ -183,7 +183,7 @@ def after_opening(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
 
 
 def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = picture_folder(tmp_path / "mine", {"a": 40, "b": 40}, {"a": 2, "b": 2})
+    place = image_folder(tmp_path / "mine", {"a": 40, "b": 40}, {"a": 2, "b": 2})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     call = worker.Progress.__call__
 

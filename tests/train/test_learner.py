@@ -134,7 +134,7 @@ def test_the_moving_average_by_hand() -> None:
 
 
 def test_mixed_targets_are_smoothed_once() -> None:
-    """Where lambda leaves the pictures nearly alone, the loss is that of smoothed labels."""
+    """Where lambda leaves the images nearly alone, the loss is that of smoothed labels."""
     plain, _ = steps(TINY.replace(smoothing=0.1), 1)
     mixed, _ = steps(TINY.replace(smoothing=0.1, mixup=1e-6), 1)
     assert mixed == pytest.approx(plain, rel=0.02)

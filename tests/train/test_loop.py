@@ -132,7 +132,7 @@ def test_nothing_is_held_out_unless_asked() -> None:
 
 
 class Spied(Images):
-    """Another data set's batches, with a note of what was asked for and when."""
+    """Another dataset's batches, with a note of what was asked for and when."""
 
     def __init__(self, images: Images) -> None:
         self.__dict__.update(images.__dict__)
@@ -207,7 +207,7 @@ def test_what_is_reported_on_the_way() -> None:
     assert states[4]["train_loss"] > 0
 
 
-def test_speed_is_counted_in_trained_pictures(trained: Record) -> None:
+def test_speed_is_counted_in_trained_images(trained: Record) -> None:
     cost = trained.cost
     assert cost["images_per_s"] * cost["training_s"] == pytest.approx(2 * 4 * 256)
     assert 0 < cost["training_s"] < cost["total_s"]
@@ -265,7 +265,7 @@ def test_deterministic_is_for_one_run_only() -> None:
     assert execute(TINY, Resources()).provenance["arithmetic"]["deterministic"] is False
 
 
-def test_pictures_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     from ablate.data import open as open_
     from ablate.train.execute import execute
 

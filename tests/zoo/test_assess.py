@@ -22,8 +22,8 @@ from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.zoo.assess import EvalOptions, assess
 from ablate.zoo.candidates import OfRun, OfTimm
-from ablate.zoo.timm_images import TimmPictures
-from tests.tiny import TINY, picture_folder
+from ablate.zoo.timm_images import TimmImages
+from tests.tiny import TINY, image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -86,14 +86,14 @@ def timms_loader(model: torch.nn.Module, folder: Path, size: int, **changes: Any
 def by_timm(
     model: torch.nn.Module, folder: Path, size: int, **changes: Any
 ) -> tuple[list[float], float, int, list[int]]:
-    """Top-1 and top-5 in percent, the loss and the number of pictures, with nothing of ours.
+    """Top-1 and top-5 in percent, the loss and the number of images, with nothing of ours.
 
-    Last the numbers of pictures of which rounding may decide: in which the first two logits, and the fifth and sixth,
+    Last the numbers of images of which rounding may decide: in which the first two logits, and the fifth and sixth,
     are as good as equal.
     """
     loader = timms_loader(model, folder, size, **changes)
     with torch.no_grad():
-        found = [(model.eval()(pictures), labels) for pictures, labels in loader]
+        found = [(model.eval()(images), labels) for images, labels in loader]
     logits, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
     top = accuracy(logits, labels, topk=(1, 5))  # type: ignore[no-untyped-call]
     ranked = logits.sort(descending=True).values
@@ -115,8 +115,8 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     candidate = OfTimm(name, saved(model, tmp_path))
     top, loss, n, ties = by_timm(model, folder, 7, **changes)
     asked = EvalOptions(
-        dataset="pictures",
-        data={"pictures": str(folder)},
+        dataset="images",
+        data={"images": str(folder)},
         device=CPU,
         batch_size=7,
         image_size=changes.get("img_size"),
@@ -128,7 +128,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     # an addition in fp32, of which a logit has seen some hundreds.
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
     for theirs, ours, undecided in zip(top, (outcome.top1, outcome.top5), ties, strict=True):
-        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of pictures"
+        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of images"
     assert 0 < outcome.correct.sum() < n, "the model neither knows nor misses everything"
     assert facts["broken"] == 0
 
@@ -136,10 +136,10 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
 @by_timm_too
 def test_every_pixel_is_timms(folder: Path) -> None:
     model = timm.create_model(SMALL)
-    module, location = source("pictures", {"pictures": str(folder)})
-    ours = TimmPictures(module.load(Run(dataset="pictures"), location), "test", model).batches(7, 0, CPU)
-    found = [torch.cat([pictures for pictures, _ in batches]) for batches in (ours, timms_loader(model, folder, 7))]
-    order = [pictures.double().sum((1, 2, 3)).argsort() for pictures in found]
+    module, location = source("images", {"images": str(folder)})
+    ours = TimmImages(module.load(Run(dataset="images"), location), "test", model).batches(7, 0, CPU)
+    found = [torch.cat([images for images, _ in batches]) for batches in (ours, timms_loader(model, folder, 7))]
+    order = [images.double().sum((1, 2, 3)).argsort() for images in found]
     assert torch.equal(found[0][order[0]], found[1][order[1]])
 
 
@@ -156,9 +156,9 @@ def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
     assert torch.equal(found[0].correct, found[1].correct)
 
 
-def test_a_picture_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
-    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
-    (folder / "val" / "b" / "1.png").write_bytes(b"no picture")
+def test_a_image_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
+    (folder / "val" / "b" / "1.png").write_bytes(b"no image")
     asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
     outcome, facts = assess(OfTimm(SMALL), asked)
     assert (len(outcome.correct), facts["broken"]) == (6, 1)
@@ -170,16 +170,16 @@ def of_run(run: Run, classes: int, channels: int = 3) -> OfRun:
 
 
 def test_a_batch_may_be_larger_than_the_part_trained_on(tmp_path: Path) -> None:
-    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
+    folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
     candidate = of_run(TINY.replace(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
     for part, n in (("test", 18), ("heldout", 2), ("train", 2)):
         asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
         assert len(assess(candidate, asked)[0].correct) == n
 
 
-def test_a_part_without_pictures_is_a_sentence(noise: Path) -> None:
+def test_a_part_without_images_is_a_sentence(noise: Path) -> None:
     asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
-    with pytest.raises(SpecError, match="part heldout of noise has no picture"):
+    with pytest.raises(SpecError, match="part heldout of noise has no image"):
         assess(OfTimm(SMALL), asked)
 
 
@@ -194,9 +194,9 @@ def test_another_number_of_classes_is_refused(noise: Path, tmp_path: Path) -> No
         assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), asked)
 
 
-def test_pictures_of_other_channels_are_refused(noise: Path) -> None:
+def test_images_of_other_channels_are_refused(noise: Path) -> None:
     asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
-    with pytest.raises(SpecError, match=r"wants pictures of 1 channels; noise's have 3"):
+    with pytest.raises(SpecError, match=r"wants images of 1 channels; noise's have 3"):
         assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), asked)
 
 
@@ -209,8 +209,8 @@ def test_digits_can_be_read_by_a_model_of_timms() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
 def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
-    """One model of timm's fails when it is shown a picture, another when it is made, each in its own way."""
-    with pytest.raises(SpecError, match=f"{name} cannot take pictures of {size} pixels: .*; wanted is another"):
+    """One model of timm's fails when it is shown an image, another when it is made, each in its own way."""
+    with pytest.raises(SpecError, match=f"{name} cannot take images of {size} pixels: .*; wanted is another"):
         assess(OfTimm(name), EvalOptions(dataset="digits", device=CPU, image_size=size))
 
 

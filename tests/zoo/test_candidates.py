@@ -103,16 +103,16 @@ def test_a_word_that_means_nothing(word: str, sentence: str, root: Root) -> None
 def test_the_papers_weights_tell_their_model(
     patch_size: int, side: int, outer: bool, root: Root, tmp_path: Path
 ) -> None:
-    reference = redrawn(FeedForwardOnly(32, 2, patch_size, classes=7, picture=side))
+    reference = redrawn(FeedForwardOnly(32, 2, patch_size, classes=7, image=side))
     path = tmp_path / "linear-tiny-checkpoint.pth"
     torch.save({"model": reference.state_dict()} if outer else reference.state_dict(), path)
     found = find(str(path), root)
     assert isinstance(found, OfRun)
     assert (found.run.dim, found.run.depth, found.run.patch_size, found.run.image_size) == (32, 2, patch_size, side)
     assert (found.channels, found.classes, found.run.dataset, found.run.eval_crop) == (3, 7, "imagenet", 0.875)
-    pictures = torch.randn(2, 3, side, side)
+    images = torch.randn(2, 3, side, side)
     with torch.no_grad():
-        assert torch.allclose(found.model().eval()(pictures), reference.float()(pictures), atol=1e-4)
+        assert torch.allclose(found.model().eval()(images), reference.float()(images), atol=1e-4)
 
 
 def test_the_papers_own_sizes() -> None:
@@ -132,7 +132,7 @@ def build_on_meta(run: Run, channels: int, classes: int) -> list[torch.nn.Parame
 
 
 def test_released_weights_that_are_not_all_there(root: Root, tmp_path: Path) -> None:
-    weights = dict(redrawn(FeedForwardOnly(32, 2, 16, classes=7, picture=48)).state_dict())
+    weights = dict(redrawn(FeedForwardOnly(32, 2, 16, classes=7, image=48)).state_dict())
     del weights["head.weight"]
     torch.save(weights, tmp_path / "part.pth")
     with pytest.raises(SpecError, match="in the released naming, and not those of its feed-forward model: 'head"):
@@ -152,7 +152,7 @@ def test_a_file_of_ours_that_is_damaged(root: Root) -> None:
         find(str(path), root)
 
 
-def test_weights_of_another_size_of_picture(root: Root) -> None:
+def test_weights_of_another_size_of_image(root: Root) -> None:
     left(root, TINY)
     found = find(TINY.key, root)
     assert isinstance(found, OfRun)

@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {"dim": 32, "depth": 2, "heads": 4, "num_classes": 7}
 
 def small(**changes: Any) -> FeedForwardOnly:
     """A reference as large as `SMALL`, on a grid of 3×3."""
-    made = redrawn(FeedForwardOnly(**{"dim": 32, "depth": 2, "patch_size": 16, "classes": 7, "picture": 48, **changes}))
+    made = redrawn(FeedForwardOnly(**{"dim": 32, "depth": 2, "patch_size": 16, "classes": 7, "image": 48, **changes}))
     assert isinstance(made, FeedForwardOnly)
     return made
 
@@ -45,11 +45,11 @@ def saved(content: Any, where: Path) -> str:
 
 
 def assert_equal_logits(mine: nn.Module, reference: nn.Module, side: int = 224) -> None:
-    pictures = torch.randn(2, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        found, wanted = mine(pictures), reference(pictures)
+        found, wanted = mine(images), reference(images)
     assert wanted.std() > 0.01
-    assert (wanted[0] - wanted[1]).abs().max() > 0.01, "the logits depend on the picture"
+    assert (wanted[0] - wanted[1]).abs().max() > 0.01, "the logits depend on the image"
     assert (found - wanted).abs().max() < 1e-9 * wanted.abs().max()
 
 
@@ -74,7 +74,7 @@ def test_shrunken_larger_ones_too(name: str, patch_size: int, heads: int, tmp_pa
 
 @pytest.mark.parametrize("side", [48, 256])
 def test_other_grids_both_ways(side: int, tmp_path: Path) -> None:
-    reference = small(picture=side)
+    reference = small(image=side)
     model = small_ours(img_size=side, checkpoint_path=saved(reference.state_dict(), tmp_path))
     assert_equal_logits(model, reference, side)
 

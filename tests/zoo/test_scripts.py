@@ -42,11 +42,11 @@ model = create_model(
 resolve_data_config(vars(args), model=model)
 ema = ModelEmaV3(model, decay=0.9)
 optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05)
-pictures, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
+images, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
 losses = []
 for _ in range(8):
     optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(pictures), labels)
+    loss = torch.nn.functional.cross_entropy(model(images), labels)
     loss.backward()
     optimizer.step()
     ema.update(model)

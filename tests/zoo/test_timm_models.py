@@ -86,7 +86,7 @@ def test_timm_lists_them() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_timm_knows_their_pictures(name: str) -> None:
+def test_timm_knows_their_images(name: str) -> None:
     with torch.device("meta"):
         model = timm.create_model(name, depth=1)
     config = resolve_data_config({}, model=model)
@@ -136,7 +136,7 @@ def test_what_a_script_passes_unasked_does_not_contradict_a_field() -> None:
 
 
 @pytest.mark.parametrize("word", ["img_size", "image_size"])
-def test_pictures_classes_and_channels(word: str) -> None:
+def test_images_classes_and_channels(word: str) -> None:
     model = timm.create_model(
         "ablate_tiny", in_chans=1, **{**{k: v for k, v in SMALL.items() if k != "img_size"}, word: 32}
     )
@@ -189,15 +189,15 @@ def test_weights_are_drawn_as_a_script_seeds_them() -> None:
 
 @pytest.mark.parametrize("name", ["linear_tiny", "attention_only_tiny", "ablate_tiny"])
 def test_what_timms_transformer_offers_works(name: str) -> None:
-    model, pictures = small(name).eval(), torch.randn(2, 3, 32, 32)
-    plain = model(pictures)
+    model, images = small(name).eval(), torch.randn(2, 3, 32, 32)
+    plain = model(images)
     model.set_grad_checkpointing()
-    assert torch.allclose(model.train()(pictures), plain, atol=1e-6)
+    assert torch.allclose(model.train()(images), plain, atol=1e-6)
     assert {"pos_embed", "cls_token"} <= model.no_weight_decay()
-    assert model.forward_features(pictures).shape == (2, 17, 32)
-    assert [part.shape for part in model.get_intermediate_layers(pictures, 2)] == [(2, 16, 32)] * 2
+    assert model.forward_features(images).shape == (2, 17, 32)
+    assert [part.shape for part in model.get_intermediate_layers(images, 2)] == [(2, 16, 32)] * 2
     model.reset_classifier(3)
-    assert model(pictures).shape == (2, 3)
+    assert model(images).shape == (2, 3)
     assert model.get_classifier().out_features == 3
 
 

@@ -1,12 +1,12 @@
-"""What a data set is before any tensor: its facts, its pictures, and its three parts.
+"""What a dataset is before any tensor: its facts, its images, and its three parts.
 
-One file a data set. `NAME.py` defines
+One file a dataset. `NAME.py` defines
 
 - `BEHAVIOUR`, an integer that enters the key of every run on it;
 - `fingerprint(location)`, a hash of what the data is, computed without torch;
 - `check(run, location)`, a `SpecError` where a run asks for what the data cannot give;
 - `load(run, location)`, `Arrays` (small, kept in memory) or `Encoded` (decoded when needed);
-- optionally `CHANNELS` and `CLASSES`; `LOADER = "resident"` where its pictures are kept decoded by default;
+- optionally `CHANNELS` and `CLASSES`; `LOADER = "resident"` where its images are kept decoded by default;
   `LOCATED = True` where the data must be given a place.
 
 A name with no file here is a directory of images, `_directory.py`. It and located ones are found where `--data
@@ -40,14 +40,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """Pictures in memory.
+    """Images in memory.
 
     Args:
         images: uint8, (n, height, width, channels).
         labels: int64, (n,), from 0.
-        parts: for each part the indices of its pictures, in a fixed order.
+        parts: for each part the indices of its images, in a fixed order.
         classes: the names of the labels.
-        shifted: place a picture at a random offset on the canvas instead of in its middle.
+        shifted: place an image at a random offset on the canvas instead of in its middle.
     """
 
     images: np.ndarray
@@ -58,10 +58,10 @@ class Arrays:
 
 
 class Reader(Protocol):
-    """Pictures by index; it can be pickled, so that loader processes may have it."""
+    """Images by index; it can be pickled, so that loader processes may have it."""
 
     def __getitem__(self, index: int) -> Image.Image:
-        """The picture, opened; whatever is wrong with it may be raised here or when it is decoded."""
+        """The image, opened; whatever is wrong with it may be raised here or when it is decoded."""
 
     def name(self, index: int) -> str:
         """What to call it in a message."""
@@ -72,12 +72,12 @@ class Reader(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Pictures to be decoded when needed.
+    """Images to be decoded when needed.
 
     Args:
-        reader: the pictures by index.
+        reader: the images by index.
         labels: int64, (n,), from 0.
-        parts: for each part the indices of its pictures, in a fixed order.
+        parts: for each part the indices of its images, in a fixed order.
         classes: the names of the labels.
         fingerprint: of what is read.
         mean, std: what a channel, from 0 to 1, is normalised by.
@@ -96,12 +96,12 @@ Data = Arrays | Encoded
 
 
 def needs_location(name: str) -> bool:
-    """Whether a data set must be given a place: all but those that come with an installed package."""
+    """Whether a dataset must be given a place: all but those that come with an installed package."""
     return name not in DATASETS or bool(optional(DATASETS.path(name), "LOCATED", False))
 
 
 def locate(name: str, given: Mapping[str, str]) -> Path | None:
-    """Where a data set lies; None where nobody said, or it needs no place.
+    """Where a dataset lies; None where nobody said, or it needs no place.
 
     Args:
         given: paths by name, as `--data NAME=PATH` gives them; they come before all settings.
@@ -112,18 +112,18 @@ def locate(name: str, given: Mapping[str, str]) -> Path | None:
 
 
 def at_hand(name: str, given: Mapping[str, str]) -> bool:
-    """Whether a data set can be looked at: it needs no place, or has one."""
+    """Whether a dataset can be looked at: it needs no place, or has one."""
     return not needs_location(name) or locate(name, given) is not None
 
 
 def resolve(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Where the named data sets lie, so that a worker elsewhere, with other settings, reads the same."""
+    """Where the named datasets lie, so that a worker elsewhere, with other settings, reads the same."""
     found = {name: locate(name, given) for name in sorted(set(names))}
     return {name: str(place.absolute()) for name, place in found.items() if place is not None}
 
 
 def source(name: str, given: Mapping[str, str]) -> tuple[ModuleType, Path | None]:
-    """The module that knows a data set, and where the data lies.
+    """The module that knows a dataset, and where the data lies.
 
     Raises:
         SpecError: for a name that is neither a file of this folder nor located, or that needs a place and has none.
@@ -143,7 +143,7 @@ def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarra
     """Positions to train on and positions held out: one fixed, class-balanced split, whatever the seed of a run.
 
     Raises:
-        SpecError: when the fraction leaves either side without a picture of some class.
+        SpecError: when the fraction leaves either side without an image of some class.
     """
     import numpy as np
 
@@ -155,24 +155,26 @@ def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarra
     try:
         train, held = train_test_split(everything, test_size=fraction, stratify=labels, random_state=0)
     except ValueError as error:
-        raise SpecError(f"holdout {fraction:g} does not split {len(labels)} pictures by class: {error}") from None
+        raise SpecError(f"holdout {fraction:g} does not split {len(labels)} images by class: {error}") from None
     for side, positions in (("to train on", train), ("held out", held)):
         if lost := sorted(set(labels.tolist()) - set(labels[positions].tolist())):
-            raise SpecError(f"holdout {fraction:g} leaves no picture of class {lost[0]} {side}; try another share")
+            raise SpecError(f"holdout {fraction:g} leaves no image of class {lost[0]} {side}; try another share")
     return np.sort(train), np.sort(held)
 
 
-def check_batch(run: Run, pictures: int, classes: int) -> None:
-    """Refuse a batch larger than what is left of the training part's pictures when some are held out.
+def check_batch(run: Run, images: int, classes: int) -> None:
+    """Refuse a batch larger than what is left of the training part's images when some are held out.
 
-    And a share of them with fewer pictures than classes.
+    And a share of them with fewer images than classes.
     """
-    left = pictures - math.ceil(pictures * run.holdout)
+    left = images - math.ceil(images * run.holdout)
     if run.batch_size > left:
-        raise SpecError(f"batch_size is {run.batch_size}; dataset {run.dataset} has {left} pictures to train on")
+        raise SpecError(
+            f"batch_size must be at most {left}, the training images of {run.dataset}, got {run.batch_size}"
+        )
     if (used := round(run.train_fraction * left)) < classes and run.train_fraction < 1:
         raise SpecError(
-            f"train_fraction {run.train_fraction:g} of {left} pictures leaves {used}; dataset {run.dataset} wants "
+            f"train_fraction {run.train_fraction:g} of {left} images leaves {used}; dataset {run.dataset} wants "
             f"one of each of its {classes} classes"
         )
 

@@ -15,25 +15,25 @@ from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, 
 from ablate.data.datasets._layout import Facts, Layout
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
-from ablate.store.cache import keep_note, key_of, note
+from ablate.store.cache import key_of, read_note, write_note
 
 if TYPE_CHECKING:
     import numpy as np
 
 BEHAVIOUR = 1  # raise it too when what comes from a layout is mended
-MANY = 10_000  # pictures from which the facts are kept in the cache
+MANY = 10_000  # images from which the facts are kept in the cache
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A kind of data set that lies in a directory.
+    """A kind of dataset that lies in a directory.
 
     Args:
         layouts: what it may look like, the first that fits is taken.
         classes: how many there must be; 0 takes any number.
-        usual: pictures to train on and to test on that it has as published; another number is only said.
+        usual: images to train on and to test on that it has as published; another number is only said.
         folders: what a class's folder is called, as a pattern; other names would number the classes otherwise, and
-            weights from elsewhere would be wrong on all pictures.
+            weights from elsewhere would be wrong on all images.
         example: of such a name.
     """
 
@@ -44,17 +44,17 @@ class Directory:
     example: str = ""
 
     def facts(self, location: Path | None) -> Facts:
-        """What lies there; for many pictures, kept until a folder or a Parquet file changes.
+        """What lies there; for many images, kept until a folder or a Parquet file changes.
 
         Raises:
             SpecError: when it will not do.
         """
         where, layout = self._layout(location)
         key = key_of(where.absolute(), layout, layout.stamp(where))
-        kept = note("facts", key)
+        kept = read_note("facts", key)
         facts = _from_json(kept) if kept else layout.facts(where)
         if not kept and sum(facts.train) + sum(facts.test) >= MANY:
-            keep_note("facts", key, asdict(facts))
+            write_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
             raise SpecError(f"{where} has {len(facts.classes):,} classes; wanted are {self.classes:,}, one folder each")
         if self.folders and layout is _folder:
@@ -78,14 +78,14 @@ class Directory:
 
         if run.resident and run.auto_augment:
             raise SpecError(
-                f"auto_augment is {run.auto_augment!r}, which works on single pictures; wanted is loader='workers'"
+                f"auto_augment is {run.auto_augment!r}, which works on single images; wanted is loader='workers'"
             )
         train = self.facts(location).train
         check_batch(run, sum(train), len(train))
         hold_out(np.repeat(np.arange(len(train)), train), run.holdout)
 
     def load(self, run: Run, location: Path | None) -> Encoded:
-        """The pictures of all parts."""
+        """The images of all parts."""
         import numpy as np
 
         where, layout = self._layout(location)
@@ -106,7 +106,7 @@ class Directory:
         facts = self.facts(location)
         numbers = sum(facts.train), sum(facts.test)
         told = (
-            f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} pictures to train on, "
+            f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} images to train on, "
             f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}"
         )
         if self.usual is None or numbers == self.usual:

@@ -52,7 +52,7 @@ def fits(location: Path) -> bool:
 
 
 def stamp(location: Path) -> str:
-    """Every class's folder with the time it was changed: a picture altered in place is not seen."""
+    """Every class's folder with the time it was changed: an image altered in place is not seen."""
     found: list[object] = [location.stat().st_mtime_ns]
     for part in _parts(location):
         found.append(part.stat().st_mtime_ns)
@@ -61,7 +61,7 @@ def stamp(location: Path) -> str:
 
 
 def facts(location: Path) -> Facts:
-    """The fingerprint is over every picture's part, class, name and size in bytes, not over its content."""
+    """The fingerprint is over every image's part, class, name and size in bytes, not over its content."""
     parts = _parts(location)
     train, test = (_listing(part) for part in parts)
     if odd := sorted(set(train) ^ set(test)):
@@ -114,20 +114,20 @@ def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
 
 
 def _listing(folder: Path) -> Listing:
-    """The pictures of each class, in alphabetical order."""
+    """The images of each class, in alphabetical order."""
     entries = _entries(folder)
-    found = {entry.name: list(filter(_is_picture, _entries(entry.path))) for entry in entries if entry.is_dir()}
-    empty = [name for name, pictures in found.items() if not pictures]
-    if not found and any(map(_is_picture, entries)):
+    found = {entry.name: list(filter(_is_image, _entries(entry.path))) for entry in entries if entry.is_dir()}
+    empty = [name for name, images in found.items() if not images]
+    if not found and any(map(_is_image, entries)):
         raise SpecError(
-            f"{folder} holds pictures but no class folders; move each picture into the folder of its class, "
+            f"{folder} holds images but no class folders; move each image into the folder of its class, "
             f"{folder.name}/CLASS/, for ImageNet its wnid such as n01440764"
         )
     if not found or empty:
         what = f"class {empty[0]} in {folder}" if empty else f"the image folder {folder}"
-        raise SpecError(f"{what} is empty; wanted are pictures as CLASS/NAME with an ending of {', '.join(SUFFIXES)}")
+        raise SpecError(f"{what} is empty; wanted are images as CLASS/NAME with an ending of {', '.join(SUFFIXES)}")
     return found
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
+def _is_image(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""What every layout of a directory of images tells: facts, quickly, and the pictures themselves."""
+"""What every layout of a directory of images tells: facts, quickly, and the images themselves."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ TEST_NAMES = ("val", "validation", "test")  # the first one that is there is the
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a directory holds, without its pictures.
+    """What a directory holds, without its images.
 
     Args:
         classes: names of the labels.
-        train, test: number of pictures of each class.
+        train, test: number of images of each class.
         fingerprint: sixteen hex digits over what the data is.
     """
 
@@ -32,10 +32,10 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All pictures of a directory, those to train on first.
+    """All images of a directory, those to train on first.
 
     Args:
-        reader: the pictures by index.
+        reader: the images by index.
         labels: int64, (n,).
         n_train: how many of them are to train on.
         classes: names of the labels.
@@ -64,4 +64,4 @@ class Layout(Protocol):
         """
 
     def load(self, location: Path) -> Catalogue:
-        """List the pictures, in the order of the facts."""
+        """List the images, in the order of the facts."""

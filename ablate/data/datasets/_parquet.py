@@ -34,7 +34,7 @@ class ParquetReader:
 
     Args:
         files: in the order of the indices.
-        column: the pictures' column.
+        column: the images' column.
         fingerprint: names the copy that is quick in any order.
     """
 
@@ -64,7 +64,7 @@ class ParquetReader:
         return Image.open(io.BytesIO(self.encoded(index)))
 
     def encoded(self, index: int) -> bytes:
-        """The picture as it was stored.
+        """The image as it was stored.
 
         Raises:
             ValueError: when the row holds none.
@@ -124,7 +124,7 @@ class ParquetReader:
 
 @dataclass(frozen=True)
 class UnpackedReader:
-    """Pictures' bytes in one file, and where each begins and ends."""
+    """Images' bytes in one file, and where each begins and ends."""
 
     folder: Path
     origin: ParquetReader
@@ -166,10 +166,10 @@ def stamp(location: Path) -> str:
 def facts(location: Path) -> Facts:
     """The fingerprint is over every file's size and footer, which has the size of each row group, and over all labels.
 
-    The pictures' bytes are not read: another picture of the very same size, in the same place, is not seen.
+    The images' bytes are not read: another image of the very same size, in the same place, is not seen.
     """
     train, test = _parts(location)
-    _check_pictures((*train, *test))
+    _check_images((*train, *test))
     classes = _classes(location, train)
     labels = [_labels(files, classes) for files in (train, test)]
     digest = hashlib.sha256()
@@ -221,8 +221,8 @@ def _column(path: Path, names: tuple[str, ...]) -> str:
     raise SpecError(f"{path} has the columns {', '.join(found)}; wanted is one called {' or '.join(names)}")
 
 
-def _check_pictures(files: tuple[Path, ...]) -> None:
-    """Refuse a column of pictures that holds no bytes, before each of them counts as broken."""
+def _check_images(files: tuple[Path, ...]) -> None:
+    """Refuse a column of images that holds no bytes, before each of them counts as broken."""
     import pyarrow as pa
 
     for path in files:
@@ -230,7 +230,7 @@ def _check_pictures(files: tuple[Path, ...]) -> None:
         if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             kind = kind.field("bytes").type
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-            raise SpecError(f"{column} in {path} is of type {kind}; wanted are the bytes of picture files")
+            raise SpecError(f"{column} in {path} is of type {kind}; wanted are the bytes of image files")
 
 
 def _schema(path: Path) -> Any:
@@ -274,7 +274,7 @@ def _labels(files: list[Path], classes: tuple[str, ...] | None) -> np.ndarray:
 
     tables = [_table_of_labels(path) for path in files]
     if any(table[0].null_count for table in tables):
-        raise SpecError(f"a label is missing in {files[0].parent}; wanted is one for every picture")
+        raise SpecError(f"a label is missing in {files[0].parent}; wanted is one for every image")
     labels: np.ndarray = np.concatenate([table[0].to_numpy() for table in tables]).astype(np.int64)
     most = int(labels.max(initial=0)) if classes is None else len(classes) - 1
     if not len(labels) or labels.min() < 0 or labels.max() > most:

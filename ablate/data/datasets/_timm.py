@@ -1,6 +1,6 @@
 """What timm's dataset factory opens by index, such as torchvision's own local copies; nothing is downloaded.
 
-Another scheme of timm's with a picture for every index is one more `Timm`.
+Another scheme of timm's with an image for every index is one more `Timm`.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TimmReader:
-    """Pictures of timm's data sets, one after the other."""
+    """Images of timm's datasets, one after the other."""
 
     parts: tuple[Any, ...]
 
     def __getitem__(self, index: int) -> Image.Image:
         part, position = self._at(index)
-        picture: Image.Image = self.parts[part][position][0]
-        return picture
+        image: Image.Image = self.parts[part][position][0]
+        return image
 
     def _at(self, index: int) -> tuple[int, int]:
-        for part, pictures in enumerate(self.parts):
-            if index < len(pictures):
+        for part, images in enumerate(self.parts):
+            if index < len(images):
                 return part, index
-            index -= len(pictures)
+            index -= len(images)
         raise IndexError(index)
 
     def name(self, index: int) -> str:
         """Part and position."""
         part, position = self._at(index)
-        return f"picture {position} of the {('training', 'test')[part]} part"
+        return f"image {position} of the {('training', 'test')[part]} part"
 
     def in_any_order(self) -> TimmReader:
         """Itself."""
@@ -47,7 +47,7 @@ class TimmReader:
 
 @dataclass(frozen=True)
 class Timm:
-    """A data set as one of timm's schemes has it on disk.
+    """A dataset as one of timm's schemes has it on disk.
 
     Args:
         scheme: timm's name for it, such as "torch/cifar10".

@@ -1,4 +1,4 @@
-"""CIFAR-10: 50,000 pictures of 32×32 to train on and 10,000 to test on, in 10 classes.
+"""CIFAR-10: 50,000 images of 32×32 to train on and 10,000 to test on, in 10 classes.
 
 Torchvision's own local copy, Parquet files, or a folder a class; the fingerprint tells them apart.
 """
@@ -14,7 +14,7 @@ CHANNELS = 3
 CLASSES = 10
 LOADER = "resident"
 LOCATED = True
-PICTURES = 60_000
+IMAGES = 60_000
 
 ORIGINAL = Timm("torch/cifar10", "cifar-10-batches-py")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))

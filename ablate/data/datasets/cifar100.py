@@ -1,4 +1,4 @@
-"""CIFAR-100: 50,000 pictures of 32×32 to train on and 10,000 to test on, in 100 classes.
+"""CIFAR-100: 50,000 images of 32×32 to train on and 10,000 to test on, in 100 classes.
 
 Torchvision's own local copy, Parquet files, or a folder a class; the fingerprint tells them apart.
 """
@@ -14,7 +14,7 @@ CHANNELS = 3
 CLASSES = 100
 LOADER = "resident"
 LOCATED = True
-PICTURES = 60_000
+IMAGES = 60_000
 
 ORIGINAL = Timm("torch/cifar100", "cifar-100-python")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))

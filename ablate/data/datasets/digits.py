@@ -20,7 +20,7 @@ CHANNELS = 1
 CLASSES = 10
 LOADER = "resident"
 SIDE = 8
-PICTURES = 1797
+IMAGES = 1797
 TEST = 360
 
 
@@ -38,11 +38,11 @@ def check(run: Run, location: Path | None = None, *, smallest: int = SIDE) -> No
     if run.image_size < smallest:
         raise SpecError(f"image_size is {run.image_size}; dataset {run.dataset} wants {smallest} or more")
     check_plain(run)
-    check_batch(run, PICTURES - TEST, CLASSES)
+    check_batch(run, IMAGES - TEST, CLASSES)
 
 
 def load(run: Run, location: Path | None = None, *, shifted: bool = False) -> Arrays:
-    """The pictures scaled from 0..16 to 0..255; 360 for testing, `holdout` of the rest held out."""
+    """The images scaled from 0..16 to 0..255; 360 for testing, `holdout` of the rest held out."""
     import numpy as np
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

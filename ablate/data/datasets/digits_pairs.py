@@ -1,7 +1,7 @@
-"""Two of scikit-learn's digits in one picture, and whether they are the same digit: a task of token mixing alone.
+"""Two of scikit-learn's digits in one image, and whether they are the same digit: a task of token mixing alone.
 
 The left digit lies in the middle of the left half, the right one in the middle of the right half, and no patch has
-parts of both. Every picture of a digit is as often on the left, and as often on the right, of a pair of equal digits as
+parts of both. Every image of a digit is as often on the left, and as often on the right, of a pair of equal digits as
 of a pair of unlike ones. So neither digit alone tells anything, and of all sums of what each patch says (a model
 without token mixing whose last norm stands before the pooling) the constant has the lowest loss, in training too.
 
@@ -26,7 +26,7 @@ CHANNELS = 1
 CLASSES = 2
 LOADER = "resident"
 SMALLEST = 2 * digits.SIDE
-ROUNDS = 4  # pairs of either kind that a picture of a digit begins
+ROUNDS = 4  # pairs of either kind that an image of a digit begins
 
 
 def fingerprint(location: Path | None = None) -> str:
@@ -43,15 +43,15 @@ def check(run: Run, location: Path | None = None) -> None:
         )
     if (half := run.image_size // 2) % run.patch_size:
         raise SpecError(
-            f"patch_size is {run.patch_size}; dataset {run.dataset} wants a divisor of half the picture, {half}: "
+            f"patch_size is {run.patch_size}; dataset {run.dataset} wants a divisor of half the image, {half}: "
             "no patch may see both digits"
         )
     check_plain(run)
-    check_batch(run, 2 * ROUNDS * (digits.PICTURES - digits.TEST), CLASSES)
+    check_batch(run, 2 * ROUNDS * (digits.IMAGES - digits.TEST), CLASSES)
 
 
 def load(run: Run, location: Path | None = None) -> Arrays:
-    """Pictures of `image_size`, in each part as many of equal as of unlike digits."""
+    """Images of `image_size`, in each part as many of equal as of unlike digits."""
     import numpy as np
 
     single = digits.load(run)
@@ -85,7 +85,7 @@ def pairs(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _equal(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
-    """Another picture of the same digit for each: a permutation."""
+    """Another image of the same digit for each: a permutation."""
     import numpy as np
 
     right = np.empty_like(labels)
@@ -96,7 +96,7 @@ def _equal(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
 
 
 def _unlike(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
-    """A picture of another digit for each: a permutation, mended by exchanges until none meets its like."""
+    """An image of another digit for each: a permutation, mended by exchanges until none meets its like."""
     import numpy as np
 
     right = draw.permutation(len(labels))
@@ -112,6 +112,6 @@ def side_by_side(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
 
     canvas = np.zeros((len(left), size, size, 1), np.uint8)
     row, column = (size - digits.SIDE) // 2, (size // 2 - digits.SIDE) // 2
-    for begin, pictures in ((column, left), (size // 2 + column, right)):
-        canvas[:, row : row + digits.SIDE, begin : begin + digits.SIDE] = pictures
+    for begin, images in ((column, left), (size // 2 + column, right)):
+        canvas[:, row : row + digits.SIDE, begin : begin + digits.SIDE] = images
     return canvas

@@ -24,5 +24,5 @@ def check(run: Run, location: Path | None = None) -> None:
 
 
 def load(run: Run, location: Path | None = None) -> Arrays:
-    """The digits' pictures and parts, to be placed at offsets."""
+    """The digits' images and parts, to be placed at offsets."""
     return digits.load(run, shifted=True)

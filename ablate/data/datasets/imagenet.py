@@ -1,4 +1,4 @@
-"""ImageNet-1k: 1,281,167 pictures to train on and the 50,000 of the validation part to test on, in 1,000 classes.
+"""ImageNet-1k: 1,281,167 images to train on and the 50,000 of the validation part to test on, in 1,000 classes.
 
 A folder a class (its wnid) in train/ and val/, or Parquet files.
 """

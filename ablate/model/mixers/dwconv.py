@@ -15,7 +15,7 @@ WINDOW = 3
 
 
 class DepthwiseConv(GridMixer):
-    """One 3×3 filter a channel, with zeros around the picture."""
+    """One 3×3 filter a channel, with zeros around the image."""
 
     def __init__(self, dim: int, proj_drop: float = 0.0, device: Any = None, dtype: Any = None, **_: Any) -> None:
         super().__init__()

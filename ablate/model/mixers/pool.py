@@ -16,7 +16,7 @@ WINDOW = 3
 
 
 class Pool(GridMixer):
-    """The mean of the patches around each one, those inside the picture, minus the patch itself."""
+    """The mean of the patches around each one, those inside the image, minus the patch itself."""
 
     def __init__(self, dim: int, **_: Any) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a picture becomes tokens: one file each.
+"""How an image becomes tokens: one file each.
 
 `NAME.py` defines `BEHAVIOUR`; `layer(run)`, the class timm builds as `patch_embed`; `macs(run, channels)` and
 `activations(run)`, for one image.

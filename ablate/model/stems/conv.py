@@ -20,7 +20,7 @@ BEHAVIOUR = 1
 
 
 def widths(run: Run) -> list[int]:
-    """Output channels of the 3×3 convolutions, one for each halving of the picture."""
+    """Output channels of the 3×3 convolutions, one for each halving of the image."""
     halvings = run.patch_size.bit_length() - 1
     return [run.dim // 2 ** (halvings - 1 - at) for at in range(halvings)]
 

@@ -41,7 +41,7 @@ def test_parts_are_balanced_by_class_within_one(part: Any) -> None:
     assert np.abs(np.bincount(data.labels[data.parts[part]]) - shares).max() <= 1
 
 
-def test_pictures_use_the_whole_range_and_only_one_name_is_shifted() -> None:
+def test_images_use_the_whole_range_and_only_one_name_is_shifted() -> None:
     centred, shifted = loaded("digits"), loaded("digits_shifted")
     assert (centred.images.min(), centred.images.max()) == (0, 255)
     assert (centred.shifted, shifted.shifted) == (False, True)
@@ -66,7 +66,7 @@ def test_the_fingerprint_is_of_the_data(name: str) -> None:
         ({"random_erasing": 0.25}, "random_erasing is 0.25; dataset digits_shifted has none, wanted is 0.0"),
         ({"loader": "workers"}, "loader is 'workers'; dataset digits_shifted is kept in memory, wanted is 'auto' or"),
         ({"eval_crop": 0.875}, "eval_crop is 0.875; dataset digits_shifted has none, wanted is 1.0"),
-        ({"batch_size": 1438, "holdout": 0.0}, "batch_size is 1438; dataset digits_shifted has 1437 pictures"),
+        ({"batch_size": 1438, "holdout": 0.0}, "batch_size is 1438; dataset digits_shifted has 1437 images"),
     ],
 )
 def test_what_the_digits_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
@@ -84,11 +84,11 @@ def test_what_they_can_give_is_accepted() -> None:
 
 def test_holding_out_says_when_a_share_is_impossible() -> None:
     labels = np.repeat(np.arange(10), 10)
-    with pytest.raises(SpecError, match=r"holdout 0.05 does not split 100 pictures by class"):
+    with pytest.raises(SpecError, match=r"holdout 0.05 does not split 100 images by class"):
         hold_out(labels, 0.05)
-    with pytest.raises(SpecError, match=r"holdout 0.95 does not split 100 pictures by class"):
+    with pytest.raises(SpecError, match=r"holdout 0.95 does not split 100 images by class"):
         hold_out(labels, 0.95)
-    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no picture of class 1 held out; try another share"):
+    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no image of class 1 held out; try another share"):
         hold_out(np.array([0] * 98 + [1] * 2), 0.05)
 
 

@@ -10,14 +10,14 @@ import pytest
 from ablate.data.datasets import _directory, _folder, _parquet, at_hand, locate, resolve, source
 from ablate.data.datasets._directory import DIRECTORY, Directory
 from ablate.spec.errors import SpecError
-from tests.tiny import TINY, parquet_folder, picture_folder
+from tests.tiny import TINY, image_folder, parquet_folder
 
 RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "shelf" / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+    return image_folder(tmp_path / "shelf" / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
 
 
 def settings(where: Path, place: str) -> None:
@@ -75,7 +75,7 @@ def test_the_layout_is_seen_from_what_lies_there(folder: Path, tmp_path: Path) -
     assert source("mine", {"mine": str(folder)}) == (_directory, folder)
 
 
-def test_facts_of_many_pictures_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_of_many_images_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_directory, "MANY", 10)
     asked = []
     listing = _folder._listing
@@ -104,7 +104,7 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_only(
     assert DIRECTORY.facts(folder) == first
 
 
-def test_few_pictures_are_looked_at_each_time(folder: Path) -> None:
+def test_few_images_are_looked_at_each_time(folder: Path) -> None:
     before = DIRECTORY.fingerprint(folder)
     with open(folder / "val" / "dog" / "0.png", "ab") as file:
         file.write(b"\0")
@@ -114,8 +114,7 @@ def test_few_pictures_are_looked_at_each_time(folder: Path) -> None:
 def test_one_line_tells_what_lies_there(folder: Path) -> None:
     told = DIRECTORY.line("mine", folder)
     assert told == (
-        f"mine at {folder}: 2 classes, 10 pictures to train on, 5 to test on, "
-        f"fingerprint {DIRECTORY.fingerprint(folder)}"
+        f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint {DIRECTORY.fingerprint(folder)}"
     )
     assert Directory(usual=(10, 5)).line("mine", folder) == told
     assert Directory(usual=(1_281_167, 50_000)).line("mine", folder) == (
@@ -123,10 +122,10 @@ def test_one_line_tells_what_lies_there(folder: Path) -> None:
     )
 
 
-def test_automatic_augmentation_of_kept_pictures_is_a_sentence(folder: Path) -> None:
+def test_automatic_augmentation_of_kept_images_is_a_sentence(folder: Path) -> None:
     run = RUN.replace(auto_augment="rand-m9")
     _directory.check(run, folder)
-    with pytest.raises(SpecError, match=r"auto_augment is 'rand-m9', which works on single pictures; .*'workers'"):
+    with pytest.raises(SpecError, match=r"auto_augment is 'rand-m9', which works on single images; .*'workers'"):
         _directory.check(run.replace(loader="resident"), folder)
 
 
@@ -137,11 +136,11 @@ def test_a_wrong_number_of_classes_is_a_sentence(name: str, folder: Path) -> Non
         module.check(RUN.replace(dataset=name), location)
 
 
-def test_another_number_of_pictures_is_only_said(places: dict[str, str]) -> None:
+def test_another_number_of_images_is_only_said(places: dict[str, str]) -> None:
     module, location = source("imagenet", places)
     module.check(RUN.replace(dataset="imagenet"), location)
     told = module.DIRECTORY.line("imagenet", location)
-    assert "1,000 classes, 5,000 pictures to train on, 1,000 to test on" in told
+    assert "1,000 classes, 5,000 images to train on, 1,000 to test on" in told
     assert told.endswith("as published it has 1,281,167 and 50,000")
 
 
@@ -153,9 +152,9 @@ def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_folders_of_other_names_are_not_imagenet(tmp_path: Path) -> None:
-    """They would be numbered otherwise, and released weights would be wrong on all pictures."""
+    """They would be numbered otherwise, and released weights would be wrong on all images."""
     names = [f"n{label:08}" for label in range(1000)]
-    folder = picture_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
+    folder = image_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
     module, _ = source("imagenet", {"imagenet": str(folder)})
     module.check(RUN.replace(dataset="imagenet"), folder)
     for part in ("train", "val"):

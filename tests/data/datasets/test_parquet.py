@@ -39,7 +39,7 @@ def colour(data: Encoded, index: int) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("names", [("image", "label"), ("img", "fine_label")])
 @pytest.mark.parametrize("test_name", ["val", "validation", "test"])
-def test_rows_are_pictures_with_labels(tmp_path: Path, names: tuple[str, str], test_name: str) -> None:
+def test_rows_are_images_with_labels(tmp_path: Path, names: tuple[str, str], test_name: str) -> None:
     data = loaded(parquet_folder(tmp_path / "other", TRAIN, TEST, names=names, test_name=test_name))
     assert data.classes == ("cat", "dog")
     assert {part: len(indices) for part, indices in data.parts.items()} == {"train": 10, "heldout": 0, "test": 5}
@@ -122,7 +122,7 @@ def test_labels_and_sizes_are_in_the_fingerprint(folder: Path) -> None:
     assert len(set(found)) == 3
 
 
-def test_a_row_without_a_picture_is_broken_not_fatal(folder: Path) -> None:
+def test_a_row_without_a_image_is_broken_not_fatal(folder: Path) -> None:
     rewritten(part_of(folder, "train"), lambda columns: columns["image"].__setitem__(2, {"bytes": None, "path": "x"}))
     reader = loaded(folder).reader
     for broken in (reader, reader.in_any_order()):
@@ -158,7 +158,7 @@ def labels_of(kind: Any) -> Callable[[Path], None]:
     return harm
 
 
-def pictures_of(kind: Any) -> Callable[[Path], None]:
+def images_of(kind: Any) -> Callable[[Path], None]:
     def harm(folder: Path) -> None:
         rewritten(part_of(folder, "validation"), lambda columns: columns.update(image=[kind] * 5))
 
@@ -171,12 +171,12 @@ def pictures_of(kind: Any) -> Callable[[Path], None]:
         (without_train, "begin with all, validation; wanted are train-.*parquet and validation-.*parquet"),
         (without_labels, "has the columns image, kind; wanted is one called label or fine_label"),
         (hidden_labels, "have labels from -1 to -1; wanted are 0 to 1"),
-        (missing_labels, "a label is missing in .*data; wanted is one for every picture"),
+        (missing_labels, "a label is missing in .*data; wanted is one for every image"),
         (labels_of(str), "label in .* is of type string; wanted are whole numbers, from 0"),
         (labels_of(float), "label in .* is of type double; wanted are whole numbers"),
         (labels_of(lambda number: [number]), "label in .* is of type list"),
-        (pictures_of("x.png"), "image in .* is of type string; wanted are the bytes of picture files"),
-        (pictures_of({"path": "x.png"}), "image in .* is of type struct<path: string>; wanted are the bytes"),
+        (images_of("x.png"), "image in .* is of type string; wanted are the bytes of image files"),
+        (images_of({"path": "x.png"}), "image in .* is of type struct<path: string>; wanted are the bytes"),
         (damaged, "train-.*parquet cannot be read as Parquet: "),
     ],
 )
