@@ -47,7 +47,7 @@ def execute(
     from ablate.model.cost import complexity
     from ablate.train.loop import fit
     from ablate.train.memory import peak
-    from ablate.train.provenance import conditions, where_and_what
+    from ablate.train.provenance import conditions, provenance_of
 
     own = fingerprints(run)
     torch.set_num_threads(resources.threads)
@@ -56,7 +56,7 @@ def execute(
         images, facts = open_images(run, resources, device)
         made = conditions(resources, device, world) | {"fingerprint": facts["fingerprint"]}
         fitted = fit(run, images, device, report, resources, checkpoints, world, made)
-        where = where_and_what(resources, device, world)
+        where = provenance_of(resources, device, world)
     shape = {"channels": images.channels, "classes": list(images.classes)}
     if checkpoints and resources.keep != "none":
         checkpoints.write_weights({"run": run.to_dict(), **shape, **fitted.weights})
@@ -67,7 +67,7 @@ def execute(
         metrics=fitted.metrics,
         history=fitted.history,
         complexity=complexity(run, images.channels, len(images.classes)),
-        dataset=facts | images.trouble(),
+        dataset=facts | images.corrupt_facts(),
         cost=fitted.cost | memory,
         provenance=where | ({"files": own} if own else {}) | ({"earlier": earlier} if earlier else {}),
     )

@@ -43,8 +43,8 @@ def test_not_installed_is_a_sentence(root: Root, monkeypatch: pytest.MonkeyPatch
     for name in [name for name in sys.modules if name.startswith(("torch.utils.tensorboard", "tensorboard"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(SpecError, match="tensorboard is asked for and not installed; install it with pip install"):
+    with pytest.raises(SpecError, match="TensorBoard is not installed; run pip install tensorboard"):
         Board(root.path)
     worker.request(root, TINY, Resources(tensorboard=True))
     worker.work(str(root.path), [TINY.key], "worker")
-    assert (failure_of(root.run_folder(TINY.key)) or {})["error"].startswith("tensorboard is asked for")
+    assert (failure_of(root.run_folder(TINY.key)) or {})["error"].startswith("TensorBoard is not installed")
