@@ -151,7 +151,7 @@ class AttentionOnly(nn.Module):
 
 
 def redrawn(model: nn.Module, seed: int = 0) -> nn.Module:
-    """The model in float64 with every parameter drawn anew, so that none is at 0 or 1 where it would hide a mistake."""
+    """The model in float64 with every parameter drawn again, so that none is 0 or 1, which could hide an error."""
     model = model.double().eval()
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():

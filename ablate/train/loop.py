@@ -135,7 +135,7 @@ class _Training:
         loss = self._look()
         self.training.stop()
         entry = {"epoch": self.epoch + 1, "lr": self.learner.lr, "train_loss": loss, **self._held_out()}
-        self._gather_broken()
+        self._gather_corrupt()
         self.history.append(entry)
         self.epoch, self.step = self.epoch + 1, 0
         self.learner.scheduler.step(self.epoch)
@@ -186,7 +186,7 @@ class _Training:
 
     def _state(self) -> dict[str, Any]:
         """All there is to go on from. No bad step: who saves has looked, and found none."""
-        self._gather_broken()
+        self._gather_corrupt()
         return {
             "key": self.run.key,
             "run": self.run.to_dict(),
@@ -196,7 +196,7 @@ class _Training:
             "loss_sums": self.world.all(self.loss_sum.item()),
             "training_s": self.training.seconds,
             "total_s": self.total.seconds,
-            "broken": sorted(self.images.broken),
+            "broken": sorted(self.images.corrupt),
             "conditions": self.conditions,
             **self.learner.state(),
         }
@@ -210,7 +210,7 @@ class _Training:
         sums = state["loss_sums"]  # one a process; their mean counts, whoever goes on
         self.loss_sum.fill_(sums[self.world.rank] if len(sums) == self.world.size else sum(sums) / len(sums))
         self.training.before, self.total.before = state["training_s"], state["total_s"]
-        self.images.meet(state["broken"])
+        self.images.add_corrupt(state["broken"])
         self.learner.load(state)
         self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
 
@@ -226,9 +226,9 @@ class _Training:
         self.conditions = [*(one for one in earlier if one != now), now]
         return True
 
-    def _gather_broken(self) -> None:
+    def _gather_corrupt(self) -> None:
         """Let each process know of the broken images that the others met: all of them together are limited."""
-        self.images.meet(set().union(*self.world.all(self.images.broken)))
+        self.images.add_corrupt(set().union(*self.world.all(self.images.corrupt)))
 
     def _held_out(self) -> dict[str, float]:
         """Accuracy and loss on the held-out part, where there is one."""
@@ -243,7 +243,7 @@ class _Training:
         if self.learner.ema:
             of_average = self._outcome(self.learner.ema.module, "test").metrics()
             metrics |= {f"ema_{name}": of_average[name] for name in ("top1", "top5", "loss", "correct")}
-        self._gather_broken()
+        self._gather_corrupt()
         last = self.history[-1]
         metrics |= {name: value for name, value in last.items() if name.startswith("heldout")}
         if "heldout_top1" in last:

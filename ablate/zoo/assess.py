@@ -80,7 +80,7 @@ def _of_run(candidate: OfRun, asked: EvalOptions) -> tuple[Outcome, dict[str, An
         "weights": candidate.source,
         "classes": candidate.classes,
         "fingerprint": facts["fingerprint"],
-        "broken": len(images.broken),
+        "broken": len(images.corrupt),
     }
 
 
@@ -111,7 +111,7 @@ def _of_timm(candidate: OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, 
         "weights": candidate.source,
         "classes": len(data.classes),
         "fingerprint": module.fingerprint(location),
-        "broken": len(images.broken),
+        "broken": len(images.corrupt),
     }
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ablate.data.datasets import Arrays, Data, Part
-from ablate.data.decode import decoded
+from ablate.data.decode import decode
 from ablate.data.images import Batch
 from ablate.spec.errors import SpecError
 
@@ -37,19 +37,19 @@ class TimmImages:
         asked = {"img_size": image_size, "crop_pct": eval_crop}
         self.config: dict[str, Any] = resolve_model_data_config(model, asked, use_test_size=True)  # type: ignore[no-untyped-call]
         self.images = _Prepared(data, data.parts[part], self.config)
-        self.broken: set[int] = set()
+        self.corrupt: set[int] = set()
 
     def batches(self, size: int, workers: int, device: torch.device) -> Iterator[Batch]:
-        """All of them, in the part's order; positions of images that cannot be decoded are put into `broken`."""
+        """All of them, in the part's order; positions of images that cannot be decode are put into `broken`."""
         pin = device.type == "cuda"
         loader = DataLoader(self.images, batch_size=size, num_workers=workers, pin_memory=pin)
         for at, (images, labels, whole) in enumerate(loader):
-            self.broken.update((at * size + torch.nonzero(~whole).flatten()).tolist())
+            self.corrupt.update((at * size + torch.nonzero(~whole).flatten()).tolist())
             yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
 class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
-    """The images at some indices, each with its label and whether it could be decoded."""
+    """The images at some indices, each with its label and whether it could be decode."""
 
     def __init__(self, data: Data, indices: np.ndarray, config: dict[str, Any]) -> None:
         if isinstance(data, Arrays) and data.shifted:
@@ -72,11 +72,11 @@ class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int, bool]:
         index = self.indices[position]
-        image, problem = decoded(lambda: self._opened(index), self.side)
+        image, problem = decode(lambda: self._open(index), self.side)
         prepared = self.transform(image.convert("L") if self.grey else image)
         return prepared, int(self.data.labels[index]), problem is None
 
-    def _opened(self, index: int) -> Image.Image:
+    def _open(self, index: int) -> Image.Image:
         if isinstance(self.data, Arrays):
             array = self.data.images[index]
             return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)

@@ -73,7 +73,7 @@ def test_missing_study_file(tmp_path: Path) -> None:
         ({"patch_size": 5}, ["patch_size must divide image_size, which is 12, got 5"]),
         ({"heads": 7}, ["heads must divide dim, which is 48, got 7"]),
         ({"lr": float("1e400")}, ["lr", "inf"]),
-        ({"image_size": 8, "patch_size": 4}, ["image_size is 8", "9 or more"]),
+        ({"image_size": 8, "patch_size": 4}, ["image_size must be 9 or more", "got 8"]),
     ],
 )
 def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]) -> None:
@@ -165,7 +165,7 @@ def test_classes_that_differ(tmp_path: Path, pictures: Path) -> None:
     (pictures / "val" / "dog").rename(pictures / "val" / "horse")
     path = study(tmp_path, fixed={"dataset": "pictures"})
     said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
-    assert "differ in their classes: only one has dog, horse" in said
+    assert "must have the same classes; only one has dog, horse" in said
 
 
 @pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])

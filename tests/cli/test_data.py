@@ -60,7 +60,7 @@ def test_what_needs_no_place_is_told_too() -> None:
     ("args", "sentence"),
     [
         (("digit",), "unknown dataset 'digit': did you mean 'digits'?"),
-        (("cifar10",), "nobody said where dataset cifar10 lies; wanted is --data cifar10=PATH"),
+        (("cifar10",), "dataset cifar10 has no path: pass --data cifar10=PATH"),
         (("cifar10", "--data", "cifar10=/nowhere"), "there is no image folder /nowhere"),
         (("--data", "digits=/x"), "--data names digits, which needs no place"),
         (("imagenet", "--download", "x"), "--download is for cifar10 and cifar100; imagenet was named"),

@@ -1,4 +1,4 @@
-"""Draws: functions of what they are for, uniform, independent, and torchvision's and timm's in distribution."""
+"""Draws: functions of their purpose, uniform, independent, and distributed as in torchvision and timm."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_offsets_reach_every_place_equally() -> None:
         assert stats.chisquare(torch.bincount(column, minlength=9).numpy()).pvalue > LIKELY
 
 
-def test_a_chance_is_as_likely_as_asked() -> None:
+def test_an_event_has_the_requested_probability() -> None:
     assert not draws(1000).chance("flip", 0.0).any()
     assert draws(1000).chance("flip", 1.0).all()
     assert stats.binomtest(int(draws(20_000).chance("flip", 0.3).sum()), 20_000, 0.3).pvalue > LIKELY
@@ -140,7 +140,7 @@ def test_erased_boxes_are_timms(monkeypatch: pytest.MonkeyPatch) -> None:
     alike(erased_boxes(draws(count), side, 1.0), torch.tensor(theirs))
 
 
-def test_as_many_are_erased_as_asked() -> None:
+def test_the_requested_share_is_erased() -> None:
     erased = int((erased_boxes(draws(5000), 32, 0.25)[:, 2] > 0).sum())
     assert stats.binomtest(erased, 5000, 0.25).pvalue > LIKELY
     assert not erased_boxes(draws(100), 32, 0.0).any()

@@ -1,4 +1,4 @@
-"""What the loop sees of a dataset, whichever way its images are kept."""
+"""Batches of a dataset, in memory or decoded when needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.data.images import Images, Share, generator, stratified
+from ablate.data.images import Images, Share, generator, stratified_share
 from ablate.data.open import open_images
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
@@ -109,7 +109,7 @@ def test_a_share_is_of_every_class_and_holds_all_smaller_shares(seed: int) -> No
     sizes = torch.bincount(labels)
     smaller: set[int] = set()
     for percent in range(1, 101):
-        chosen = stratified(labels, percent / 100, seed)
+        chosen = stratified_share(labels, percent / 100, seed)
         assert len(chosen) == round(len(labels) * percent / 100)
         assert chosen.tolist() == sorted(set(chosen.tolist()))
         assert (torch.bincount(labels[chosen], minlength=5) - sizes * percent / 100).abs().max() <= 1
@@ -119,8 +119,8 @@ def test_a_share_is_of_every_class_and_holds_all_smaller_shares(seed: int) -> No
 
 def test_a_share_is_drawn_from_the_seed() -> None:
     labels = stratified_labels()
-    assert torch.equal(stratified(labels, 0.5, 3), stratified(labels, 0.5, 3))
-    both = set(stratified(labels, 0.5, 3).tolist()) & set(stratified(labels, 0.5, 4).tolist())
+    assert torch.equal(stratified_share(labels, 0.5, 3), stratified_share(labels, 0.5, 3))
+    both = set(stratified_share(labels, 0.5, 3).tolist()) & set(stratified_share(labels, 0.5, 4).tolist())
     assert 0.4 < len(both) / (0.5 * len(labels)) < 0.6, "two seeds share as many as chance gives"
 
 
@@ -171,7 +171,7 @@ def test_shares_of_all_sizes_have_equal_steps_and_no_copy_twice(fraction: float,
         assert len(list(images.training(epoch))) == images.steps
 
 
-def test_a_image_that_comes_again_lies_elsewhere() -> None:
+def test_an_image_has_a_new_offset_in_each_pass() -> None:
     images = digits(train_fraction=0.05, image_size=32)
     pixels = torch.cat([pixels for pixels, _ in images.training(0)])
     index = int(images.used[0])
@@ -191,13 +191,13 @@ def test_a_share_of_the_whole_order_is_what_a_process_reads_and_where_it_goes_on
 
 
 def test_a_share_without_a_class_is_refused(folder: Path) -> None:
-    with pytest.raises(SpecError, match=r"train_fraction 0.005 of 1149 images leaves 6; dataset digits_shifted wants"):
+    with pytest.raises(SpecError, match=r"train_fraction 0.005 of 1149 images leaves 6, but digits_shifted needs"):
         digits(train_fraction=0.005)
     with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 images leaves 0; dataset"):
         digits(train_fraction=0.0001)
     uneven = image_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
-    with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 images leaves 8 and none of class eel; wanted is"):
+    with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 images leaves 8 and none of class eel; increase it"):
         open_images(run, Resources(data={"mine": str(uneven)}), CPU)
 
 
@@ -208,11 +208,11 @@ def test_training_gives_the_labels_of_its_order(opened: Any) -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused(opened: Any) -> None:
-    with pytest.raises(SpecError, match=r"batch_size is 20000; dataset .* has .* images to train on"):
+    with pytest.raises(SpecError, match=r"batch_size must be at most .*, the training images of .*, got 20000"):
         opened(batch_size=20000)
 
 
-def test_a_log_begins_with_what_lies_there(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_starts_with_the_facts_about_the_data(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ablate")
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.2)
     open_images(run, Resources(data={"mine": str(folder)}), CPU)
@@ -227,13 +227,13 @@ def test_streams_are_apart_by_purpose() -> None:
 
 
 class Told(World):
-    """A process that hears of another one's broken images."""
+    """A process that receives the corrupt images of another one."""
 
     def all(self, value: Any) -> list[Any]:
         return [value, {1}] if isinstance(value, set) else [value]
 
 
-def test_broken_images_of_all_processes_count_together(folder: Path) -> None:
+def test_corrupt_images_of_all_processes_are_added_up(folder: Path) -> None:
     """Each process reads a share of a part, and the limit is of the part."""
     run = TINY.replace(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
     for allowed, too_many in ((0.1, False), (0.0, True)):
@@ -241,4 +241,4 @@ def test_broken_images_of_all_processes_count_together(folder: Path) -> None:
         images, _ = open_images(run, resources, CPU)
         with pytest.raises(SpecError, match="1 of the 15") if too_many else nullcontext():
             fit(run, images, CPU, lambda _: None, resources, world=Told())
-        assert images.trouble() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}

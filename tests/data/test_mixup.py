@@ -44,7 +44,7 @@ def test_it_is_of_seed_epoch_and_step() -> None:
         assert not torch.equal(first, other[0])
 
 
-def test_a_image_meets_only_its_own_group() -> None:
+def test_an_image_meets_only_its_own_group() -> None:
     images, labels = batch()
     changed = images.clone()
     changed[:GROUP] += 1
@@ -61,7 +61,7 @@ def test_targets_are_smoothed_and_sum_to_one() -> None:
     assert targets.min().item() == pytest.approx(0.1 / CLASSES)
 
 
-def test_mixup_blends_a_image_with_its_partner_as_its_target_says() -> None:
+def test_mixup_blends_an_image_with_its_partner_as_its_target_says() -> None:
     images, labels = batch()
     found, targets = mixed(cutmix=0.0, smoothing=0.0)
     partner = torch.arange(RUN.batch_size).view(-1, GROUP).flip(1).flatten()

@@ -1,4 +1,4 @@
-"""Images in memory: placed on a canvas, or decoded once and kept."""
+"""Images in memory: placed on a canvas, or decoded once and cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from ablate.data.datasets import Arrays, _directory
 from ablate.data.images import Share
-from ablate.data.resident import Decoded, Resident, kept
+from ablate.data.resident import Decoded, Resident, decode_to_cache
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -53,7 +53,7 @@ def corners(images: Resident, epoch: int) -> dict[int, tuple[int, int]]:
 
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_image_lies_whole_where_its_offset_says(shifted: bool, channels: int) -> None:
+def test_an_image_is_complete_at_its_offset(shifted: bool, channels: int) -> None:
     images = resident(shifted=shifted, channels=channels)
     offsets = images._offsets(images.run.seed, "offset", 0)
     for index, canvas in training(images, 0).items():
@@ -111,7 +111,7 @@ def test_labels_stay_with_their_images() -> None:
     assert labels.tolist() == [index % 5 for index in images.order(0).tolist()]
 
 
-def test_copies_of_a_image_lie_at_offsets_of_their_own() -> None:
+def test_copies_of_an_image_have_their_own_offsets() -> None:
     images, plain = resident(repeats=2), resident()
     (pixels, _), samples = next(images.training(0)), images.samples(0)[:8]
     where = [corner(image) for image in pixels]
@@ -190,13 +190,13 @@ def test_shares_and_going_on_are_parts_of_the_whole(folder: Path) -> None:
     assert torch.equal(torch.cat(parts), torch.cat([p for p, _ in images.evaluation("test")]))
 
 
-def test_a_damaged_image_is_grey_and_told_each_time(folder: Path) -> None:
+def test_a_corrupt_image_is_grey_and_reported_by_every_run(folder: Path) -> None:
     (folder / "train" / "class1" / "0.png").write_bytes(b"no image")
     for _ in range(2):
         images = decoded(folder, max_corrupt=0.1)
-        assert images.trouble() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
         assert (images.images[6] == 128).all()
-    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part of mine cannot be decoded, such as"):
+    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part of mine are corrupt, such as"):
         decoded(folder)
 
 
@@ -218,6 +218,6 @@ def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path: Path, monk
 
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OSError, match="No space left") as caught:
-        kept(run, found, 0)
+        decode_to_cache(run, found, 0)
     assert caught.value.filename.endswith("pictures.npy")
     assert not Path(caught.value.filename).parent.exists()

@@ -1,4 +1,4 @@
-"""Images decoded when needed: the same tensors whoever decodes them, and what happens to damaged ones."""
+"""Images decoded when needed: the same tensors from every process, and corrupt images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ablate.data.datasets import Encoded, _directory
 from ablate.data.draws import Draws
 from ablate.data.images import Share
 from ablate.data.open import open_images
-from ablate.data.workers import Augmentation, FromFiles, global_streams
+from ablate.data.workers import Augmentation, FromFiles, seed_global_streams
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -76,12 +76,12 @@ def test_how_many_are_held_at_once_changes_nothing(
 ) -> None:
     images = opened(folder, FULL, **changes)
     whole = together(images.training(0))
-    monkeypatch.setattr("ablate.data.workers.AT_ONCE", 3)
+    monkeypatch.setattr("ablate.data.workers.CHUNK", 3)
     assert torch.equal(whole, together(images.training(0)))
 
 
 @pytest.mark.parametrize("changes", [{}, {"crop_min_area": 1.0, "crop_padding": 2, "auto_augment": ""}])
-def test_copies_of_a_image_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_copies_of_an_image_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
     images = opened(noise_folder(tmp_path, 6, 1), FULL, repeats=3, batch_size=12, **changes)
     (pixels, _), samples = next(images.training(0)), images.samples(0)
     for index in set(samples[:, 0].tolist()):
@@ -136,11 +136,11 @@ def test_global_streams_are_seeded_for_a_moment() -> None:
     def values() -> tuple[float, ...]:
         return torch.rand(1).item(), random.random(), np.random.rand()
 
-    with global_streams(5):
+    with seed_global_streams(5):
         first = values()
-    with global_streams(5):
+    with seed_global_streams(5):
         assert values() == first
-    with global_streams(6):
+    with seed_global_streams(6):
         assert not set(values()) & set(first)
 
 
@@ -159,7 +159,7 @@ class Images:
     def name(self, index: int) -> str:
         return f"image{index}"
 
-    def in_any_order(self) -> Images:
+    def random_access(self) -> Images:
         return self
 
 
@@ -221,7 +221,7 @@ def test_every_operation_works_at_its_ends(words: str) -> None:
             assert (changed.getbbox() is None) == ("m10" in words)
 
 
-def test_damaged_images_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_corrupt_images_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
     data = of([noise(), OSError("truncated"), noise(), noise()])
     run = RUN.replace(batch_size=2, hflip=0.0)
     for workers in (0, 2):
@@ -231,29 +231,29 @@ def test_damaged_images_are_grey_counted_and_named(caplog: pytest.LogCaptureFixt
         assert torch.equal(labels, torch.tensor([0, 1]))
         assert (pixels[1] == pixels[1][:, :1, :1]).all()
         together(images.training(0))
-        assert images.broken == {1}
-        assert images.trouble() == {"broken": {"count": 1, "names": ["image1"]}}
-        assert caplog.text.count("image1 of mine is replaced by a grey image: OSError: truncated") == 1
+        assert images.corrupt == {1}
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["image1"]}}
+        assert caplog.text.count("image1 of mine is corrupt and replaced by a grey image: OSError: truncated") == 1
 
 
-def test_too_many_damaged_images_are_a_sentence() -> None:
-    broken = [OSError("truncated")] * 2
-    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(max_corrupt=0.25))
+def test_too_many_corrupt_images_are_refused() -> None:
+    corrupt = [OSError("truncated")] * 2
+    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *corrupt, noise()]), CPU, Resources(max_corrupt=0.25))
     with pytest.raises(SpecError) as error:
         together(images.evaluation("test"))
     assert str(error.value) == (
-        "2 of the 4 images in the train part of mine cannot be decoded, such as image1, image2; "
-        "mend them, or allow more than 0.25 of them with --max-corrupt"
+        "2 of the 4 images in the train part of mine are corrupt, such as image1, image2; "
+        "fix them, or allow a share above 0.25 with --max-corrupt"
     )
 
 
-def test_a_record_tells_of_replaced_images(tmp_path: Path) -> None:
+def test_a_record_lists_replaced_images(tmp_path: Path) -> None:
     folder = noise_folder(tmp_path, 6, 3)
     (folder / "train" / "class0" / "2.png").write_bytes(b"no image")
     resources = Resources(data={"mine": str(folder)}, max_corrupt=0.2)
     record = execute(RUN.replace(epochs=1), resources)
     assert record.dataset["broken"] == {"count": 1, "names": ["train/class0/2.png"]}
-    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part .* such as train/class0/2.png; mend"):
+    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part .* such as train/class0/2.png; fix"):
         execute(RUN.replace(epochs=1), Resources(data={"mine": str(folder)}))
 
 
@@ -276,7 +276,7 @@ def test_real_images_are_read(name: str, real: Callable[[str], Path]) -> None:
     assert len(facts["classes"]) == 10
     batches = [next(images.training(0)), next(images.evaluation("test"))]
     assert [pixels.shape for pixels, _ in batches] == [(16, 3, 32, 32)] * 2
-    assert not images.broken
+    assert not images.corrupt
     assert all(0.5 < pixels.std() < 2 for pixels, _ in batches)
 
 
@@ -295,7 +295,7 @@ def test_loader_processes_stay_from_epoch_to_epoch(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_to_all_processes_ends_no_loader(folder: Path, number: int) -> None:
-    """Slurm and Ctrl-C tell them all; the loop wants its batches until it has written a checkpoint."""
+    """Slurm and Ctrl-C signal all processes; the loop needs batches until it has written a checkpoint."""
     images = opened(folder, workers=2)
     batches = images.training(0)
     first = torch.cat([next(batches)[0] for _ in range(2)])  # one of each, which has begun its work then

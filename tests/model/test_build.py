@@ -1,4 +1,4 @@
-"""The control is timm's model, bit for bit, and variants start from the same weights."""
+"""The control equals timm's model bit for bit, and variants have the same initial weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def timms(run: Run, channels: int, classes: int) -> VisionTransformer:
-    """The same configuration, asked of timm by its own names."""
+    """Return timm's model of the same configuration."""
     model = timm.create_model(
         "vit_tiny_patch16_224",
         img_size=run.image_size,
@@ -182,11 +182,11 @@ def test_every_parameter_is_drawn_from_its_law(variant: str) -> None:
             if part not in laws:
                 continue
             seen.add(f"{name}.{part}")
-            values, wanted = weights.detach().flatten().double(), laws[part]
-            if isinstance(wanted, float):
-                assert (values == wanted).all(), name
+            values, expected = weights.detach().flatten().double(), laws[part]
+            if isinstance(expected, float):
+                assert (values == expected).all(), name
             else:
-                assert stats.kstest(values.numpy(), wanted).pvalue > 1e-4, name
+                assert stats.kstest(values.numpy(), expected).pvalue > 1e-4, name
     assert seen == {name for name, _ in model.named_parameters()}
 
 
@@ -267,5 +267,5 @@ def test_parameters_that_nothing_would_initialise_are_refused() -> None:
     """They would keep what was drawn before, whatever the run's seed."""
     model = build(TINY, 1, 10)
     model.blocks[0].attn.extra = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(3))])
-    with pytest.raises(SpecError, match=r"ParameterList \(blocks.0.attn.extra\) holds parameters .* 0; wanted is"):
+    with pytest.raises(SpecError, match=r"ParameterList \(blocks.0.attn.extra\) has parameters .* 0; add a method"):
         initialise(model, TINY)

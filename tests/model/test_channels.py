@@ -1,4 +1,4 @@
-"""Every feature branch by its promise: shapes, dropout, and attention over features against timm's own."""
+"""Every channel mixer: shapes, dropout, and attention over channels compared with timm's attention."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_none_has_neither_branch_nor_norm() -> None:
 
 
 def test_heads_over_features_divide_the_tokens() -> None:
-    with pytest.raises(SpecError, match=r"channel_heads 3 does not divide the 10 tokens"):
+    with pytest.raises(SpecError, match=r"channel_heads must divide the 10 tokens, got 3"):
         TINY.replace(channel="attention", channel_heads=3, pool="cls")
     with pytest.raises(SpecError, match=r"channel_heads 2 does not divide the 197 tokens"):
         TINY.replace(channel="attention", channel_heads=2, pool="cls", image_size=224, patch_size=16)

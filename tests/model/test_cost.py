@@ -1,4 +1,4 @@
-"""Parameters, MACs and activations against the model itself, torch's counter, and the paper's numbers."""
+"""Parameters, MACs and activations compared with the model, torch's counter and the paper."""
 
 from __future__ import annotations
 

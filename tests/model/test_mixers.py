@@ -1,4 +1,4 @@
-"""Every mixer by its promise: what it is given, what it gives, and whether tokens meet in it."""
+"""Every token mixer: shapes, formulas, and which tokens it mixes."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_norm_after_the_pooling_or_a_mixer_couples_the_patches(changes: dict[s
     assert (moved - moved[:1]).abs().max() > 1e-3
 
 
-def test_with_a_class_token_and_no_mixing_the_image_does_not_matter() -> None:
+def test_without_mixing_a_class_token_does_not_depend_on_the_image() -> None:
     run = TINY.replace(mixer="none", pool="cls")
     torch.manual_seed(0)
     logits = model_of(run)(torch.randn(4, 1, 12, 12))
@@ -288,7 +288,7 @@ def test_fourier_is_computed_in_fp32_whatever_the_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), mixing_layer(mixer="fourier")(x))
         rough = layer(x.bfloat16())
-    assert torch.equal(rough, layer(x.bfloat16())), "without autocast, which mends it on a CPU, too"
+    assert torch.equal(rough, layer(x.bfloat16())), "also without autocast, which changes the type on a CPU"
     assert rough.dtype == torch.bfloat16
     assert torch.equal(rough, torch.fft.fft2(x.bfloat16().float(), norm="ortho").real.bfloat16())
 

@@ -1,4 +1,4 @@
-"""Every stem by its promise: one token a patch in the order of reading, and what is frozen stays."""
+"""Every stem: one token per patch in row order, and frozen weights that stay unchanged."""
 
 from __future__ import annotations
 
@@ -97,10 +97,13 @@ def test_the_early_convolutions_double_their_width_up_to_dim(patch_size: int, wi
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"patch_size": 3}, "patch_size is 3; stem 'conv' halves the image and wants a power of 2"),
-        ({"patch_size": 1}, "patch_size is 1; stem 'conv' halves the image and wants a power of 2"),
+        ({"patch_size": 3}, "patch_size must be a power of 2 with stem 'conv', got 3"),
+        ({"patch_size": 1}, "patch_size must be a power of 2 with stem 'conv', got 1"),
         ({"dim": 18, "patch_size": 4, "image_size": 16}, None),
-        ({"dim": 18, "patch_size": 8, "image_size": 16}, "dim is 18; stem 'conv' with patch_size 8 halves it 2 times"),
+        (
+            {"dim": 18, "patch_size": 8, "image_size": 16},
+            "dim must be divisible by 4 with stem 'conv' and patch_size 8, got 18",
+        ),
     ],
     ids=str,
 )

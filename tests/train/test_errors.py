@@ -158,7 +158,7 @@ def raise_full(_: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_image_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = image_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     after_opening(monkeypatch, lambda: (place / "train" / "a" / "3.png").unlink())

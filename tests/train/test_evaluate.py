@@ -76,7 +76,7 @@ def test_an_evaluation_is_without_dropout() -> None:
 
 
 @pytest.mark.parametrize("other", [-1, 1])
-def test_a_image_too_few_or_too_many_is_no_evaluation(other: int) -> None:
+def test_an_image_too_few_or_too_many_is_no_evaluation(other: int) -> None:
     images = images_of(TINY)
     with pytest.raises(AssertionError, match="an evaluation reads each of"):
         evaluate(Fixed(), images.evaluation("test"), images.sizes["test"] + other)

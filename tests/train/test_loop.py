@@ -273,7 +273,7 @@ def test_images_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.
 
     def with_broken(*arguments: Any) -> Any:
         images, facts = opened(*arguments)
-        images.broken |= {7, 3}
+        images.corrupt |= {7, 3}
         return images, facts
 
     assert "broken" not in execute(TINY, Resources()).dataset

@@ -156,7 +156,7 @@ def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
     assert torch.equal(found[0].correct, found[1].correct)
 
 
-def test_a_image_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
     folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
     (folder / "val" / "b" / "1.png").write_bytes(b"no image")
     asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)

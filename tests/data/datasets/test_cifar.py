@@ -57,7 +57,7 @@ def test_a_local_copy_is_read(folder: Path, small: Directory) -> None:
         assert data.reader[index].getpixel((3, 3)) == (10 * label,) * 3
     assert data.reader.name(21) == "image 1 of the test part"
     assert len(small.load(RUN.replace(holdout=0.5), folder).parts["heldout"]) == 10
-    copy = pickle.loads(pickle.dumps(data.reader.in_any_order()))
+    copy = pickle.loads(pickle.dumps(data.reader.random_access()))
     assert copy[29].tobytes() == data.reader[29].tobytes()
 
 
@@ -80,9 +80,9 @@ def _known(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"less")])
 def test_a_copy_that_is_not_whole_is_a_sentence(folder: Path, small: Directory, harm: Any) -> None:
     harm(folder / "cifar-10-batches-py" / "data_batch_1")
-    with pytest.raises(SpecError, match=r"holds no whole torch/cifar10: Dataset not found or corrupted"):
+    with pytest.raises(SpecError, match=r"contains no complete torch/cifar10: Dataset not found or corrupted"):
         small.load(RUN, folder)
-    with pytest.raises(SpecError, match="holds no whole"):
+    with pytest.raises(SpecError, match="contains no complete"):
         small.facts(folder)
 
 
