@@ -193,7 +193,7 @@ def test_a_share_of_the_whole_order_is_what_a_process_reads_and_where_it_goes_on
 def test_a_share_without_a_class_is_refused(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"train_fraction 0.005 of 1149 images leaves 6, but digits_shifted needs"):
         digits(train_fraction=0.005)
-    with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 images leaves 0; dataset"):
+    with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 images leaves 0, but digits_shifted needs"):
         digits(train_fraction=0.0001)
     uneven = image_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
@@ -226,7 +226,7 @@ def test_streams_are_apart_by_purpose() -> None:
     assert not torch.equal(drawn[0], drawn[3])
 
 
-class Told(World):
+class Informed(World):
     """A process that receives the corrupt images of another one."""
 
     def all(self, value: Any) -> list[Any]:
@@ -240,5 +240,5 @@ def test_corrupt_images_of_all_processes_are_added_up(folder: Path) -> None:
         resources = Resources(data={"mine": str(folder)}, max_corrupt=allowed)
         images, _ = open_images(run, resources, CPU)
         with pytest.raises(SpecError, match="1 of the 15") if too_many else nullcontext():
-            fit(run, images, CPU, lambda _: None, resources, world=Told())
+            fit(run, images, CPU, lambda _: None, resources, world=Informed())
         assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}

@@ -86,6 +86,6 @@ def test_none_has_neither_branch_nor_norm() -> None:
 def test_heads_over_features_divide_the_tokens() -> None:
     with pytest.raises(SpecError, match=r"channel_heads must divide the 10 tokens, got 3"):
         TINY.replace(channel="attention", channel_heads=3, pool="cls")
-    with pytest.raises(SpecError, match=r"channel_heads 2 does not divide the 197 tokens"):
+    with pytest.raises(SpecError, match=r"channel_heads must divide the 197 tokens, got 2"):
         TINY.replace(channel="attention", channel_heads=2, pool="cls", image_size=224, patch_size=16)
     assert TINY.replace(channel_heads=3, pool="cls").channel == "ff", "without it the number of heads does not matter"

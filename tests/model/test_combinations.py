@@ -104,7 +104,7 @@ def test_a_legal_combination_trains_a_step(mixer: str) -> None:
             raise AssertionError(f"{fields(choice)}: {error}") from error
 
 
-def test_an_illegal_combination_is_a_sentence() -> None:
+def test_an_illegal_combination_is_refused() -> None:
     for choice in ALL:
         if legal(choice):
             assert SMALL.replace(**fields(choice)).mixer == choice[0]

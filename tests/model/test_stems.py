@@ -107,7 +107,7 @@ def test_the_early_convolutions_double_their_width_up_to_dim(patch_size: int, wi
     ],
     ids=str,
 )
-def test_what_the_early_convolutions_cannot_halve_is_a_sentence(changes: dict[str, int], sentence: str | None) -> None:
+def test_what_the_early_convolutions_cannot_halve_is_refused(changes: dict[str, int], sentence: str | None) -> None:
     if sentence is None:
         assert TINY.replace(stem="conv", **changes).stem == "conv"
         return

@@ -1,4 +1,4 @@
-"""Exact evaluation, by hand and with parts missing or twice."""
+"""Exact evaluation, compared with one by hand, and with missing and repeated images."""
 
 from __future__ import annotations
 
@@ -78,5 +78,5 @@ def test_an_evaluation_is_without_dropout() -> None:
 @pytest.mark.parametrize("other", [-1, 1])
 def test_an_image_too_few_or_too_many_is_no_evaluation(other: int) -> None:
     images = images_of(TINY)
-    with pytest.raises(AssertionError, match="an evaluation reads each of"):
+    with pytest.raises(AssertionError, match="an evaluation must read each of"):
         evaluate(Fixed(), images.evaluation("test"), images.sizes["test"] + other)

@@ -1,4 +1,4 @@
-"""From a folder laid out as ImageNet to records of the paper's models, by the commands that docs/imagenet.md tells."""
+"""From a folder with the layout of ImageNet to records of the paper's models, with the commands of docs/imagenet.md."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "imagenet.md"
 
 @dataclass
 class Trained:
-    """The study `paper` in small, trained by the command line with two processes a run."""
+    """A small version of the study `paper`, trained by the command line with two processes per run."""
 
     folder: Path
     root: Root
     study: Study
     records: dict[str, Record]
-    said: str
+    output: str
 
     def ablate(self, *words: str, code: int = 0) -> str:
         result = CliRunner().invoke(app, [*words, "--root", str(self.root.path)])
@@ -71,8 +71,8 @@ def test_only_sizes_are_smaller_than_in_the_paper_s_runs(trained: Trained) -> No
     assert {small.drop for small, _ in pairs.values()} == {0.0, 0.1}
 
 
-def test_the_folder_is_told_and_kept_in_each_record(trained: Trained) -> None:
-    line = next(line for line in trained.said.splitlines() if line.startswith("imagenet at"))
+def test_the_folder_is_described_and_recorded(trained: Trained) -> None:
+    line = next(line for line in trained.output.splitlines() if line.startswith("imagenet at"))
     assert "1,000 classes, 1,000 images to train on, 1,000 to test on" in line
     assert line.endswith("as published it has 1,281,167 and 50,000")
     (fingerprint,) = {record.dataset["fingerprint"] for record in trained.records.values()}

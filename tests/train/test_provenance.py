@@ -1,4 +1,4 @@
-"""Where and what a number came from."""
+"""The provenance of a result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of its own that the package seems to run from."""
+    """Create a repository, and let the package appear to be in it."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     tree = tmp_path / "tree"

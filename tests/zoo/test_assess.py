@@ -1,4 +1,4 @@
-"""A model evaluated here has the accuracy it has by timm's own loader and `timm.utils.accuracy`: exactly."""
+"""The accuracy of a model equals exactly that by timm's loader and `timm.utils.accuracy`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
         found: Path = request.getfixturevalue("noise")
         return found
     if not (DATA / "imagenette128_folder600").is_dir():
-        pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA says where test data lies")
+        pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA sets the folder of test data")
     return DATA / "imagenette128_folder600"
 
 
@@ -114,7 +114,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     model = timm.create_model(name, num_classes=classes, **size)
     candidate = OfTimm(name, saved(model, tmp_path))
     top, loss, n, ties = by_timm(model, folder, 7, **changes)
-    asked = EvalOptions(
+    options = EvalOptions(
         dataset="images",
         data={"images": str(folder)},
         device=CPU,
@@ -122,7 +122,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
         image_size=changes.get("img_size"),
         eval_crop=changes.get("crop_pct"),
     )
-    outcome, facts = assess(candidate, asked)
+    outcome, facts = assess(candidate, options)
     assert len(outcome.correct) == n == sum(path.suffix in (".jpg", ".JPEG") for path in (folder / "val").rglob("*"))
     # timm reads the files of a class in another order, so a batch holds others, and the last digits differ: by 6e-8 for
     # an addition in fp32, of which a logit has seen some hundreds.
@@ -144,12 +144,12 @@ def test_every_pixel_is_timms(folder: Path) -> None:
 
 
 def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
-    asked = [
+    options = [
         EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, batch_size=5, workers=workers)
         for workers in (0, 2)
     ]
     found = []
-    for one in asked:
+    for one in options:
         torch.manual_seed(0)
         found.append(assess(OfTimm(SMALL), one)[0])
     assert found[0].loss == found[1].loss
@@ -159,8 +159,8 @@ def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
 def test_an_image_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
     folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
     (folder / "val" / "b" / "1.png").write_bytes(b"no image")
-    asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
-    outcome, facts = assess(OfTimm(SMALL), asked)
+    options = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
+    outcome, facts = assess(OfTimm(SMALL), options)
     assert (len(outcome.correct), facts["broken"]) == (6, 1)
 
 
@@ -173,53 +173,56 @@ def test_a_batch_may_be_larger_than_the_part_trained_on(tmp_path: Path) -> None:
     folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
     candidate = of_run(TINY.replace(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
     for part, n in (("test", 18), ("heldout", 2), ("train", 2)):
-        asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
-        assert len(assess(candidate, asked)[0].correct) == n
+        options = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
+        assert len(assess(candidate, options)[0].correct) == n
 
 
-def test_a_part_without_images_is_a_sentence(noise: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
+def test_a_part_without_images_is_reported(noise: Path) -> None:
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
     with pytest.raises(SpecError, match="part heldout of noise has no image"):
-        assess(OfTimm(SMALL), asked)
+        assess(OfTimm(SMALL), options)
 
 
 def test_another_number_of_classes_is_refused(noise: Path, tmp_path: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
     path = saved(timm.create_model(SMALL, num_classes=10), tmp_path)
-    with pytest.raises(SpecError, match=r"weights\.pth has 10 classes and the data 3; wanted are as many"):
-        assess(OfTimm(SMALL, path), asked)
-    with pytest.raises(SpecError, match="test_vit has 1,000 classes and the data 3"):
-        assess(OfTimm("test_vit", pretrained=True), asked)
-    with pytest.raises(SpecError, match="has 10 classes and the data 3"):
-        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), asked)
+    with pytest.raises(SpecError, match=r"weights\.pth must have 3 classes, as the data, got 10"):
+        assess(OfTimm(SMALL, path), options)
+    with pytest.raises(SpecError, match="test_vit must have 3 classes, as the data, got 1,000"):
+        assess(OfTimm("test_vit", pretrained=True), options)
+    with pytest.raises(SpecError, match="must have 3 classes, as the data, got 10"):
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), options)
 
 
 def test_images_of_other_channels_are_refused(noise: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
-    with pytest.raises(SpecError, match=r"wants images of 1 channels; noise's have 3"):
-        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), asked)
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    with pytest.raises(SpecError, match=r"must have 1 channels, got 3 in noise"):
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), options)
 
 
 def test_digits_can_be_read_by_a_model_of_timms() -> None:
     outcome, facts = assess(OfTimm(SMALL), EvalOptions(dataset="digits", device=CPU, image_size=32, batch_size=360))
     assert (len(outcome.correct), facts["image_size"]) == (360, 32)
-    with pytest.raises(SpecError, match="lie at random offsets"):
+    with pytest.raises(SpecError, match="has random offsets"):
         assess(OfTimm(SMALL), EvalOptions(dataset="digits_shifted", device=CPU))
 
 
 @pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
-def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
+def test_a_size_a_model_cannot_take_is_reported(name: str, size: int) -> None:
     """One model of timm's fails when it is shown an image, another when it is made, each in its own way."""
-    with pytest.raises(SpecError, match=f"{name} cannot take images of {size} pixels: .*; wanted is another"):
+    with pytest.raises(SpecError, match=f"{name} cannot process images of {size} pixels: .*; change --image-size"):
         assess(OfTimm(name), EvalOptions(dataset="digits", device=CPU, image_size=size))
 
 
-def test_a_failed_download_is_a_sentence(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_reported(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any, **__: Any) -> None:
         raise OSError("we couldn't connect\nto the hub")
 
     monkeypatch.setattr(timm, "create_model", gone)
-    with pytest.raises(SpecError, match="cannot get the weights of resnet10t: we couldn't connect to the hub; wanted"):
+    with pytest.raises(
+        SpecError,
+        match="cannot download the weights of resnet10t: we couldn't connect to the hub; check the connection",
+    ):
         OfTimm("resnet10t", pretrained=True).model(1000)
 
 

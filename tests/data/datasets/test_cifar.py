@@ -78,7 +78,7 @@ def _known(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("harm", [lambda path: path.unlink(), lambda path: path.write_bytes(b"less")])
-def test_a_copy_that_is_not_whole_is_a_sentence(folder: Path, small: Directory, harm: Any) -> None:
+def test_a_copy_that_is_not_whole_is_refused(folder: Path, small: Directory, harm: Any) -> None:
     harm(folder / "cifar-10-batches-py" / "data_batch_1")
     with pytest.raises(SpecError, match=r"contains no complete torch/cifar10: Dataset not found or corrupted"):
         small.load(RUN, folder)

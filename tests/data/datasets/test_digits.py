@@ -94,7 +94,7 @@ def test_holding_out_says_when_a_share_is_impossible() -> None:
         hold_out(labels, 0.05)
     with pytest.raises(SpecError, match=r"holdout 0.95 cannot split 100 images by class"):
         hold_out(labels, 0.95)
-    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no image of class 1 held out; try another share"):
+    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no image of class 1 held out; change holdout"):
         hold_out(np.array([0] * 98 + [1] * 2), 0.05)
 
 

@@ -59,7 +59,7 @@ def test_a_request_has_every_place_it_uses(folder: Path, tmp_path: Path, monkeyp
     assert found == {"mine": str(folder), "cifar10": str(tmp_path / "x")}
 
 
-def test_a_name_that_is_neither_known_nor_located_is_a_sentence() -> None:
+def test_a_name_that_is_neither_known_nor_located_is_refused() -> None:
     with pytest.raises(SpecError) as error:
         source("digit", {})
     assert "unknown dataset 'digit': did you mean 'digits'?" in str(error.value)
@@ -122,7 +122,7 @@ def test_one_line_describes_the_data(folder: Path) -> None:
     )
 
 
-def test_automatic_augmentation_of_kept_images_is_a_sentence(folder: Path) -> None:
+def test_automatic_augmentation_of_kept_images_is_refused(folder: Path) -> None:
     run = RUN.replace(auto_augment="rand-m9")
     _directory.check(run, folder)
     with pytest.raises(SpecError, match=r"auto_augment 'rand-m9' works on single images; set loader='workers'"):
@@ -130,7 +130,7 @@ def test_automatic_augmentation_of_kept_images_is_a_sentence(folder: Path) -> No
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
-def test_a_wrong_number_of_classes_is_a_sentence(name: str, folder: Path) -> None:
+def test_a_wrong_number_of_classes_is_refused(name: str, folder: Path) -> None:
     module, location = source(name, {name: str(folder)})
     with pytest.raises(SpecError, match=f"mine must have {module.CLASSES:,} classes, one folder each, got 2"):
         module.check(RUN.replace(dataset=name), location)
@@ -144,7 +144,7 @@ def test_another_number_of_images_is_only_reported(places: dict[str, str]) -> No
     assert line.endswith("the published dataset has 1,281,167 and 50,000")
 
 
-def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
+def test_a_place_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     for nowhere in (None, tmp_path / "gone"):
         with pytest.raises(SpecError, match="there is no image folder"):
             _directory.check(RUN, nowhere)

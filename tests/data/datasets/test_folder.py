@@ -92,24 +92,24 @@ def flat(folder: Path) -> None:
         ),
     ],
 )
-def test_a_folder_that_will_not_do_is_a_sentence(folder: Path, harm: object, sentence: str) -> None:
+def test_a_folder_that_will_not_do_is_refused(folder: Path, harm: object, sentence: str) -> None:
     harm(folder)  # type: ignore[operator]
     with pytest.raises(SpecError, match=sentence):
         loaded(RUN, folder)
 
 
-def test_no_location_is_a_sentence() -> None:
+def test_no_location_is_refused() -> None:
     with pytest.raises(SpecError, match="there is no image folder"):
         _directory.check(RUN, None)
 
 
-def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
+def test_a_split_that_cannot_be_made_is_refused(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"holdout 0.1 cannot split 10 images by class"):
         loaded(RUN.replace(holdout=0.1), folder)
 
 
 @pytest.mark.parametrize(("holdout", "largest"), [(0.0, 10), (0.5, 5)])
-def test_a_batch_larger_than_the_data_is_a_sentence(folder: Path, holdout: float, largest: int) -> None:
+def test_a_batch_larger_than_the_data_is_refused(folder: Path, holdout: float, largest: int) -> None:
     _directory.check(RUN.replace(holdout=holdout, batch_size=largest), folder)
     with pytest.raises(
         SpecError, match=f"batch_size must be at most {largest}, the training images of mine, got {largest + 1}"

@@ -183,7 +183,7 @@ def images_of(kind: Any) -> Callable[[Path], None]:
         (damaged, "train-.*parquet cannot be read as Parquet: "),
     ],
 )
-def test_files_that_will_not_do_are_a_sentence(folder: Path, harm: Callable[[Path], None], sentence: str) -> None:
+def test_files_that_will_not_do_are_refused(folder: Path, harm: Callable[[Path], None], sentence: str) -> None:
     harm(folder)
     with pytest.raises(SpecError, match=sentence):
         loaded(folder)
