@@ -1,6 +1,6 @@
-"""ablate: which part of a vision model earns its keep? Controlled variants, trained, compared, reported.
+"""ablate: controlled ablation studies of vision transformers, from training to statistics and reports.
 
-Names are imported on first use, so that `import ablate` waits for neither torch nor pandas.
+Names are imported on first use, so that `import ablate` imports neither torch nor pandas.
 """
 
 from __future__ import annotations

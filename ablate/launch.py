@@ -1,4 +1,4 @@
-"""Where Slurm jobs submitted by version 0.1 look for their task: submitit pickles it by name."""
+"""The module name under which submitit pickled the task of Slurm jobs that earlier versions submitted."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""`python -m ablate.timm SCRIPT …`: run a timm script with the models of this suite (see `ablate.zoo.scripts`)."""
+"""`python -m ablate.timm SCRIPT …`: run a timm script with the models of ablate (see `ablate.zoo.scripts`)."""
 
 import sys
 

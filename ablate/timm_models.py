@@ -1,4 +1,4 @@
-"""`import ablate.timm_models`: make the models of this suite known to timm (see `ablate.zoo.timm_models`)."""
+"""`import ablate.timm_models`: register the models of ablate in timm (see `ablate.zoo.timm_models`)."""
 
 from ablate.zoo.timm_models import *  # noqa: F403
 from ablate.zoo.timm_models import MODELS

@@ -1,4 +1,4 @@
-"""Fixtures of all tests: no setting from outside, a root in a temporary folder, and one tiny trained run."""
+"""Fixtures of all tests: no settings of the developer, a temporary root, and one small trained run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.tiny import TINY, parquet_folder
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The developer's own folders must not decide a test."""
+    """Hide the settings and folders of the developer."""
     monkeypatch.delenv("ABLATE_ROOT", raising=False)
     monkeypatch.delenv("ABLATE_DATA", raising=False)
     outside = tmp_path_factory.getbasetemp()
@@ -31,7 +31,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path_factory:
 
 @pytest.fixture(scope="session")
 def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Where a few small pictures of each class lie, for every data set that needs a place."""
+    """Write a few small images of each class for every dataset that needs a path; return the paths."""
     found = {}
     for name in filter(needs_location, DATASETS):
         classes = [f"n{label:08}" for label in range(constant(DATASETS.path(name), "CLASSES"))]
@@ -42,20 +42,20 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def real() -> Callable[[str], Path]:
-    """The folder of real pictures of a name, in ABLATE_TEST_DATA, else ../shared/data; a test without it is skipped."""
-    shelf = Path(os.environ.get("ABLATE_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
+    """Find a folder of real images by name in ABLATE_TEST_DATA, else ../shared/data; skip the test without it."""
+    folder = Path(os.environ.get("ABLATE_TEST_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 
     def find(name: str) -> Path:
-        if not (shelf / name).is_dir():
+        if not (folder / name).is_dir():
             pytest.skip(f"there is no {name} in ABLATE_TEST_DATA or ../shared/data")
-        return shelf / name
+        return folder / name
 
     return find
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
-    """A root whose folders exist."""
+    """Return a root whose folders exist."""
     found = Root.at(tmp_path / "root")
     found.make_writable()
     return found
@@ -63,13 +63,13 @@ def root(tmp_path: Path) -> Root:
 
 @pytest.fixture
 def tiny() -> Run:
-    """A run that trains in a tenth of a second."""
+    """Return a run that trains in a tenth of a second."""
     return TINY
 
 
 @pytest.fixture(scope="session")
 def trained() -> Record:
-    """The record of `tiny`, really trained, once for all tests that only read it."""
+    """Train `tiny` once; return its record for tests that only read it."""
     from ablate.spec.resources import Resources
     from ablate.train.execute import execute
 
@@ -78,7 +78,7 @@ def trained() -> Record:
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """One thread, so that sums are added up in the same order everywhere."""
+    """Use one thread, so that sums have the same order on every machine."""
     import torch
 
     before = torch.get_num_threads()
@@ -89,7 +89,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def fake_slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    """A cluster in this process that Slurm's commands are answered by, without a pause between two questions."""
+    """Replace Slurm by a simulation in this process, without pauses between two queries."""
     found = FakeSlurm()
     monkeypatch.setattr(slurm, "call", found.call)
     monkeypatch.setattr(slurm, "QUEUE", slurm.Queue())

@@ -1,4 +1,4 @@
-"""A Slurm that lives in the test: it takes arrays, answers the commands, and runs a job when it is told to."""
+"""A simulation of Slurm: it accepts arrays, answers commands, and runs a job when a test requests it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablate.dispatch.slurm import Job
 
 @dataclass
 class FakeSlurm:
-    """The cluster, and what it was asked for.
+    """The cluster, and the requests it received.
 
     Args:
         longest: the longest array it takes.

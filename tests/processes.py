@@ -1,4 +1,4 @@
-"""Processes of their own for tests of signals, kills and several ranks: forked from one that has imported torch."""
+"""Processes for tests of signals, kills and several ranks, forked from one that has imported torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-LIMIT_S = 600.0  # only what hangs meets it, however busy the machine is
+LIMIT_S = 600.0  # reached only by a process that hangs
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
     [
@@ -25,7 +25,7 @@ Process = Any
 
 
 def start(target: Callable[..., Any], *args: Any, **environment: str) -> Process:
-    """Start a process that calls a function of some module."""
+    """Start a process that calls a function of a module."""
     process = _CONTEXT.Process(target=_call, args=(target, args, environment), daemon=True)
     process.start()
     return process
@@ -37,16 +37,16 @@ def _call(target: Callable[..., Any], args: tuple[Any, ...], environment: dict[s
 
 
 def start_ranks(target: Callable[..., Any], *args: Any, size: int = 2) -> list[Process]:
-    """Start processes that find each other as torchrun's do."""
+    """Start processes with the environment variables of torchrun."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size)}
-    return [start(target, *args, **meeting, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(size)]
+    rendezvous = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(size)}
+    return [start(target, *args, **rendezvous, RANK=str(rank), LOCAL_RANK=str(rank)) for rank in range(size)]
 
 
 def end(*processes: Process) -> list[int]:
-    """Wait for processes; returns their exit codes, and kills those that hang."""
+    """Wait for processes, kill those that hang, and return the exit codes."""
     until = time.monotonic() + LIMIT_S
     for process in processes:
         process.join(max(0.0, until - time.monotonic()))
@@ -58,8 +58,8 @@ def end(*processes: Process) -> list[int]:
 
 
 def wait_for(condition: Callable[[], Any], what: str) -> None:
-    """Wait until something is so."""
+    """Wait until a condition is true."""
     until = time.monotonic() + LIMIT_S
     while not condition():
-        assert time.monotonic() < until, f"waited in vain for {what}"
+        assert time.monotonic() < until, f"timeout while waiting for {what}"
         time.sleep(0.002)

@@ -17,19 +17,19 @@ GRID = 14  # side of the released map of position embeddings, whatever the patch
 
 
 class PatchProjection(nn.Module):
-    """Each patch of a picture to a vector: (B, C, S, S) to (B, D, S/P, S/P)."""
+    """Each patch of an image to a vector: (B, C, S, S) to (B, D, S/P, S/P)."""
 
     def __init__(self, channels: int, dim: int, patch_size: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(channels, dim, patch_size, patch_size)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = self.proj(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.proj(images)
         return out
 
 
 class Positions(nn.Module):
-    """A map for the patches, stretched to whatever grid the picture has, and one vector for the class token."""
+    """A map for the patches, stretched to whatever grid the image has, and one vector for the class token."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -74,21 +74,21 @@ class FeedForwardOnly(nn.Module):
     """`linear_tiny`, `linear_base` and `linear_large`."""
 
     def __init__(
-        self, dim: int, depth: int, patch_size: int, *, picture: int = 224, channels: int = 3, classes: int = 1000
+        self, dim: int, depth: int, patch_size: int, *, image: int = 224, channels: int = 3, classes: int = 1000
     ) -> None:
         super().__init__()
         self.patch_embed = PatchProjection(channels, dim, patch_size)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, dim))
         self.pos_encoding = Positions(dim)
-        tokens = (picture // patch_size) ** 2 + 1
+        tokens = (image // patch_size) ** 2 + 1
         self.blocks = nn.ModuleList([FeedForwardBlock(dim, tokens) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim, EPS)
         self.head = nn.Linear(dim, classes)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        grid = self.patch_embed(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        grid = self.patch_embed(images)
         patches = grid.reshape(*grid.shape[:2], -1).mT
-        x = torch.cat((self.cls_token.repeat(len(pictures), 1, 1), patches), 1)
+        x = torch.cat((self.cls_token.repeat(len(images), 1, 1), patches), 1)
         x = x + self.pos_encoding(*grid.shape[2:])
         for block in self.blocks:
             x = block(x)
@@ -141,9 +141,9 @@ class AttentionOnly(nn.Module):
         self.norm = nn.LayerNorm(dim, EPS)
         self.head = nn.Linear(dim, classes)
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        patches = self.patch_embed(pictures).flatten(2).mT
-        x = torch.cat((self.cls_token.repeat(len(pictures), 1, 1), patches), 1) + self.pos_embed
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        patches = self.patch_embed(images).flatten(2).mT
+        x = torch.cat((self.cls_token.repeat(len(images), 1, 1), patches), 1) + self.pos_embed
         for block in self.blocks:
             x = block(x)
         out: torch.Tensor = self.head(self.norm(x)[:, 0])
@@ -151,7 +151,7 @@ class AttentionOnly(nn.Module):
 
 
 def redrawn(model: nn.Module, seed: int = 0) -> nn.Module:
-    """The model in float64 with every parameter drawn anew, so that none is at 0 or 1 where it would hide a mistake."""
+    """The model in float64 with every parameter drawn again, so that none is 0 or 1, which could hide an error."""
     model = model.double().eval()
     stream = torch.Generator().manual_seed(seed)
     with torch.no_grad():

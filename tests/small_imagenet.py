@@ -1,6 +1,6 @@
-"""ImageNet's route in small: 1,000 classes of tiny pictures, and the study `paper` at a size a CPU trains in seconds.
+"""ImageNet's route in small: 1,000 classes of tiny images, and the study `paper` at a size a CPU trains in seconds.
 
-No option shrinks a study, so this is done by a study that derives from `paper`. Smaller are the models, the pictures
+No option shrinks a study, so this is done by a study that derives from `paper`. Smaller are the models, the images
 and the number of steps; all else is as `studies/paper.py` has it, its fp16 too, which is slow on a CPU and works.
 """
 
@@ -44,14 +44,14 @@ ODD = {0: "L", 1: "CMYK"}  # ImageNet has such files too
 
 
 def folder(where: Path) -> Path:
-    """One picture a class to train on and one to test on, noise in JPEG files, laid out as ImageNet is."""
+    """One image a class to train on and one to test on, noise in JPEG files, laid out as ImageNet is."""
     stream = np.random.default_rng(0)
     for part in ("train", "val"):
         for label in range(CLASSES):
             own = where / part / f"n{label:08}"
             own.mkdir(parents=True)
-            picture = Image.fromarray(stream.integers(0, 256, (40 + label % 9, 48, 3), np.uint8))
-            picture.convert(ODD.get(label, "RGB")).save(own / f"{part}_{label:08}.JPEG")
+            image = Image.fromarray(stream.integers(0, 256, (40 + label % 9, 48, 3), np.uint8))
+            image.convert(ODD.get(label, "RGB")).save(own / f"{part}_{label:08}.JPEG")
     return where
 
 
@@ -81,7 +81,7 @@ def assert_complete(root: Root, study: Study) -> dict[str, Record]:
         facts, metrics = record.dataset, record.metrics
         assert records.intact(record)
         assert (len(facts["classes"]), facts["n_train"], facts["n_test"]) == (CLASSES, CLASSES, CLASSES)
-        assert metrics["n"] == CLASSES, "every picture of val/ once, over both processes"
+        assert metrics["n"] == CLASSES, "every image of val/ once, over both processes"
         outcomes = per_image.outcomes(metrics)
         assert outcomes is not None
         assert 100 * outcomes.mean() == pytest.approx(metrics["top1"])

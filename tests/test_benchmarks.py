@@ -18,7 +18,7 @@ from ablate.spec.recipes import PAPER
 from ablate.spec.run import Run
 from ablate.store.records import read_all
 from ablate.store.root import Root
-from tests.tiny import picture_folder
+from tests.tiny import image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -103,7 +103,7 @@ def test_utilisation_runs_in_small(
 def test_the_input_pipeline_runs_in_small(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    folder = picture_folder(tmp_path / "pictures", {"a": 4, "b": 4}, {"a": 1, "b": 1})
+    folder = image_folder(tmp_path / "pictures", {"a": 4, "b": 4}, {"a": 1, "b": 1})
     words = ("--data", folder, "--workers", 0, "--side", 32, "--batch-size", 2, "--epochs", 2)
     run_as_script("input_pipeline", monkeypatch, *words)
     shown = rows(capsys.readouterr().out)

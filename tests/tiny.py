@@ -1,4 +1,4 @@
-"""Small things the tests share: a run that trains in a tenth of a second, and records that need no training."""
+"""Helpers of the tests: a run that trains in a tenth of a second, small datasets, and records without training."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TINY = Run(
     epochs=2,
     holdout=0.2,
 )
-# Every part the package has, as (slot, name); and each once: a slot's usual part is in the first slot's variants.
+# Every part of the package as (slot, name), and a variant for each; DISTINCT has equal variants once.
 PARTS = [(slot, name) for slot, registry in SLOTS.items() for name in registry]
 VARIANTS = {f"{slot} {name}": TINY.replace(**{slot: name}) for slot, name in PARTS}
 _RUNS = list(VARIANTS.values())
@@ -39,7 +39,7 @@ LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_befo
 
 
 def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metrics: Any) -> Record:
-    """A record as a run of 8 test pictures would have left it, half of them right."""
+    """Return the record of a run with 8 test images, half of them correct."""
     found = {"top1": 50.0, "top5": 90.0, "loss": 1.0, "n": 8, "correct": base64.b64encode(b"\xf0").decode(), **metrics}
     return Record(
         key=run.key,
@@ -61,29 +61,29 @@ def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metri
     )
 
 
-def picture_folder(
+def image_folder(
     where: Path, train: dict[str, int], test: dict[str, int], *, test_name: str = "val", side: int = 20
 ) -> Path:
-    """A directory of PNGs, each of its own colour: pictures per class for the training and the test part."""
+    """Write a directory of PNGs of distinct colours, with a number of images per class for each part."""
     for part, classes in (("train", train), (test_name, test)):
         for at, (name, count) in enumerate(classes.items()):
             folder = where / part / name
             folder.mkdir(parents=True)
             for number in range(count):
-                picture = Image.new("RGB", (side, side), (80 * at, 10 * number, 50 if part == "train" else 200))
-                picture.putpixel((number % side, 0), (255, 255, 255))
-                picture.save(folder / f"{number}.png")
+                image = Image.new("RGB", (side, side), (80 * at, 10 * number, 50 if part == "train" else 200))
+                image.putpixel((number % side, 0), (255, 255, 255))
+                image.save(folder / f"{number}.png")
     return where
 
 
 def noise(side: int = 20, height: int | None = None, seed: int = 0) -> Image.Image:
-    """A picture in colour in which no two places look alike."""
+    """Return a colour image of noise."""
     values = np.random.default_rng(seed).integers(0, 256, (height or side, side, 3), dtype=np.uint8)
     return Image.fromarray(values)
 
 
 def noise_folder(where: Path, train: int, test: int, *, classes: int = 2, side: int = 20) -> Path:
-    """A directory of PNGs of noise, each its own: pictures for the training and the test part of every class."""
+    """Write a directory of distinct PNGs of noise, with a number of images per class for each part."""
     for part, count in (("train", train), ("val", test)):
         for label in range(classes):
             folder = where / part / f"class{label}"
@@ -103,16 +103,16 @@ def parquet_folder(
     metadata: bool = True,
     side: int = 8,
 ) -> Path:
-    """Parquet files as on the Hugging Face hub, two row groups or more to each: pictures per class for both parts."""
+    """Write Parquet files as on the Hugging Face hub, with several row groups, and a number of images per class."""
     classes = sorted(train)
-    told = {"info": {"features": {names[1]: {"_type": "ClassLabel", "names": classes}}}}
+    content = {"info": {"features": {names[1]: {"_type": "ClassLabel", "names": classes}}}}
     (where / "data").mkdir(parents=True)
     for part, counts in (("train", train), (test_name, test)):
         labels = [classes.index(name) for name, count in counts.items() for _ in range(count)]
-        pictures = [{"bytes": _png(at, part == "train", side), "path": f"{at}.png"} for at in range(len(labels))]
-        table = pa.table({names[0]: pictures, names[1]: labels})
+        images = [{"bytes": _png(at, part == "train", side), "path": f"{at}.png"} for at in range(len(labels))]
+        table = pa.table({names[0]: images, names[1]: labels})
         if metadata:
-            table = table.replace_schema_metadata({"huggingface": json.dumps(told)})
+            table = table.replace_schema_metadata({"huggingface": json.dumps(content)})
         path = where / "data" / f"{part}-00000-of-00001.parquet"
         pq.write_table(table, path, row_group_size=max(1, len(labels) // 2))
     return where

@@ -90,11 +90,11 @@ def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
 
 def data_lines(used: set[str], data: dict[str, str]) -> list[str]:
     """What lies where, a line for each data set that needs a place; or that it is not at hand."""
-    from ablate.data.datasets import at_hand, needs_location, source
+    from ablate.data.datasets import is_available, needs_location, source
 
     lines = []
     for name in sorted(filter(needs_location, used)):
-        if at_hand(name, data):
+        if is_available(name, data):
             module, location = source(name, data)
             lines.append(str(module.DIRECTORY.line(name, location)))
         else:

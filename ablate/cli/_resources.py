@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.spec.resources import Resources, options, standing
+from ablate.spec.resources import Resources, from_settings, options
 
 PANEL = "How runs are executed"
 
@@ -61,7 +61,7 @@ def resources(given: Mapping[str, Any], data: Mapping[str, str]) -> Resources:
     Raises:
         SpecError: when one is wrong.
     """
-    chosen = standing() | dict(given)
+    chosen = from_settings() | dict(given)
     if isinstance(pairs := chosen.get("slurm"), list):
         chosen["slurm"] = dict(pair.lstrip("-").partition("=")[::2] for pair in pairs)
     return Resources(data=data, **chosen)

@@ -163,9 +163,9 @@ def _print_variants(study: Study, scale: str, lines: Iterable[str], variants: li
 
 def _at_hand(run: Run, data: dict[str, str]) -> bool:
     """Whether a run's data can be looked at: a plan does not wait for data."""
-    from ablate.data.datasets import at_hand
+    from ablate.data.datasets import is_available
 
-    return at_hand(run.dataset, data)
+    return is_available(run.dataset, data)
 
 
 def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Audit]:

@@ -1,1 +1,1 @@
-"""Images to batches."""
+"""Datasets, and the batches of images that a run reads from them."""

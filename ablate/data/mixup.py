@@ -1,8 +1,8 @@
-"""Mixup and CutMix as timm does them, as a function of the step.
+"""timm's Mixup and CutMix as a function of the step.
 
-timm draws from numpy's global stream and pairs the first image of a batch with its last. Here the stream is seeded by
-the step, and images are paired inside fixed groups of `ablate.data.images.GROUP`, each mixed by the same proportion. So
-the result does not depend on how a batch is spread over processes and forward passes.
+timm draws from numpy's global generator and pairs the first image of a batch with its last. Here each step seeds the
+generator, and images are paired within fixed groups of `ablate.data.images.GROUP`, all mixed with the same ratio. So
+the result does not depend on how a batch is divided into processes and forward passes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BEHAVIOUR = 1
 
 
 class Mixing:
-    """Mixes the pictures of a run, where it asks for that."""
+    """Mixes the images of a run that has Mixup or CutMix."""
 
     def __init__(self, run: Run, classes: int) -> None:
         self.run = run
@@ -34,25 +34,25 @@ class Mixing:
             num_classes=classes,
         )
 
-    def __call__(self, pictures: torch.Tensor, labels: torch.Tensor, epoch: int, step: int) -> Batch:
-        """Mixed pictures (B, C, S, S), in place, and targets (B, classes), smoothed; as they came where nothing mixes.
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, step: int) -> Batch:
+        """Mix images (B, C, S, S) in place; return them with smoothed targets (B, classes), or unchanged with labels.
 
         Args:
-            pictures: whole groups of a step's batch, the last one as long as what is left.
+            images: complete groups of a step's batch; the last group may be smaller.
             labels: int64, (B,).
         """
         if not self.run.mixes:
-            return pictures, labels
+            return images, labels
         targets = []
-        for some, of_some in zip(torch.split(pictures, GROUP), torch.split(labels, GROUP), strict=True):
-            with _numpy_seeded(derive(self.run.seed, "mix", epoch, step)):
-                targets.append(self.mixup(some, of_some)[1])  # timm mixes the pictures in place
-        return pictures, torch.cat(targets)
+        for some, of_some in zip(torch.split(images, GROUP), torch.split(labels, GROUP), strict=True):
+            with _seed_numpy(derive(self.run.seed, "mix", epoch, step)):
+                targets.append(self.mixup(some, of_some)[1])  # timm mixes the images in place
+        return images, torch.cat(targets)
 
 
 @contextmanager
-def _numpy_seeded(seed: int) -> Iterator[None]:
-    """numpy's global stream, seeded for a moment."""
+def _seed_numpy(seed: int) -> Iterator[None]:
+    """Seed numpy's global generator, and restore its state at the end."""
     before = np.random.get_state()
     np.random.seed(seed % 2**32)
     try:

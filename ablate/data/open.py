@@ -1,4 +1,4 @@
-"""A run's data set, opened on the device it trains on: kept in memory, or decoded when needed, as the run says."""
+"""Open the dataset of a run on its training device: kept in memory, or decoded when needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ablate.spec.run import Run
 
 
 def open_images(run: Run, resources: Resources, device: torch.device) -> tuple[Images, dict[str, Any]]:
-    """The data set, and the facts of it that a record keeps."""
+    """Return the dataset of a run, and the facts about it that enter the record."""
     module, location = source(run.dataset, resources.data)
     module.check(run, location)
     if location is not None:

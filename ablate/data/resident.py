@@ -1,7 +1,7 @@
-"""Pictures kept in memory as uint8 and turned into batches by tensor code on the training device.
+"""Datasets kept in memory as uint8; tensor code on the training device turns them into batches.
 
-`Resident` has data sets that come as arrays; `Decoded` has encoded pictures, decoded once at the run's size into a
-file of the cache.
+`Resident` is for datasets that are arrays. `Decoded` is for encoded images, which are decoded once, at the size of the
+run, into a file in the cache.
 """
 
 from __future__ import annotations
@@ -21,28 +21,29 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
 from ablate.data import augment
-from ablate.data import decode as pictures
 from ablate.data.datasets import Arrays, Encoded, Part
+from ablate.data.decode import BEHAVIOUR as DECODE_BEHAVIOUR
+from ablate.data.decode import decode
 from ablate.data.draws import Draws
-from ablate.data.images import WHOLE, Batch, Images, Share, generator, log, sent
-from ablate.data.workers import Broken, Loader
+from ablate.data.images import WHOLE, Batch, Images, Share, generator, log, to_device
+from ablate.data.workers import Corrupt, Loader
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import cache
 
 BEHAVIOUR = 1
 MEAN, STD = 0.5, 0.5
-CHUNK = 256  # pictures decoded at once
+CHUNK = 256  # images decoded at once
 
 
 class Resident(Images):
-    """Pictures placed on a canvas of `image_size`, in the middle or at an offset."""
+    """Images on a canvas of `image_size`, centred or at random offsets."""
 
     def __init__(self, run: Run, data: Arrays, device: torch.device) -> None:
         super().__init__(run, data)
-        self.pictures = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous().to(device)
-        self.channels = self.pictures.shape[1]
-        self.room = run.image_size - self.pictures.shape[-1]
+        self.images = torch.from_numpy(data.images).permute(0, 3, 1, 2).contiguous().to(device)
+        self.channels = self.images.shape[1]
+        self.free = run.image_size - self.images.shape[-1]
         self.shifted = data.shifted
         self.labels = self.labels.to(device)
         self.device = device
@@ -57,96 +58,96 @@ class Resident(Images):
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
         offsets = self._offsets("evaluation offset")
-        for chosen in torch.split(share.of(self.parts[part]), self.run.batch_size):
+        for chosen in torch.split(share.select(self.parts[part]), self.run.batch_size):
             yield self._batch(chosen, offsets[chosen])
 
     def _offsets(self, *purpose: int | str) -> torch.Tensor:
-        """Row and column of every picture's upper left corner, (n, 2)."""
+        """Return row and column of the upper left corner of every image, (n, 2)."""
         if not self.shifted:
-            return torch.full((len(self.pictures), 2), self.room // 2)
-        return torch.randint(self.room + 1, (len(self.pictures), 2), generator=generator(*purpose))
+            return torch.full((len(self.images), 2), self.free // 2)
+        return torch.randint(self.free + 1, (len(self.images), 2), generator=generator(*purpose))
 
     def _batch(self, chosen: torch.Tensor, offsets: torch.Tensor) -> Batch:
-        where = sent(chosen, self.device)
-        return self._place(self.pictures[where], sent(offsets, self.device)), self.labels[where]
+        where = to_device(chosen, self.device)
+        return self._place(self.images[where], to_device(offsets, self.device)), self.labels[where]
 
-    def _place(self, pictures: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
-        """Pictures (B, C, h, w) on black canvases (B, C, S, S), scaled to [-1, 1]."""
-        count, channels, height, width = pictures.shape
-        canvas = pictures.new_zeros(count, self.run.image_size, self.run.image_size, channels)
+    def _place(self, images: torch.Tensor, offsets: torch.Tensor) -> torch.Tensor:
+        """Place images (B, C, h, w) on black canvases (B, C, S, S), scaled to [-1, 1]."""
+        count, channels, height, width = images.shape
+        canvas = images.new_zeros(count, self.run.image_size, self.run.image_size, channels)
         rows = offsets[:, 0, None] + torch.arange(height, device=self.device)
         columns = offsets[:, 1, None] + torch.arange(width, device=self.device)
         image = torch.arange(count, device=self.device)[:, None, None]
-        canvas[image, rows[:, :, None], columns[:, None, :]] = pictures.permute(0, 2, 3, 1)
+        canvas[image, rows[:, :, None], columns[:, None, :]] = images.permute(0, 2, 3, 1)
         return (canvas.permute(0, 3, 1, 2).float() / 255 - MEAN) / STD
 
 
 class Decoded(Images):
-    """Squares of floor(image_size / eval_crop), in device memory where they take no more than half of what is free."""
+    """Squares of floor(image_size / eval_crop) pixels, in device memory if they need at most half of its free part."""
 
     channels = 3
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data, resources.allow_broken)
+        super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
-        folder = kept(run, data, resources.workers)
+        folder = decode_to_cache(run, data, resources.workers)
         for index, reason in orjson.loads((folder / "broken.json").read_bytes()):
-            self.replaced(index, reason)
-        # Copy on write: torch warns of memory it must not write to, and nothing writes to it.
-        self.pictures = torch.from_numpy(np.load(folder / "pictures.npy", mmap_mode="c"))
-        if device.type == "cuda" and self.pictures.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
-            self.pictures = self.pictures.to(device)
+            self.replace_corrupt(index, reason)
+        # Copy on write, since torch warns about read-only memory; nothing writes to it.
+        self.images = torch.from_numpy(np.load(folder / "pictures.npy", mmap_mode="c"))
+        if device.type == "cuda" and self.images.nbytes <= torch.cuda.mem_get_info(device)[0] / 2:
+            self.images = self.images.to(device)
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         for piece in self.pieces(epoch, start, share):
-            draws = Draws.of(self.run.seed, epoch, piece)
-            augmented = augment.augmented(self.run, self._at(piece[:, 0]), draws)
-            yield augment.erased(self.run, self._normalised(augmented), draws), self._labels(piece[:, 0])
+            draws = Draws.from_samples(self.run.seed, epoch, piece)
+            augmented = augment.augment(self.run, self._at(piece[:, 0]), draws)
+            yield augment.erase(self.run, self._normalise(augmented), draws), self._labels(piece[:, 0])
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
         size = self.run.image_size
-        start = margin(self.pictures.shape[-1], size)
-        for chosen in torch.split(share.of(self.parts[part]), self.run.batch_size):
+        start = margin(self.images.shape[-1], size)
+        for chosen in torch.split(share.select(self.parts[part]), self.run.batch_size):
             middle = self._at(chosen)[..., start : start + size, start : start + size]
-            yield self._normalised(middle), self._labels(chosen)
+            yield self._normalise(middle), self._labels(chosen)
 
     def _at(self, indices: torch.Tensor) -> torch.Tensor:
-        if self.pictures.device.type == "cpu":
-            return sent(self.pictures[indices], self.device)
-        return self.pictures[sent(indices, self.device)]
+        if self.images.device.type == "cpu":
+            return to_device(self.images[indices], self.device)
+        return self.images[to_device(indices, self.device)]
 
     def _labels(self, indices: torch.Tensor) -> torch.Tensor:
-        return sent(self.labels[indices], self.device)
+        return to_device(self.labels[indices], self.device)
 
-    def _normalised(self, pictures: torch.Tensor) -> torch.Tensor:
-        return augment.normalised(pictures, self.mean, self.std)
+    def _normalise(self, images: torch.Tensor) -> torch.Tensor:
+        return augment.normalise(images, self.mean, self.std)
 
 
-def kept(run: Run, data: Encoded, workers: int) -> Path:
-    """The folder of the cache with all pictures of a data set at a run's size, decoded now where it is not there.
+def decode_to_cache(run: Run, data: Encoded, workers: int) -> Path:
+    """Return the cache folder with all images of a dataset at the size of a run; decode them if it does not exist.
 
-    `pictures.npy` is uint8, (n, 3, R, R); `broken.json` has index and reason of those that could not be decoded.
+    `pictures.npy` is uint8, (n, 3, R, R); `broken.json` lists index and reason of each corrupt image.
     """
     size, side = run.image_size, math.floor(run.image_size / run.eval_crop)
     count = len(data.labels)
 
-    def make(folder: Path) -> None:
-        log.info("decoding %s pictures of %s at %d pixels into the cache", f"{count:,}", run.dataset, side)
-        squares = _reserved(folder / "pictures.npy", (count, 3, side, side))
+    def fill(folder: Path) -> None:
+        log.info("decoding %s images of %s at %d pixels into the cache", f"{count:,}", run.dataset, side)
+        squares = _allocate(folder / "pictures.npy", (count, 3, side, side))
         chunks = torch.split(torch.arange(count), CHUNK)
         loader = Loader(Squares(data, side, size), workers, torch.device("cpu"))
-        broken: Broken = []
+        corrupt: Corrupt = []
         for chunk, (decoded, of_chunk) in zip(chunks, loader(chunks), strict=True):
             squares[chunk[0] : chunk[-1] + 1] = decoded.numpy()
-            broken += of_chunk
+            corrupt += of_chunk
         squares.flush()
-        (folder / "broken.json").write_bytes(orjson.dumps(broken))
+        (folder / "broken.json").write_bytes(orjson.dumps(corrupt))
 
-    return cache.folder("decoded", cache.key_of(data.fingerprint, side, size, BEHAVIOUR, pictures.BEHAVIOUR), make)
+    return cache.folder("decoded", cache.key_of(data.fingerprint, side, size, BEHAVIOUR, DECODE_BEHAVIOUR), fill)
 
 
-def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
-    """A new array in a file whose place on the disk is taken: a mapped page that finds none kills the process.
+def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
+    """Create an array in a file and allocate its disk space, as writing a mapped page on a full disk kills the process.
 
     Raises:
         OSError: when the disk is full.
@@ -162,36 +163,35 @@ def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
     return squares
 
 
-class Squares(Dataset[tuple[torch.Tensor, Broken]]):
-    """Pictures at some indices as squares of `side`, uint8 (n, 3, side, side), and which of them are broken and why."""
+class Squares(Dataset[tuple[torch.Tensor, Corrupt]]):
+    """Images at some indices as squares, uint8 (n, 3, side, side), and index and reason of each corrupt one."""
 
     def __init__(self, data: Encoded, side: int, size: int) -> None:
         self.reader, self.side, self.size = data.reader, side, size
 
-    def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, Broken]:
+    def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, Corrupt]:
         found: list[torch.Tensor] = []
-        broken: Broken = []
+        corrupt: Corrupt = []
         for index in indices.tolist():
-            picture, reason = pictures.decoded(lambda: self.reader[index], self.side)  # noqa: B023 - called at once
+            image, reason = decode(lambda: self.reader[index], self.side)  # noqa: B023 - called at once
             if reason is not None:
-                broken.append((index, reason))
-            found.append(F.pil_to_tensor(square(picture, self.side, self.size)))
-        return torch.stack(found), broken
+                corrupt.append((index, reason))
+            found.append(F.pil_to_tensor(crop_square(image, self.side, self.size)))
+        return torch.stack(found), corrupt
 
 
-def square(picture: Image.Image, side: int, size: int) -> Any:
-    """The shorter side brought to `side`, and of the longer one so much that the middle `size` are those timm takes.
+def crop_square(image: Image.Image, side: int, size: int) -> Any:
+    """Resize the shorter side to `side`, and crop so that the central `size` pixels are those of timm's centre crop.
 
-    Halves are rounded to even, so the middle of a middle may lie one pixel beside the middle.
+    Since halves are rounded to even, the centre of a centre crop may be one pixel off the centre.
     """
-    picture = F.resize(picture, side, InterpolationMode.BICUBIC)
+    image = F.resize(image, side, InterpolationMode.BICUBIC)
     top, left = (
-        min(max(margin(length, size) - margin(side, size), 0), length - side)
-        for length in (picture.height, picture.width)
+        min(max(margin(length, size) - margin(side, size), 0), length - side) for length in (image.height, image.width)
     )
-    return F.crop(picture, top, left, side, side)
+    return F.crop(image, top, left, side, side)
 
 
 def margin(length: int, size: int) -> int:
-    """Where the middle `size` of a length begin, as torchvision rounds it."""
+    """Return where the central `size` pixels of a length begin, rounded as in torchvision."""
     return round((length - size) / 2)

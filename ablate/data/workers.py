@@ -1,7 +1,7 @@
-"""Pictures decoded and augmented when needed, in loader processes if there are any.
+"""Images decoded and augmented when needed, in loader processes if there are any.
 
-What is drawn for a picture depends on (seed, epoch, index, repeat) alone, so the number of loader processes changes
-nothing. They send uint8; normalisation and erasing are done on the training device.
+The random numbers of an image depend only on (seed, epoch, index, repeat), so the number of loader processes does not
+change results. Loader processes return uint8; the training device normalises and erases.
 """
 
 from __future__ import annotations
@@ -26,78 +26,79 @@ from torchvision.transforms import functional as F
 
 from ablate.data import augment
 from ablate.data.datasets import Encoded, Part
-from ablate.data.decode import decoded
+from ablate.data.decode import decode
 from ablate.data.draws import Draws, crop_boxes, jitter_factors
-from ablate.data.images import WHOLE, Batch, Images, Share, sent
+from ablate.data.images import WHOLE, Batch, Images, Share, to_device
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.seeds import derive
 
-BEHAVIOUR = 2  # 2: draws shared with resident.py, crops padded and jittered, odd pictures upright and scaled
+BEHAVIOUR = 2  # 2: draws shared with resident.py, padded crops, jitter, EXIF orientation and 16 bits
 BICUBIC = InterpolationMode.BICUBIC
-LOOP_GONE_S = 5.0  # after so long at most, a loader process sees that the one it works for is gone
-AT_ONCE = 32  # pictures that a process holds decoded at their full size
+PARENT_CHECK_S = 5.0  # a loader process notices within this time that its parent has ended
+CHUNK = 32  # images that a process holds decoded at full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
-Broken = list[tuple[int, str]]
-Piece = tuple[int | None, torch.Tensor]  # the epoch, None for evaluation, and rows of index and repeat
+Corrupt = list[tuple[int, str]]
+Piece = tuple[int | None, torch.Tensor]  # the epoch (None for evaluation), and rows of index and repeat
 
 
 class Augmentation:
-    """Pictures in RGB to squares of `image_size`, as it is drawn for (seed, epoch, index, repeat)."""
+    """Augmentation of RGB images to squares of `image_size`, as a function of (seed, epoch, index, repeat)."""
 
     def __init__(self, run: Run, mean: tuple[float, ...]) -> None:
         self.run = run
         self.whole = transforms.Compose(
             [transforms.Resize(run.image_size, BICUBIC), transforms.CenterCrop(run.image_size)]
         )
-        self.auto: Any = automatic(run, mean) if run.auto_augment else None
+        self.auto: Any = rand_augment(run, mean) if run.auto_augment else None
 
-    def __call__(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
-        """The augmented pictures.
+    def __call__(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
+        """Return the augmented images.
 
         Args:
-            draws: of these pictures; several at once cost hardly more than one.
+            images: RGB images of any size.
+            draws: the draws of these images; drawing for many images costs little more than for one.
         """
-        cropped = self._cropped(pictures, draws)
+        cropped = self._crop(images, draws)
         flips = draws.chance("flip", self.run.hflip).tolist()
-        flipped = [F.hflip(picture) if flip else picture for picture, flip in zip(cropped, flips, strict=True)]
+        flipped = [F.hflip(image) if flip else image for image, flip in zip(cropped, flips, strict=True)]
         if self.auto is not None:
-            return self._automatic(flipped, draws)
-        return self._jittered(flipped, draws) if self.run.color_jitter else flipped
+            return self._rand_augment(flipped, draws)
+        return self._jitter(flipped, draws) if self.run.color_jitter else flipped
 
-    def _cropped(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _crop(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         size, pad = self.run.image_size, self.run.crop_padding
         if self.run.crop_min_area < 1:
-            widths, heights = torch.tensor([picture.size for picture in pictures]).unbind(dim=1)
+            widths, heights = torch.tensor([image.size for image in images]).unbind(dim=1)
             boxes = crop_boxes(draws, heights, widths, self.run.crop_min_area).tolist()
-            return [resampled(picture, box, size) for picture, box in zip(pictures, boxes, strict=True)]
-        whole = [self.whole(picture) for picture in pictures]
+            return [resample(image, box, size) for image, box in zip(images, boxes, strict=True)]
+        whole = [self.whole(image) for image in images]
         if not pad:
             return whole
         corners = (draws.offsets("padding", 2 * pad) - pad).tolist()
         # Pillow fills with black.
         return [p.crop((left, top, left + size, top + size)) for p, (top, left) in zip(whole, corners, strict=True)]
 
-    def _automatic(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _rand_augment(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         changed = []
-        for picture, index, repeat in zip(pictures, draws.index.tolist(), draws.repeat.tolist(), strict=True):
-            with global_streams(derive(self.run.seed, "auto", draws.epoch, index, repeat)):
-                changed.append(self.auto(picture))
+        for image, index, repeat in zip(images, draws.index.tolist(), draws.repeat.tolist(), strict=True):
+            with seed_global_streams(derive(self.run.seed, "auto", draws.epoch, index, repeat)):
+                changed.append(self.auto(image))
         return changed
 
-    def _jittered(self, pictures: list[Image.Image], draws: Draws) -> list[Image.Image]:
+    def _jitter(self, images: list[Image.Image], draws: Draws) -> list[Image.Image]:
         changed = []
         drawn = (numbers.tolist() for numbers in jitter_factors(draws, self.run.color_jitter))
-        for picture, order, factors in zip(pictures, *drawn, strict=True):
+        for image, order, factors in zip(images, *drawn, strict=True):
             for number in order:
-                picture = CHANGES[number](picture, factors[number])
-            changed.append(picture)
+                image = CHANGES[number](image, factors[number])
+            changed.append(image)
         return changed
 
 
-def automatic(run: Run, mean: tuple[float, ...]) -> Any:
-    """timm's RandAugment, with what timm's own `create_transform` gives it."""
+def rand_augment(run: Run, mean: tuple[float, ...]) -> Any:
+    """Return timm's RandAugment with the same arguments as timm's `create_transform` passes."""
     more = {
         "translate_const": int(run.image_size * 0.45),
         "img_mean": tuple(min(255, round(255 * value)) for value in mean),
@@ -106,36 +107,36 @@ def automatic(run: Run, mean: tuple[float, ...]) -> Any:
     auto = rand_augment_transform(run.auto_augment, more)
     for operation in auto.ops:
         if operation.name.startswith("Posterize"):
-            operation.aug_fn = posterized
+            operation.aug_fn = posterize_to_black
     return auto
 
 
-def posterized(picture: Image.Image, bits: int, **_: Any) -> Image.Image:
-    """timm's posterize, black where no bit is kept: timm asks for that at its highest level, and Pillow 13 refuses."""
+def posterize_to_black(image: Image.Image, bits: int, **_: Any) -> Image.Image:
+    """Apply timm's posterize; return black for 0 bits, which timm uses at its highest level and Pillow 13 refuses."""
     if bits <= 0:
-        return Image.new(picture.mode, picture.size)
-    kept: Image.Image = posterize(picture, bits)  # type: ignore[no-untyped-call]
-    return kept
+        return Image.new(image.mode, image.size)
+    found: Image.Image = posterize(image, bits)  # type: ignore[no-untyped-call]
+    return found
 
 
-def resampled(picture: Image.Image, box: list[int], size: int) -> Image.Image:
-    """A box (top, left, height, width) of a picture as a square of `size`: along the rows, then along the columns.
+def resample(image: Image.Image, box: list[int], size: int) -> Image.Image:
+    """Resize a box (top, left, height, width) of an image to a square of `size`: along the rows, then the columns.
 
-    In one step, newer versions of Pillow choose which comes first, and `augment.resampled` could not do the same.
+    In a single call, newer versions of Pillow choose the order, which `augment.resample` could not reproduce.
     """
     top, left, height, width = box
-    seen = picture.crop((left, top, left + width, top + height))
-    return seen.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
+    cropped = image.crop((left, top, left + width, top + height))
+    return cropped.resize((size, height), Image.Resampling.BICUBIC).resize((size, size), Image.Resampling.BICUBIC)
 
 
 @contextmanager
-def global_streams(seed: int) -> Iterator[None]:
-    """Python's, numpy's and torch's global streams seeded for a moment, for timm's transforms draw from all of them."""
+def seed_global_streams(seed: int) -> Iterator[None]:
+    """Seed the global generators of Python, numpy and torch, which timm's transforms use; restore them at the end."""
     before = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         random.seed(seed)
         np.random.seed(seed % 2**32)
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed also formats a traceback a kind of GPU
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed also formats a traceback per type of GPU
         try:
             yield
         finally:
@@ -143,64 +144,64 @@ def global_streams(seed: int) -> Iterator[None]:
             np.random.set_state(before[1])
 
 
-class Decoding(Dataset[tuple[torch.Tensor, Broken]]):
-    """A piece's pictures, uint8 (n, 3, S, S), and which of them are broken and why."""
+class Decoding(Dataset[tuple[torch.Tensor, Corrupt]]):
+    """The images of a forward pass, uint8 (n, 3, S, S), and index and reason of each corrupt one."""
 
     def __init__(self, run: Run, data: Encoded) -> None:
-        self.run, self.reader = run, data.reader.in_any_order()
+        self.run, self.reader = run, data.reader.random_access()
         self.augmentation = Augmentation(run, data.mean)
-        # timm's own, so that accuracy is what timm would find; the crop is taken from floor(image_size / eval_crop).
+        # timm's transform, so that accuracy equals that in timm; it resizes to floor(image_size / eval_crop) and crops.
         self.evaluation = create_transform(
             run.image_size, interpolation="bicubic", crop_pct=run.eval_crop, normalize=False
         )
 
-    def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, Broken]:
+    def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, Corrupt]:
         epoch, samples = piece
-        found, broken = [], []
-        for some in torch.split(samples, AT_ONCE):
-            pictures = []
+        found, corrupt = [], []
+        for some in torch.split(samples, CHUNK):
+            images = []
             for index in some[:, 0].tolist():
-                picture, reason = decoded(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
-                broken += [] if reason is None else [(index, reason)]
-                pictures.append(picture)
-            found += self._prepared(pictures, epoch, some)
-        return torch.stack(found), broken
+                image, reason = decode(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
+                corrupt += [] if reason is None else [(index, reason)]
+                images.append(image)
+            found += self._prepare(images, epoch, some)
+        return torch.stack(found), corrupt
 
-    def _prepared(self, pictures: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
+    def _prepare(self, images: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
         if epoch is None:
-            return [self.evaluation(picture) for picture in pictures]
-        augmented = self.augmentation(pictures, Draws.of(self.run.seed, epoch, samples))
-        return [F.pil_to_tensor(picture) for picture in augmented]
+            return [self.evaluation(image) for image in images]
+        augmented = self.augmentation(images, Draws.from_samples(self.run.seed, epoch, samples))
+        return [F.pil_to_tensor(image) for image in augmented]
 
 
-def _as_it_is(item: Any) -> Any:
+def _identity(item: Any) -> Any:
     return item
 
 
-def _leave_signals_to_the_loop(_: int) -> None:
-    """Ctrl-C and Slurm signal whole groups: a loader that died of it would end the run before its checkpoint."""
+def _ignore_signals(_: int) -> None:
+    """Ignore Ctrl-C and Slurm's signals, which go to all processes: the run must write its checkpoint first."""
     for number in (signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     if hasattr(signal, "sigtimedwait"):  # macOS has none
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_the_loop_says, daemon=True).start()
+        threading.Thread(target=_exit_with_parent, daemon=True).start()
 
 
-def _end_when_the_loop_says() -> None:
-    """SIGTERM counts when it comes from the process that trains, which waits for its loaders to end."""
-    loop = multiprocessing.parent_process()  # not getppid, which is the fork server where there is one
-    while loop is not None and loop.is_alive():
-        told = signal.sigtimedwait({signal.SIGTERM}, LOOP_GONE_S)
-        if told is not None and told.si_pid == loop.pid:
+def _exit_with_parent() -> None:
+    """End at SIGTERM only if the training process sent it, or when that process has ended."""
+    parent = multiprocessing.parent_process()  # not getppid, which may be the fork server
+    while parent is not None and parent.is_alive():
+        received = signal.sigtimedwait({signal.SIGTERM}, PARENT_CHECK_S)
+        if received is not None and received.si_pid == parent.pid:
             break
     os._exit(0)
 
 
 class Loader:
-    """What a data set gives for one list of items after another, by processes that stay from list to list.
+    """A DataLoader over changing lists of items, whose processes persist.
 
     Args:
-        workers: number of processes, each with one thread; 0 does the work here.
+        workers: number of processes, each with one thread; 0 loads in this process.
     """
 
     def __init__(self, dataset: Dataset[Any], workers: int, device: torch.device) -> None:
@@ -211,42 +212,42 @@ class Loader:
             batch_size=None,
             num_workers=workers,
             persistent_workers=workers > 0,
-            worker_init_fn=_leave_signals_to_the_loop,
-            collate_fn=_as_it_is,
+            worker_init_fn=_ignore_signals,
+            collate_fn=_identity,
             pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # else it takes a number from the global stream
+            generator=torch.Generator(),  # else it would draw from the global generator
         )
 
-    def __call__(self, items: Sequence[Any]) -> Iterator[tuple[torch.Tensor, Broken]]:
-        """What comes of each item, in order; a list that was not read to its end is dropped."""
+    def __call__(self, items: Sequence[Any]) -> Iterator[tuple[torch.Tensor, Corrupt]]:
+        """Iterate over the results of items, in order; the rest of an earlier list is dropped."""
         self.items[:] = items
         return iter(self.loader)
 
 
 class FromFiles(Images):
-    """Batches decoded when they are needed."""
+    """Batches of images that are decoded when needed."""
 
     channels = 3
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data, resources.allow_broken)
+        super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
         self.loader = Loader(Decoding(run, data), resources.workers, device)
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         pieces = list(self.pieces(epoch, start, share))
-        for samples, (pictures, labels) in zip(pieces, self._batches(pieces, epoch), strict=True):
-            yield augment.erased(self.run, pictures, Draws.of(self.run.seed, epoch, samples)), labels
+        for samples, (images, labels) in zip(pieces, self._batches(pieces, epoch), strict=True):
+            yield augment.erase(self.run, images, Draws.from_samples(self.run.seed, epoch, samples)), labels
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
-        chosen = share.of(self.parts[part])
+        chosen = share.select(self.parts[part])
         samples = torch.stack([chosen, torch.zeros_like(chosen)], dim=1)
         yield from self._batches(torch.split(samples, self.run.batch_size) if len(samples) else [], None)
 
     def _batches(self, pieces: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
         items = self.loader([(epoch, samples) for samples in pieces])
-        for samples, (pictures, broken) in zip(pieces, items, strict=True):
-            for index, reason in broken:
-                self.replaced(index, reason)
-            labels = sent(self.labels[samples[:, 0]], self.device)
-            yield augment.normalised(pictures.to(self.device, non_blocking=True), self.mean, self.std), labels
+        for samples, (images, corrupt) in zip(pieces, items, strict=True):
+            for index, reason in corrupt:
+                self.replace_corrupt(index, reason)
+            labels = to_device(self.labels[samples[:, 0]], self.device)
+            yield augment.normalise(images.to(self.device, non_blocking=True), self.mean, self.std), labels

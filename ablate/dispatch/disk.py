@@ -73,4 +73,4 @@ def pictures(run: Run, channels: int) -> int:
     if not run.resident or run.dataset not in DATASETS or not optional(DATASETS.path(run.dataset), "LOCATED", False):
         return 0
     side = math.floor(run.image_size / run.eval_crop)
-    return int(optional(DATASETS.path(run.dataset), "PICTURES", 0)) * channels * side**2
+    return int(optional(DATASETS.path(run.dataset), "IMAGES", 0)) * channels * side**2

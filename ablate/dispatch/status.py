@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import orjson
 
-from ablate.data.datasets import at_hand, source
+from ablate.data.datasets import is_available, source
 from ablate.dispatch import lease, slurm
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import failure_of
@@ -162,7 +162,7 @@ def _progress(folder: Path) -> dict[str, Any]:
 
 def fingerprint(dataset: str, data: Mapping[str, str]) -> str | None:
     """The fingerprint of the data at hand; None where a data set is not at hand."""
-    if not at_hand(dataset, data):
+    if not is_available(dataset, data):
         return None
     module, location = source(dataset, data)
     return str(module.fingerprint(location))

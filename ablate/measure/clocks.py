@@ -1,6 +1,6 @@
 """What a GPU says of itself while it is measured: clocks, power, temperature, and why it runs slower than it could.
 
-By nvidia-ml-py, where that is installed (`pip install ablate[nvml]`); nothing is ever set.
+By nvidia-ml-py, where that is installed (`pip install nvidia-ml-py`); nothing is ever set.
 """
 
 from __future__ import annotations

@@ -94,11 +94,11 @@ class Measuring:
         """Of the model, and of the machine."""
         from ablate.measure.model import uuid
         from ablate.spec.resources import Resources
-        from ablate.train.provenance import where_and_what
+        from ablate.train.provenance import provenance_of
 
         own = fingerprints(self.subject.run) if self.subject.run else {}
         resources = Resources(threads=threads, device=str(self.device))
-        where = where_and_what(resources, self.device)
+        where = provenance_of(resources, self.device)
         where["resources"] = {"threads": threads, "device": str(self.device)}
         del where["finished"]  # that is said for each session
         about = {"channels": shape[0], "classes": classes, "image_size": shape[1], **costs}

@@ -1,1 +1,1 @@
-"""A run to a network, and what it costs in parameters, operations and activations."""
+"""The model of a run, and its cost in parameters, operations and activations."""

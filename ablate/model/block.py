@@ -1,4 +1,4 @@
-"""timm's pre-norm block with its parts exchanged: what mixes tokens, what mixes features, their order and norms."""
+"""timm's pre-norm block with exchangeable parts: token mixer, channel mixer, their order and their norms."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEHAVIOUR = 1
 
 
 class TokenNorm(LayerNorm):
-    """LayerNorm over the token axis, as the released code has it; maps (B, N, D) to (B, N, D)."""
+    """LayerNorm over the token axis, as in the released code of arXiv 2105.02723; maps (B, N, D) to (B, N, D)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         normed: torch.Tensor = super().forward(x.transpose(1, 2))
@@ -24,7 +24,7 @@ class TokenNorm(LayerNorm):
 
 
 class VariantBlock(Block):
-    """A block whose branches may be missing, exchanged, in the other order, or normalised over the tokens."""
+    """A block whose mixers may be missing, replaced, in the other order, or normalised over the tokens."""
 
     run: Run
 
@@ -37,12 +37,12 @@ class VariantBlock(Block):
             self.norm1 = TokenNorm(run.tokens, **factory)
         if run.channel_norm == "token":
             self.norm2 = TokenNorm(run.tokens, **factory)
-        # A norm left without its branch would get no gradient; an identity in the branch would add norm(x).
+        # A norm without its mixer would get no gradient; an identity as mixer would add norm(x).
         if attn_layer is None:
             del self.norm1, self.attn, self.ls1, self.drop_path1
         if mlp_layer is None:
             del self.norm2, self.mlp, self.ls2, self.drop_path2
-        present = {"_mix_tokens": attn_layer, "_mix_features": mlp_layer}
+        present = {"_mix_tokens": attn_layer, "_mix_channels": mlp_layer}
         order = reversed(present) if run.order == "channel_first" else present
         self.branches = [name for name in order if present[name] is not None]
 
@@ -50,7 +50,7 @@ class VariantBlock(Block):
         out: torch.Tensor = x + self.drop_path1(self.ls1(self.attn(self.norm1(x))))
         return out
 
-    def _mix_features(self, x: torch.Tensor) -> torch.Tensor:
+    def _mix_channels(self, x: torch.Tensor) -> torch.Tensor:
         out: torch.Tensor = x + self.drop_path2(self.ls2(self.mlp(self.norm2(x))))
         return out
 
@@ -61,13 +61,13 @@ class VariantBlock(Block):
 
 
 def order_of(block: Any) -> list[str]:
-    """A block's branches in their order: "mixer" and "channel"; timm's own mixes tokens first."""
-    names = {"_mix_tokens": "mixer", "_mix_features": "channel"}
+    """Return the mixers of a block in their order, "mixer" and "channel"; timm's block mixes tokens first."""
+    names = {"_mix_tokens": "mixer", "_mix_channels": "channel"}
     return [names[branch] for branch in getattr(block, "branches", names)]
 
 
 def parts(run: Run) -> dict[str, Any]:
-    """timm's `block_fn`, `attn_layer` and `mlp_layer` for a run: timm's own block where nothing needs another."""
+    """Return timm's arguments `block_fn`, `attn_layer` and `mlp_layer` for a run; timm's block where it suffices."""
     mixer = MIXERS[run.mixer].layer(run, run.tokens)
     channel = CHANNELS[run.channel].layer(run, run.tokens)
     plain = mixer and channel and run.order == "token_first" and {run.token_norm, run.channel_norm} == {"channel"}

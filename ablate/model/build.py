@@ -1,4 +1,4 @@
-"""A Run to timm's VisionTransformer with one part exchanged, initialised by (seed, name of the module)."""
+"""Build the model of a run: timm's VisionTransformer with exchanged parts, initialised by (seed, module name)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ BEHAVIOUR = 1
 
 
 def build(run: Run, channels: int, classes: int) -> VisionTransformer:
-    """The run's model, on the CPU (or the device of an enclosing `torch.device`), with its initial weights.
+    """Return the model of a run with its initial weights, on the CPU or the device of an enclosing `torch.device`.
 
-    Maps (B, channels, image_size, image_size) to logits (B, classes). With mixer "attention" it is timm's model of
-    the same configuration: same parameter names, same outputs for the same weights.
+    It maps (B, channels, image_size, image_size) to logits (B, classes). With mixer "attention" it is the timm model of
+    the same configuration: the same parameter names, and the same outputs for the same weights.
 
     Args:
-        channels: of the pictures.
-        classes: number of them.
+        channels: number of image channels.
+        classes: number of classes.
     """
     model = assemble(run, channels, classes)
     initialise(model, run)
@@ -34,10 +34,10 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
 
 
 def assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "skip"] = "") -> VisionTransformer:
-    """The run's model with whatever weights timm gives it, or with none to speak of: for those who ask for its shape.
+    """Return the model of a run without its initial weights, for callers that need only its structure.
 
     Args:
-        weight_init: timm's argument; "skip" leaves the weights as PyTorch's layers draw them.
+        weight_init: argument of timm; "skip" leaves the weights that PyTorch's layers draw.
     """
     model = VisionTransformer(
         weight_init=weight_init,
@@ -65,12 +65,12 @@ def assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "sk
 
 
 def initialise(model: VisionTransformer, run: Run) -> None:
-    """Draw every parameter from timm's distribution for it, with a generator of (seed, its module's name).
+    """Draw every parameter from timm's distribution, with a generator seeded by (seed, module name).
 
-    Parameters that two variants share are therefore equal at the start, whatever else the variants hold.
+    So parameters that two variants share are equal at the start, whatever else differs.
     """
     with torch.random.fork_rng(devices=[]):
-        # From the leaves up, as timm does: a module's own `init_weights` has the last word over its children.
+        # Children first, as in timm: a module's own `init_weights` overrides those of its children.
         for name, module in reversed(list(model.named_modules())):
             if module is not model:
                 _check_initialised(name, module)
@@ -80,17 +80,17 @@ def initialise(model: VisionTransformer, run: Run) -> None:
 
 
 def _check_initialised(name: str, module: nn.Module) -> None:
-    """Refuse parameters that would keep whatever was drawn before: no seed of the run decides them."""
+    """Refuse a module with parameters that the seed of the run would not determine."""
     known = isinstance(module, nn.Linear) or hasattr(module, "init_weights") or hasattr(module, "reset_parameters")
     if not known and (own := [own for own, _ in module.named_parameters(recurse=False)]):
         raise SpecError(
-            f"{type(module).__name__} ({name}) holds parameters that nothing initialises: {', '.join(own)}; "
-            "wanted is a method init_weights() that draws them"
+            f"{type(module).__name__} ({name}) has parameters that nothing initialises: {', '.join(own)}; "
+            "add a method init_weights() that draws them"
         )
 
 
 def _initialise_embeddings(model: VisionTransformer, run: Run) -> None:
-    """Position embedding and class token, as timm's `VisionTransformer.init_weights` draws them."""
+    """Draw position embedding and class token as timm's `VisionTransformer.init_weights` does."""
     if model.cls_token is not None:
         torch.manual_seed(derive(run.seed, "weights", "cls_token"))
         nn.init.normal_(model.cls_token, std=run.cls_init)
@@ -104,6 +104,6 @@ def _initialise_embeddings(model: VisionTransformer, run: Run) -> None:
 
 
 def _sincos(run: Run, device: torch.device) -> torch.Tensor:
-    """timm's two-dimensional sines and cosines, (1, N, D); a class token has none."""
+    """Return timm's two-dimensional sine-cosine embedding, (1, N, D); zeros for a class token."""
     table = build_sincos2d_pos_embed([run.side, run.side], run.dim, device=device)
     return nn.functional.pad(table, (0, 0, run.tokens - run.side**2, 0))[None]

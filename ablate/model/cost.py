@@ -1,7 +1,7 @@
-"""What a model costs on paper, from the formulas of its parts: parameters, MACs, activations, without building it.
+"""Parameters, MACs and activations of a model from the formulas of its parts, without building it.
 
-The tests hold the formulas against the built models and against torch's counter. A part without a `params` formula, in
-a file of the user's own, is counted on a one-block model on the meta device.
+Tests compare the formulas with built models and with torch's FLOP counter. For a part without a formula `params`, in a
+user's own file, parameters are counted on a model of one block on the meta device.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from ablate.spec.source import constant, formula, optional
 
 
 def complexity(run: Run, channels: int, classes: int) -> dict[str, int]:
-    """What a run's model costs.
+    """Return the cost of the model of a run.
 
     Args:
-        channels: of the pictures.
-        classes: number of them.
+        channels: number of image channels.
+        classes: number of classes.
 
     Returns:
         `params`, of which `frozen` are never trained; `macs`, multiply-accumulate operations for one image;
-        `activations`, elements put out for one image; `tokens`. MACs and activations count linear layers, convolutions
-        and products of matrices; norms, activation functions and the final pooling are left out.
+        `activations`, output elements for one image; `tokens`. MACs and activations count linear layers, convolutions
+        and matrix products, without norms, activation functions and the final pooling.
     """
     params, frozen = parameters(run.replace(seed=0), channels, classes)
     return {
@@ -40,7 +40,7 @@ def complexity(run: Run, channels: int, classes: int) -> dict[str, int]:
 
 @cache
 def parameters(run: Run, channels: int, classes: int) -> tuple[int, int]:
-    """Number of parameters, and of those that are never trained."""
+    """Return the number of parameters, and of those that are never trained."""
     mixer, channel, stem = (_params(registry, name) for registry, name in _parts(run))
     if not (mixer and channel and stem):
         return _counted(run, channels, classes)
@@ -51,7 +51,7 @@ def parameters(run: Run, channels: int, classes: int) -> tuple[int, int]:
 
 
 def macs(run: Run, channels: int, classes: int) -> int:
-    """Stem, then mixer and feature branch of every block, then the head."""
+    """Return the MACs for one image: stem, token and channel mixer of every block, head."""
     mixer, channel, stem = (_formula(registry, name, "macs") for registry, name in _parts(run))
     block: int = mixer(run, run.tokens) + channel(run, run.tokens)
     embedding: int = stem(run, channels)
@@ -59,7 +59,7 @@ def macs(run: Run, channels: int, classes: int) -> int:
 
 
 def activations(run: Run, classes: int) -> int:
-    """Stem, then mixer and feature branch of every block, then the head."""
+    """Return the activations for one image: stem, token and channel mixer of every block, head."""
     mixer, channel, stem = (_formula(registry, name, "activations") for registry, name in _parts(run))
     block: int = mixer(run, run.tokens) + channel(run, run.tokens)
     embedding: int = stem(run)
@@ -67,7 +67,7 @@ def activations(run: Run, classes: int) -> int:
 
 
 def inputs(dataset: str) -> tuple[int, int]:
-    """Channels and classes a data set's file declares; ImageNet's, 3 and 1,000, for a directory of images."""
+    """Return the channels and classes of a dataset; those of ImageNet, 3 and 1,000, for a directory of images."""
     if dataset not in DATASETS:
         return 3, 1000
     path = DATASETS.path(dataset)
@@ -82,10 +82,10 @@ def _params(registry: Registry, name: str) -> Callable[..., int] | None:
     return formula(registry.path(name), "params")
 
 
-def _formula(registry: Registry, name: str, wanted: str) -> Callable[..., int]:
-    found = formula(registry.path(name), wanted)
+def _formula(registry: Registry, name: str, quantity: str) -> Callable[..., int]:
+    found = formula(registry.path(name), quantity)
     if found is None:
-        raise SpecError(f"{registry.path(name)} defines no {wanted}; a {registry.kind}'s file gives a formula for it")
+        raise SpecError(f"{registry.path(name)} must define a function {quantity}, as every {registry.kind}")
     return found
 
 
@@ -98,7 +98,7 @@ def _has_branch(registry: Registry, name: str) -> bool:
 
 
 def _rest(run: Run, classes: int) -> int:
-    """Parameters of the block's norms, the class token, the last norm and the head."""
+    """Return the number of parameters of the norms, the class token and the head."""
     over = {"channel": run.dim, "token": run.tokens}
     first = over[run.token_norm] * _has_branch(MIXERS, run.mixer)
     second = over[run.channel_norm] * _has_branch(CHANNELS, run.channel)
@@ -106,7 +106,7 @@ def _rest(run: Run, classes: int) -> int:
 
 
 def _counted(run: Run, channels: int, classes: int) -> tuple[int, int]:
-    """The parameters of a model of one block, the block's as often as there are blocks."""
+    """Count parameters on a model of one block, and multiply those of the block by the depth."""
     import torch
 
     from ablate.model.build import build

@@ -127,7 +127,7 @@ def _current(run: Run, places: list[int], found: Columns) -> list[int]:
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
     """The frame of some records of a study, with `variant` as an ordered category."""
     labels, rows = _labels(study, scale), [row(record) for record in found]
-    names = flat.ordered({name for values in rows for name in values})
+    names = flat.sort_columns({name for values in rows for name in values})
     shown = {"variant": [labels[tuple(values[name] for name in SHARED)].label for values in rows]}
     return _by_variant(shown | {name: [values.get(name) for values in rows] for name in names}, labels)
 

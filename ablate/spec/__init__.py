@@ -1,1 +1,1 @@
-"""What one run is, and what it may use."""
+"""What one run is, and which resources it may use."""

@@ -1,58 +1,107 @@
-"""What a field's value must be: each check gives None for a good value, and what is wanted for any other."""
+"""Fields that carry their meaning and a check of their value: how `Run` and `Resources` declare theirs.
+
+A check returns None for a valid value, and what the value must be for any other.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, field
 from typing import Any
+
+from ablate.spec.errors import SpecError
 
 Check = Callable[[Any], str | None]
 
+_TYPES: Mapping[type, str] = {
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    str: "text, in quotes",
+    dict: "a table of NAME = VALUE",
+}
+LARGEST = 2**63  # JSON's integers, as orjson writes them, have 64 bits
+
 
 def anything(_: Any) -> str | None:
-    """Nothing beyond the field's type."""
+    """Accept every value of the field's type."""
     return None
 
 
 def positive(value: float) -> str | None:
-    """Above 0."""
-    return None if value > 0 else f"a {'whole ' if isinstance(value, int) else ''}number above 0"
+    """Require a number above 0."""
+    return None if value > 0 else "positive"
 
 
-def not_negative(value: float) -> str | None:
-    """0 or more."""
-    return None if value >= 0 else "0 or more"
+def at_least(smallest: int) -> Check:
+    """Require a number from `smallest` on."""
+    return lambda value: None if value >= smallest else f"{smallest} or more"
+
+
+not_negative = at_least(0)
 
 
 def fraction(value: float) -> str | None:
-    """From 0 to below 1."""
+    """Require a number in [0, 1)."""
     return None if 0 <= value < 1 else "at least 0 and below 1"
 
 
 def probability(value: float) -> str | None:
-    """From 0 to 1."""
+    """Require a number in [0, 1]."""
     return None if 0 <= value <= 1 else "between 0 and 1"
 
 
 def share(value: float) -> str | None:
-    """Above 0, to 1."""
+    """Require a number in (0, 1]."""
     return None if 0 < value <= 1 else "above 0 and at most 1"
 
 
-def dataset_name(value: str) -> str | None:
-    """A name that can be a folder's."""
-    # results/speed/ holds measurements of speed, which are no records of runs.
-    if value == "speed":
-        return "another name: results/speed is taken"
-    return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
-
-
 def one_of(*known: str) -> Check:
-    """One of some names."""
+    """Require one of some names."""
     return lambda value: None if value in known else "one of " + ", ".join(known)
 
 
+def dataset_name(value: str) -> str | None:
+    """Require a valid folder name."""
+    if value == "speed":  # results/speed/ holds speed records
+        return "another name, since results/speed is reserved"
+    return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
+
+
 def auto_augment(value: str) -> str | None:
-    """No automatic augmentation, or RandAugment in timm's words."""
-    words = "'' or timm's words for RandAugment, such as 'rand-m9-mstd0.5-inc1'"
-    return None if re.fullmatch(r"(rand(-[a-z]+[0-9.]+)+)?", value) else words
+    """Require no automatic augmentation, or RandAugment in timm's notation."""
+    expected = "'' or RandAugment in timm's notation, such as 'rand-m9-mstd0.5-inc1'"
+    return None if re.fullmatch(r"(rand(-[a-z]+[0-9.]+)+)?", value) else expected
+
+
+def checked(default: Any, meaning: str, check: Check = anything) -> Any:
+    """Declare a dataclass field with its meaning, which help and reports show, and a check of its value."""
+    return field(default=default, metadata={"meaning": meaning, "check": check})
+
+
+def validate(item: Field[Any], value: Any) -> Any:
+    """Return a value converted to the type of its field's default.
+
+    Raises:
+        SpecError: when the conversion would lose something, or the field's check refuses the value.
+    """
+    kind = dict if item.default is MISSING else type(item.default)
+    value = _convert(item.name, value, kind)
+    if expected := item.metadata["check"](value):
+        raise SpecError(f"{item.name} must be {expected}, got {value!r}")
+    return value
+
+
+def _convert(name: str, value: Any, kind: type[Any]) -> Any:
+    """Convert a value without loss; numpy scalars count as numbers."""
+    value = value.item() if getattr(value, "ndim", None) == 0 else value
+    if kind not in (int, float):
+        if isinstance(value, Mapping if kind is dict else kind):
+            return value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < LARGEST:
+            raise SpecError(f"{name} must be a finite number below 2**63, got {value}")
+        if kind(value) == value:
+            return kind(value) + kind(0)  # -0.0 equals 0.0 and must have its key
+    raise SpecError(f"{name} must be {_TYPES[kind]}, got {value!r}")

@@ -1,18 +1,22 @@
-"""What a user gets to read for a request that cannot be met."""
+"""The error for a user's mistake, and the message for an unknown name."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class SpecError(ValueError):
-    """A request that cannot be met: one sentence for the user, never a traceback."""
+    """A request that cannot be fulfilled. The message is one sentence, which the user sees without a traceback."""
 
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> SpecError:
-    """The error for a name nobody knows, with the nearest known one and the whole list."""
-    names = sorted(known)
+    """Return the error for an unknown name, with the most similar known name and the list of all."""
+    return SpecError(f"unknown {kind} {name!r}: {known_names(name, sorted(known))}")
+
+
+def known_names(name: object, names: Sequence[str]) -> str:
+    """Return the end of a message about an unknown name: the most similar known name, and the list of all."""
     close = difflib.get_close_matches(str(name), names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return SpecError(f"unknown {kind} {name!r}: {hint}known are {', '.join(names) or 'none'}")
+    return f"{hint}known are {', '.join(names) or 'none'}"

@@ -1,6 +1,6 @@
-"""The parts that a run names, and the behaviour numbers by which their code enters its key.
+"""The parts that a run names, and the behaviour numbers through which their code enters its key.
 
-Names in keys are fixed; files may move. `FILES` says where the code behind each name is.
+Names in keys are fixed; files may move. `FILES` maps each name to the file with its code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ CHANNELS = Registry("channel", "ablate.model.channels", PACKAGE / "model" / "cha
 STEMS = Registry("stem", "ablate.model.stems", PACKAGE / "model" / "stems")
 DATASETS = Registry("dataset", "ablate.data.datasets", PACKAGE / "data" / "datasets")
 
-# The code that every run depends on, by its name in keys. A BEHAVIOUR above 1 enters every key.
+# The code that every run uses, by its name in keys. A BEHAVIOUR above 1 enters every key.
 FILES = {
     "seeds.py": "spec/seeds.py",
     "block.py": "model/block.py",
@@ -32,17 +32,17 @@ FILES = {
     "optim.py": "train/optim.py",
     "train.py": "train/loop.py",
 }
-# The code that reads the images of a run: one of two.
+# The code that reads the images of a run: one of the two.
 LOADER_FILES = {"resident.py": "data/resident.py", "workers.py": "data/workers.py"}
 
 
 def dataset_file(dataset: str) -> Path:
-    """Return the file that knows a dataset; a name without a file of its own is a folder of images."""
+    """Return the file that defines a dataset; a name without its own file is a directory of images."""
     return DATASETS.path(dataset) if dataset in DATASETS else PACKAGE / "data" / "datasets" / "_directory.py"
 
 
 def behaviours(run: Run) -> dict[str, int]:
-    """Return the behaviour numbers above 1 of everything that a run uses, by name; 1 is how each part began."""
+    """Return the behaviour numbers above 1, the initial one, of all parts that a run uses, by name."""
     numbers = {name: behaviour(PACKAGE / path) for name, path in FILES.items()}
     numbers[f"mixers/{run.mixer}"] = MIXERS.behaviour(run.mixer)
     numbers[f"channels/{run.channel}"] = CHANNELS.behaviour(run.channel)

@@ -1,13 +1,13 @@
-"""Recipes, and the models that have a name: plain dicts of `Run`'s fields.
+"""Training recipes and named models: plain dicts of `Run` fields.
 
-A recipe says how a model is trained and on what: `Run(**DEIT, mixer="patch_ff")`.
+A recipe sets the data and how a model is trained on it: `Run(**DEIT, mixer="patch_ff")`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-# A small ViT on the shifted digits, one thread. Sizes, epochs and learning rate were chosen on the held-out part.
+# A small ViT on the shifted digits, for one thread. Sizes, epochs and learning rate were chosen on the held-out part.
 DIGITS_FIELDS = {
     "dataset": "digits_shifted",
     "image_size": 12,
@@ -27,9 +27,9 @@ DIGITS_FIELDS = {
 }
 
 
-# DeiT (arXiv 2012.12877): the defaults of its main.py of May 2021 at the paper's batch of 1,024, over 8 devices. Its
-# color_jitter does nothing under RandAugment, and its cool-down of 10 epochs is not run there either. The average of
-# the weights (ema) is kept and evaluated apart: reported are the raw ones.
+# DeiT (arXiv 2012.12877): the defaults of its main.py of May 2021, with the paper's batch size of 1,024 over 8 devices.
+# With RandAugment, color_jitter has no effect. DeiT does not run its 10 cool-down epochs either. The moving average of
+# the weights (ema) is evaluated separately; results are of the raw weights.
 DEIT: dict[str, Any] = {
     "dataset": "imagenet",
     "image_size": 224,
@@ -59,8 +59,8 @@ DEIT: dict[str, Any] = {
     "precision": "fp16",
 }
 
-# Crop, flip, AdamW and a cosine: the plain baseline of arXiv 2205.01580 without its RandAugment and Mixup. Its 10,000
-# steps of warm-up are 8 epochs; its weight decay of 1e-4, not multiplied by the rate, is 0.1 as PyTorch counts it.
+# Crop, flip, AdamW and a cosine schedule: the plain baseline of arXiv 2205.01580 without its RandAugment and Mixup. Its
+# 10,000 warm-up steps are 8 epochs. Its weight decay of 1e-4 is not multiplied by the learning rate, so it is 0.1 here.
 SIMPLE: dict[str, Any] = {
     "dataset": "imagenet",
     "image_size": 224,
@@ -78,10 +78,10 @@ SIMPLE: dict[str, Any] = {
     "precision": "bf16",
 }
 
-# CIFAR-10 on one GPU, its pictures in memory. After the recipe of Compact Transformers (arXiv 2104.05704) for 32 pixels
-# (its mixing, smoothing, decay and warm-up), with the padded crop usual for CIFAR in place of RandAugment, which needs
-# loader processes. Guesses not chosen on the held-out part yet: lr (theirs is 5.5e-4 at a batch of 128), batch_size,
-# epochs, crop_padding and drop_path. `benchmarks/cifar10.py` chooses among some.
+# CIFAR-10 on one GPU, with all images in memory. Mixing, smoothing, weight decay and warm-up are those of Compact
+# Transformers (arXiv 2104.05704) at 32 pixels. The padded crop usual for CIFAR replaces RandAugment, which needs loader
+# processes. Not yet tuned on the held-out part: lr (the paper's is 5.5e-4 at a batch size of 128), batch_size, epochs,
+# crop_padding and drop_path. `benchmarks/cifar10.py` compares some values.
 CIFAR: dict[str, Any] = {
     "dataset": "cifar10",
     "image_size": 32,
@@ -102,7 +102,7 @@ CIFAR: dict[str, Any] = {
 }
 
 
-# The sizes of DeiT, and of the paper's table 1: width, blocks, heads.
+# The sizes of DeiT, and of table 1 of arXiv 2105.02723: width, blocks, heads.
 SIZES: dict[str, dict[str, Any]] = {
     "tiny": {"dim": 192, "depth": 12, "heads": 3},
     "small": {"dim": 384, "depth": 12, "heads": 6},
@@ -113,7 +113,7 @@ SIZES: dict[str, dict[str, Any]] = {
 PATCHES_16: dict[str, Any] = {"image_size": 224, "patch_size": 16}
 
 
-# What the paper's released code has in a block: features first, then patches, with a norm over the tokens.
+# A block of the released code of arXiv 2105.02723: channels first, then tokens, with a norm over the tokens.
 FEED_FORWARD: dict[str, Any] = {
     "mixer": "patch_ff",
     "token_ratio": 4.0,
@@ -125,8 +125,8 @@ FEED_FORWARD: dict[str, Any] = {
     "cls_init": 0.02,
 }
 
-# Its section 3.4. That code was not released: ViT's block with its feature layer exchanged, the second norm over the
-# tokens, is reconstructed from its number of parameters.
+# Section 3.4 of arXiv 2105.02723. Its code was not released. The block is reconstructed from the number of parameters:
+# a ViT block with attention as channel mixer and its second norm over the tokens.
 ATTENTION_ONLY: dict[str, Any] = {
     "mixer": "attention",
     "channel": "attention",
@@ -136,7 +136,7 @@ ATTENTION_ONLY: dict[str, Any] = {
     "cls_init": 0.02,
 }
 
-# Melas-Kyriazi, arXiv 2105.02723: table 1 under the names of its released code, and section 3.4.
+# The models of Melas-Kyriazi (arXiv 2105.02723): table 1, named as in the released code, and section 3.4.
 PAPER: dict[str, dict[str, Any]] = {
     "linear_tiny": {**PATCHES_16, **FEED_FORWARD, **SIZES["tiny"]},
     "linear_base": {**PATCHES_16, **FEED_FORWARD, **SIZES["base"]},
@@ -144,5 +144,5 @@ PAPER: dict[str, dict[str, Any]] = {
     "attention_only_tiny": {**PATCHES_16, **ATTENTION_ONLY, **SIZES["tiny"]},
 }
 
-# Plain ViTs of these sizes, as a base for any other field.
+# Plain ViTs of these sizes, as a basis for changes of any field.
 FAMILY: dict[str, dict[str, Any]] = {f"ablate_{size}": {**PATCHES_16, **fields} for size, fields in SIZES.items()}

@@ -1,8 +1,7 @@
-"""Names to objects: what is known, what was meant, and no name twice.
+"""Registries: the modules of a folder by name.
 
-A registry is a folder: each file `NAME.py` in it is one entry, so adding a mixer, a dataset or a plot means
-adding one file. Names are found by listing the folder and constants are read from the source, so that a
-command line can validate a request without importing torch.
+Each file `NAME.py` of the folder is one entry, so adding a mixer, a dataset or a plot means adding one file. Names come
+from listing the folder, and constants from reading the source: commands check a request without importing torch.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ class Registry:
     """The modules of one folder by name; `registry["name"]` imports the module on first use.
 
     Args:
-        kind: what an entry is called in messages, such as "mixer".
+        kind: name of an entry in messages, such as "mixer".
         package: dotted name of the package whose files are the entries.
-        folder: where that package's files lie.
+        folder: path of that package.
     """
 
     def __init__(self, kind: str, package: str, folder: Path) -> None:
@@ -44,18 +43,19 @@ class Registry:
         return load_file(own) if own else importlib.import_module(self._modules[name])
 
     def file(self, name: str) -> Path | None:
-        """The file of an entry that was added by its path; None for one that belongs to a package."""
+        """Return the file of an entry that was added by path; None for a module of a package."""
         return self._paths[name] if self._modules[name] == str(self._paths[name]) else None
 
     def add(self, name: str, module: str, path: Path) -> None:
-        """Make one more module known under `name`.
+        """Register a module.
 
         Args:
-            module: its dotted name; for a file outside any package, its path.
-            path: the file itself.
+            name: name of the entry.
+            module: dotted name of the module; for a file outside any package, its path.
+            path: path of the file.
 
         Raises:
-            SpecError: when the name is taken by another module.
+            SpecError: when another module has the name.
         """
         if self._modules.get(name, module) != module:
             raise SpecError(
@@ -65,15 +65,15 @@ class Registry:
         self._paths[name] = path
 
     def check(self, name: str) -> str:
-        """The name itself, if it is known; a `SpecError` otherwise."""
+        """Return the name; raise a `SpecError` when it is unknown."""
         if name not in self._modules:
             raise unknown(self.kind, name, self)
         return name
 
     def path(self, name: str) -> Path:
-        """The file of an entry."""
+        """Return the file of an entry."""
         return self._paths[self.check(name)]
 
     def behaviour(self, name: str) -> int:
-        """The entry's behaviour number: raised when a mended entry must not be taken for the old one."""
+        """Return the behaviour number of an entry, which is raised when a fix changes its results."""
         return behaviour(self._paths[self.check(name)])

@@ -1,6 +1,6 @@
-"""The options of sbatch: those a user may set with --slurm, and those that ablate has an option of its own for."""
+"""The sbatch options that a user may set with --slurm, and those for which ablate has its own options."""
 
-# sbatch's options that a user may set with --slurm; those that ablate sets itself are left out.
+# Options for --slurm; without those that ablate sets itself.
 OPTIONS = """
     bb bbf begin clusters cluster-constraint comment contiguous core-spec cores-per-socket cpu-freq deadline delay-boot
     dependency distribution exclude exclusive gpu-bind gpu-freq gpus-per-socket gpus-per-task gres gres-flags hint hold
@@ -8,8 +8,8 @@ OPTIONS = """
     nodelist no-kill ntasks-per-core ntasks-per-socket overcommit oversubscribe power prefer priority profile propagate
     reboot reservation sockets-per-node spread-job switches thread-spec threads-per-core time-min tmp tres-bind
     tres-per-task use-min-nodes wait-all-nodes wckey x11
-""".split()  # noqa: SIM905 - a list, read in one look
-# sbatch's options that have one of their own here.
+""".split()  # noqa: SIM905 - readable as a list
+# The ablate option to use instead of an sbatch option.
 OWN = {
     "account": "--account",
     "constraint": "--constraint",

@@ -1,4 +1,4 @@
-"""The user's standing settings: `ablate.toml` in the current folder, over the one in the user's configuration folder.
+"""The settings files: `ablate.toml` in the current folder, which overrides the one in the user's configuration folder.
 
     [data]
     imagenet = "/data/imagenet"
@@ -7,8 +7,8 @@
     threads = 4
     partition = "gpu"
 
-A path is taken from the folder of the file that holds it. Nothing here may change a number: what does is a field of
-`Run`, and stands in a study.
+Paths are relative to the folder of their file. Settings must not change a result; whatever does is a field of `Run`,
+and belongs in a study.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ NAME = "ablate.toml"
 
 
 def files() -> list[Path]:
-    """The settings files there may be, the one that has the last word at the end."""
+    """Return the paths of the settings files, in ascending order of precedence."""
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return [home / "ablate" / NAME, Path.cwd() / NAME]
 
 
 def section(name: str) -> dict[str, Any]:
-    """One table of the settings, the user's under the current folder's.
+    """Return one table of the settings; the current folder's values override the user's.
 
     Raises:
-        SpecError: when a file is no TOML, or the table is none.
+        SpecError: when a file is not valid TOML, or the name is not a table.
     """
     found: dict[str, Any] = {}
     for path in files():
@@ -50,41 +50,41 @@ def _table(path: Path, name: str) -> dict[str, Any]:
         raise SpecError(f"cannot read the settings {path}: {error}") from None
     table = content.get(name, {})
     if not isinstance(table, dict):
-        raise SpecError(f"{name} in {path} is {table!r}; wanted is a table [{name}] with lines NAME = VALUE")
+        raise SpecError(f"{name} in {path} must be a table [{name}] with lines NAME = VALUE, got {table!r}")
     return table
 
 
 def data_folders() -> dict[str, Path]:
-    """Where data sets lie, by name: as the current folder's settings say, else ABLATE_DATA, else the user's settings.
+    """Return paths of datasets by name: from the current folder's settings, else ABLATE_DATA, else the user's settings.
 
-    ABLATE_DATA is a folder with one directory a data set.
+    ABLATE_DATA is a folder with one directory per dataset.
 
     Raises:
-        SpecError: when a place in the settings is no path.
+        SpecError: when a value in the settings is not a path.
     """
-    user, here = (_places(path) for path in files())
-    return user | _shelf() | here
+    user, here = (_data_table(path) for path in files())
+    return user | _data_environment() | here
 
 
-def _places(path: Path) -> dict[str, Path]:
-    """The table [data] of one file."""
+def _data_table(path: Path) -> dict[str, Path]:
+    """Return the table [data] of one file."""
     found: dict[str, Path] = {}
-    for name, place in _table(path, "data").items():
-        if not isinstance(place, str):
-            raise SpecError(f"data.{name} in {path} is {place!r}; wanted is a path, in quotes")
-        found[name] = path.parent / Path(place).expanduser()
+    for name, value in _table(path, "data").items():
+        if not isinstance(value, str):
+            raise SpecError(f"data.{name} in {path} must be a path, in quotes, got {value!r}")
+        found[name] = path.parent / Path(value).expanduser()
     return found
 
 
-def _shelf() -> dict[str, Path]:
-    """The directories in ABLATE_DATA; none where it is not set or not there."""
-    shelf = os.environ.get("ABLATE_DATA")
-    if not shelf or not Path(shelf).is_dir():
+def _data_environment() -> dict[str, Path]:
+    """Return the directories in ABLATE_DATA; none if it is not set or does not exist."""
+    folder = os.environ.get("ABLATE_DATA")
+    if not folder or not Path(folder).is_dir():
         return {}
-    return {entry.name: entry for entry in sorted(Path(shelf).absolute().iterdir()) if entry.is_dir()}
+    return {entry.name: entry for entry in sorted(Path(folder).absolute().iterdir()) if entry.is_dir()}
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: ABLATE_CACHE, else `ablate` in the user's cache folder."""
+    """Return the cache folder: ABLATE_CACHE, else `ablate` in the user's cache folder."""
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return Path(os.environ.get("ABLATE_CACHE") or home / "ablate")

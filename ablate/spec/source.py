@@ -1,7 +1,7 @@
-"""Read a Python file without importing it: its constants, functions and BEHAVIOUR number; or import it by its path.
+"""Read the constants, functions and BEHAVIOUR number of a Python file without importing it; or import it by path.
 
-A mixer's file holds its class, which needs torch, next to its formulas, which need numbers. A plan, a table and a match
-ask for the formulas alone.
+The file of a mixer contains its class, which needs torch, next to its cost formulas, which do not. Plans, tables and
+matched variants need only the formulas.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from ablate.spec.errors import SpecError
 
 
 def behaviour(path: Path) -> int:
-    """The `BEHAVIOUR` number a source file declares, read without importing it."""
+    """Return the `BEHAVIOUR` number of a source file, without importing it."""
     number = constant(path, "BEHAVIOUR")
     if isinstance(number, bool) or not isinstance(number, int):
-        raise SpecError(f"{path} has the BEHAVIOUR {number!r}; wanted is a whole number")
+        raise SpecError(f"BEHAVIOUR in {path} must be a whole number, got {number!r}")
     return number
 
 
 @cache
 def constant(path: Path, name: str) -> Any:
-    """The literal that a source file assigns to `name` at its top level.
+    """Return the literal that a source file assigns to `name` at its top level.
 
     Raises:
         SpecError: when the file assigns no literal to that name.
@@ -39,18 +39,18 @@ def constant(path: Path, name: str) -> Any:
             try:
                 return ast.literal_eval(node.value)  # type: ignore[attr-defined]
             except ValueError:
-                raise SpecError(f"{path} assigns {name} no plain value; wanted is one such as {name} = 1") from None
+                raise SpecError(f"{name} in {path} must be a literal, such as {name} = 1") from None
     raise SpecError(f"{path} assigns no {name}; add a line such as {name} = 1")
 
 
 @cache
 def optional(path: Path, name: str, default: Any) -> Any:
-    """The literal that a source file assigns to `name`, or the default where it assigns none."""
+    """Return the literal that a source file assigns to `name`, or the default if it assigns none."""
     return constant(path, name) if name in defined(path) else default
 
 
 def defined(path: Path) -> set[str]:
-    """The functions and variables a source file defines at its top level, read without importing it."""
+    """Return the names of functions and variables at the top level of a source file, without importing it."""
     found: set[str] = set()
     for node in _statements(path):
         if isinstance(node, ast.FunctionDef):
@@ -62,7 +62,7 @@ def defined(path: Path) -> set[str]:
 
 
 def _assigned(node: ast.stmt) -> set[str]:
-    """The names a statement assigns to, with an annotation or without."""
+    """Return the names that a statement assigns to, annotated or not."""
     if isinstance(node, ast.AnnAssign) and node.value is not None:
         return {node.target.id} if isinstance(node.target, ast.Name) else set()
     targets = node.targets if isinstance(node, ast.Assign) else []
@@ -77,10 +77,10 @@ def _statements(path: Path) -> list[ast.stmt]:
 
 
 def load_file(path: Path) -> ModuleType:
-    """The module in a file that belongs to no package, executed once; its name is made unique by its whole path.
+    """Import a file outside any package, once; its module name contains a hash of its path.
 
     Raises:
-        SpecError: when the file fails.
+        SpecError: when the file raises an error.
     """
     name = f"ablate_file_{hashlib.sha256(str(path).encode()).hexdigest()[:10]}_{path.stem}"
     if name in sys.modules:
@@ -93,19 +93,19 @@ def load_file(path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
-        raise SpecError(f"{path} fails when loaded: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
     return module
 
 
 @cache
 def formula(path: Path, name: str) -> Callable[..., Any] | None:
-    """The function a file defines at its top level under `name`; None where it defines none.
+    """Return the function `name` of a source file; None if the file does not define it.
 
-    Of the file only what the function leans on is executed: its helpers, constants and imports. A formula that leans
-    on a class gets the class, and torch with it.
+    Only the statements that the function depends on are executed: its helpers, constants and imports. A formula that
+    uses a class needs the imports of that class too, such as torch.
 
     Raises:
-        SpecError: when that fails.
+        SpecError: when one of these statements raises an error.
     """
     body = ast.parse(path.read_text(encoding="utf-8")).body
     binding = {bound: node for node in body for bound in _binds(node)}
@@ -113,29 +113,29 @@ def formula(path: Path, name: str) -> Callable[..., Any] | None:
         return None
     needed = _closure(name, binding)
     module = ast.Module([node for node in body if node in needed], type_ignores=[])
-    # Compiled under this file's own `from __future__ import annotations`: no annotation is evaluated.
+    # This file's `from __future__ import annotations` applies to the compiled code too: no annotation is evaluated.
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
-        exec(compile(module, str(path), "exec"), names)  # noqa: S102 - the entry's own file
+        exec(compile(module, str(path), "exec"), names)  # noqa: S102 - the file of the entry
     except Exception as error:
-        raise SpecError(f"{path} fails when its {name} is read: {type(error).__name__}: {error}") from error
+        raise SpecError(f"{name} of {path} cannot be read: {type(error).__name__}: {error}") from error
     found: Callable[..., Any] = names[name]
     return found
 
 
 def _closure(name: str, binding: dict[str, ast.stmt]) -> list[ast.stmt]:
-    """The statements that `name` needs, directly or through others."""
-    wanted, needed = [name], []
-    while wanted:
-        node = binding.get(wanted.pop())
+    """Return the statements that `name` depends on, directly or indirectly."""
+    names, needed = [name], []
+    while names:
+        node = binding.get(names.pop())
         if node is not None and node not in needed:
             needed.append(node)
-            wanted += _uses(node)
+            names += _uses(node)
     return needed
 
 
 def _binds(node: ast.stmt) -> Iterator[str]:
-    """The names a statement gives a meaning to."""
+    """Yield the names that a statement defines."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         yield node.name
     if isinstance(node, ast.Assign | ast.AnnAssign):
@@ -146,7 +146,7 @@ def _binds(node: ast.stmt) -> Iterator[str]:
 
 
 def _uses(node: ast.stmt) -> Iterator[str]:
-    """The names a statement asks for; annotations are not evaluated and ask for nothing."""
+    """Yield the names that a statement uses, without those in annotations."""
     defaults = (
         [d for d in (*node.args.defaults, *node.args.kw_defaults) if d] if isinstance(node, ast.FunctionDef) else []
     )

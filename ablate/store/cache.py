@@ -1,6 +1,6 @@
-"""What can be made again, kept in the cache folder: made once, by one process, and seen by others when it is whole.
+"""The cache: derived data, written once by one process and visible to others only when complete.
 
-Everything in that folder may be deleted at any time when nothing runs.
+The cache folder may be deleted whenever nothing runs.
 """
 
 from __future__ import annotations
@@ -20,53 +20,54 @@ import orjson
 from ablate.spec.settings import cache_folder
 from ablate.store.root import write_atomically
 
-Kind = Literal["decoded", "facts", "rows", "unpacked"]  # what is kept: the folders there are within the cache's
+Kind = Literal["decoded", "facts", "rows", "unpacked"]  # the subfolders of the cache
 
 
 def key_of(*parts: object) -> str:
-    """Sixteen hex digits over what a cached thing depends on."""
+    """Return sixteen hex digits over everything that an entry of the cache depends on."""
     return hashlib.sha256("\0".join(str(part) for part in parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def folder(kind: Kind, key: str, make: Callable[[Path], None]) -> Path:
-    """A folder of the cache, made by `make` where it is not there yet.
+def folder(kind: Kind, key: str, fill: Callable[[Path], None]) -> Path:
+    """Return the path of a folder in the cache; create it if it does not exist.
 
     Args:
-        kind: what it holds.
-        make: fills the empty folder it is given.
+        kind: subfolder of the cache.
+        key: name of the folder, from `key_of`.
+        fill: writes the content into the empty folder that it is passed.
     """
-    place = cache_folder() / kind / key
-    if place.is_dir():
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(place.with_suffix(".lock")):
-        if not place.is_dir():
-            _make(place, make)
-    return place
+    path = cache_folder() / kind / key
+    if path.is_dir():
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(path.with_suffix(".lock")):
+        if not path.is_dir():
+            _create(path, fill)
+    return path
 
 
-def _make(place: Path, make: Callable[[Path], None]) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{place.name}.", dir=place.parent))
+def _create(path: Path, fill: Callable[[Path], None]) -> None:
+    unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        make(unfinished)
-        os.rename(unfinished, place)
+        fill(unfinished)
+        os.rename(unfinished, path)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
-        if not place.is_dir():
+        if not path.is_dir():
             raise
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time; where the file system knows no locks, the work may be done twice, with the same result."""
+def _lock(path: Path) -> Iterator[None]:
+    """Let one process in at a time. Without file locks, two may do the same work, with the same result."""
     with open(path, "ab") as file:
         with suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
-def note(kind: Kind, key: str) -> dict[str, Any] | None:
-    """A small JSON object that was kept; None where there is none that can be read."""
+def read_note(kind: Kind, key: str) -> dict[str, Any] | None:
+    """Return a small JSON object from the cache; None if there is none that can be read."""
     try:
         content = orjson.loads(_path(kind, key).read_bytes())
     except (OSError, orjson.JSONDecodeError):
@@ -74,8 +75,8 @@ def note(kind: Kind, key: str) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def keep_note(kind: Kind, key: str, content: dict[str, Any]) -> None:
-    """Keep a small JSON object; a cache that cannot be written only costs time."""
+def write_note(kind: Kind, key: str, content: dict[str, Any]) -> None:
+    """Write a small JSON object to the cache; ignore a cache that cannot be written."""
     with suppress(OSError):
         write_atomically(_path(kind, key), orjson.dumps(content), durable=False)
 

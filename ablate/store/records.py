@@ -1,11 +1,11 @@
-"""One JSON file per finished run, written atomically; the only memory the suite has.
+"""Records: one JSON file per finished run, written atomically. They are the only results that the suite stores.
 
-Keys of a record: `schema`, `key`, `run` (every field), `metrics`, `history` (an entry per epoch), `complexity`,
-`dataset`, `cost` (times, rates, memory) and `provenance`. Whatever may differ between two equal runs stands under
-the last two, so that on a CPU equal runs have equal `metrics` and `history`, bit for bit.
+A record has `schema`, `key`, `run` (every field), `metrics`, `history` (one entry per epoch), `complexity`, `dataset`,
+`cost` (times, rates, memory) and `provenance`. Only the last two may differ between two equal runs: on a CPU, equal
+runs have bit-equal `metrics` and `history`.
 
-`checksum` is a sha256 over all the rest. A record whose checksum does not fit is read like any other: `intact` tells,
-and the audit of a report says so.
+`checksum` is a sha256 over the rest. A record with a wrong checksum is still read; `intact` checks it, and the
+verification of a report reports it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ablate.store.root import write_atomically
 SCHEMA = 1
 NOT_RECORDS = frozenset({"speed"})
 NUMBER = (int, float)
-NEEDED: dict[str, dict[str, Any]] = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "run": {"dataset": str, "seed": int},
     "metrics": {"top1": NUMBER, "loss": NUMBER, "n": int},
     "complexity": {"params": int, "macs": int},
@@ -40,7 +40,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What one run left behind; see the module's docstring for the parts."""
+    """The result of one run; the docstring of the module describes the fields."""
 
     key: str
     run: dict[str, Any]
@@ -54,22 +54,22 @@ class Record:
     checksum: str | None = field(default=None, compare=False)
 
     def answers(self, run: Run, fingerprint: str | None = None) -> bool:
-        """Whether this record is of that run, and of that data where a fingerprint is given."""
+        """Return whether this is the record of a run and, if a fingerprint is given, of that data."""
         same_data = fingerprint is None or self.dataset["fingerprint"] == fingerprint
         return same_data and self.key == run.key and {**ADDED_LATER, **self.run} == run.to_dict()
 
     def as_run(self) -> Run:
-        """The run this is a record of; a field younger than the record holds what stood for it then."""
+        """Return the run of this record; fields that are newer than the record have the value of the old behaviour."""
         return Run.from_dict({**ADDED_LATER, **self.run})
 
 
 def path_of(results: Path, run: Run) -> Path:
-    """Where a run's record is written."""
+    """Return the path of a run's record."""
     return results / run.dataset / f"{run.key}.json"
 
 
 def write(results: Path, record: Record) -> Path:
-    """Write a record; where the run has one already, that one stays."""
+    """Write a record, unless the run already has one; return its path."""
     path = results / str(record.run["dataset"]) / f"{record.key}.json"
     if not path.exists():
         content = asdict(record) | {"checksum": checksum(record)}
@@ -78,57 +78,61 @@ def write(results: Path, record: Record) -> Path:
 
 
 def checksum(record: Record) -> str:
-    """A sha256 over a record's content, whatever the order of its keys and the layout of its file."""
+    """Return a sha256 over the content of a record, independent of the order of keys and the layout of the file."""
     content = {item.name: getattr(record, item.name) for item in fields(record) if item.name != "checksum"}
     return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def intact(record: Record) -> bool | None:
-    """Whether a record is as it was written; None where it is older than checksums and cannot tell."""
+    """Return whether a record is unchanged since it was written; None if it is older than checksums."""
     return None if record.checksum is None else record.checksum == checksum(record)
 
 
 def set_aside(path: Path) -> None:
-    """Keep a record that does not answer its run (it is of other data) under a name that is no record's."""
-    fingerprint = re.sub(r"\W", "_", str(read(path).dataset["fingerprint"])[:8])  # it is to be a part of a name
-    with suppress(FileNotFoundError):  # another launcher was faster
+    """Rename the record of a run on other data, so that it no longer counts as a record."""
+    fingerprint = re.sub(r"\W", "_", str(read(path).dataset["fingerprint"])[:8])  # part of a file name
+    with suppress(FileNotFoundError):  # another launcher has done it
         os.replace(path, path.with_suffix(f".{fingerprint}.superseded"))
 
 
 def read(path: Path, *, history: bool = True) -> Record:
-    """The record in a file.
+    """Read the record in a file.
 
     Args:
-        history: False leaves the history empty, which reads a record of many epochs several times faster.
+        history: False skips the history, which is several times faster for a record of many epochs.
 
     Raises:
-        SpecError: when the file is no record, or one of a newer schema than this version knows.
+        SpecError: when the file is not a record, or has a newer schema than this version.
     """
     try:
         data = path.read_bytes()
         content = orjson.loads(data if history else _without_history(data))
     except (OSError, orjson.JSONDecodeError) as error:
         raise SpecError(
-            f"cannot read the record {path}: {error}; restore it, or move it away to train it again"
+            f"cannot read the record {path}: {error}; restore it, or move it away to train the run again"
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-        raise SpecError(f"{path} is no record of a run: it has no schema number; move it out of the results folder")
+        raise SpecError(
+            f"{path} is not the record of a run: it has no schema number; move it out of the results folder"
+        )
     if content["schema"] > SCHEMA:
         raise SpecError(
-            f"the record {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: upgrade it"
+            f"the schema of the record {path} must be at most {SCHEMA} for this version of ablate, "
+            f"got {content['schema']}; upgrade ablate"
         )
-    wanted = [item.name for item in fields(Record)]
     if missing := list(_missing(content)):
-        raise SpecError(f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train it again")
+        raise SpecError(
+            f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train the run again"
+        )
     if content["key"] != path.stem:
-        raise SpecError(f"{path} is the record of run {content['key']}, under another name; move the copy away")
-    return Record(**{name: content[name] for name in wanted if name in content})
+        raise SpecError(f"{path} is the record of run {content['key']} under another name; move the copy away")
+    return Record(**{item.name: content[item.name] for item in fields(Record) if item.name in content})
 
 
 def _without_history(data: bytes) -> bytes:
-    """A record's file with its history cut out, where the file is laid out as `write` does; else all of it.
+    """Return the content of a record's file with an empty history, if its layout is that of `write`; else unchanged.
 
-    The marks hold line breaks, which a string in JSON cannot: they are found nowhere but at the record's own level.
+    The delimiters contain line breaks, which a JSON string cannot: they match only at the top level.
     """
     head, start, rest = data.partition(b'\n  "history": [\n')
     _, end, tail = rest.partition(b"\n  ],\n")
@@ -136,28 +140,28 @@ def _without_history(data: bytes) -> bytes:
 
 
 def _missing(content: dict[str, Any]) -> Iterator[str]:
-    """The parts of a record that are not there or of the wrong kind, and the numbers that every reader needs."""
+    """Yield the required fields and values of a record that are missing or of the wrong type."""
     for item in fields(Record):
         kind = {"schema": int, "key": str, "history": list, "checksum": str | None}.get(item.name, dict)
         if not isinstance(content.get(item.name), kind):
             yield item.name
-    for part, names in NEEDED.items():
+    for part, names in REQUIRED.items():
         values = content.get(part)
         if isinstance(values, dict):
             yield from (f"{part}.{name}" for name, kind in names.items() if not isinstance(values.get(name), kind))
 
 
 def index(results: Path) -> dict[str, Path]:
-    """The key and file of every record under a folder.
+    """Return the path of every record under a folder, by key.
 
     Raises:
-        SpecError: when two files claim one key.
+        SpecError: when two files have the same key.
     """
     return {key: Path(name) for key, name in names(results).items()}
 
 
 def names(results: Path) -> dict[str, str]:
-    """The same with bare file names, of which ten thousand are made in no time."""
+    """Return the same as strings, which are much faster to create than `Path`s."""
     found: dict[str, str] = {}
     for folder, name in _files(results):
         key, path = name.removesuffix(".json"), os.path.join(folder, name)
@@ -168,12 +172,12 @@ def names(results: Path) -> dict[str, str]:
 
 
 def _files(results: Path) -> Iterator[tuple[str, str]]:
-    """Folder and name of every record's file, in order."""
-    for folder, below, files in os.walk(results):
-        below[:] = sorted(set(below) - NOT_RECORDS)
+    """Yield folder and name of every record's file, sorted."""
+    for folder, subfolders, files in os.walk(results):
+        subfolders[:] = sorted(set(subfolders) - NOT_RECORDS)
         yield from ((folder, name) for name in sorted(files) if name.endswith(".json") and name[0] != ".")
 
 
 def read_all(results: Path) -> list[Record]:
-    """Every record under a folder, by path."""
+    """Return every record under a folder, sorted by path."""
     return [read(path) for path in index(results).values()]

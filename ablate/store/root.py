@@ -1,4 +1,4 @@
-"""Where things lie under the root: records, work in progress, reports."""
+"""The root folder: records, runs in progress and reports, and atomic writes."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from ablate.spec.errors import SpecError
 
 @dataclass(frozen=True)
 class Root:
-    """The folder a study works in: `results/` (small, kept), `runs/` (heavy, not kept), `reports/`."""
+    """The folder that a study works in: `results/` (small, permanent), `runs/` (large, temporary), `reports/`."""
 
     path: Path
 
     @classmethod
     def at(cls, path: str | Path | None = None) -> Root:
-        """The root given, else ABLATE_ROOT, else the current folder; absolute, so that workers agree on it."""
+        """Return the given root, else ABLATE_ROOT, else the current folder, as an absolute path for workers."""
         root = Path(path or os.environ.get("ABLATE_ROOT") or ".").absolute()
         if root.exists() and not root.is_dir():
-            raise SpecError(f"the root {root} is a file; wanted is a folder, see --root")
+            raise SpecError(f"the root must be a folder, got the file {root}; see --root")
         return cls(root)
 
     @property
     def results(self) -> Path:
-        """One JSON a run, at any depth."""
+        """Folder of records, one JSON file per run, at any depth."""
         return self.path / "results"
 
     @property
     def runs(self) -> Path:
-        """Requests, leases, progress, logs and failure notes."""
+        """Folder of requests, leases, progress, logs and failure notes."""
         return self.path / "runs"
 
     @property
     def reports(self) -> Path:
-        """One folder a study and scale."""
+        """Folder of reports, one folder per study and scale."""
         return self.path / "reports"
 
     def run_folder(self, key: str) -> Path:
-        """Where a run in progress keeps its files."""
+        """Return the folder of a run in progress."""
         return self.runs / key
 
     def make_writable(self) -> None:
-        """Make the three folders and try to write in each.
+        """Create the three folders and check that each is writable.
 
         Raises:
-            SpecError: when one cannot be made or written.
+            SpecError: when one cannot be created or written.
         """
         for folder in (self.results, self.runs, self.reports):
             probe = folder / f".writable-{os.getpid()}"
@@ -57,15 +57,15 @@ class Root:
                 probe.unlink()
             except OSError as error:
                 raise SpecError(
-                    f"cannot write in {folder}: {error.strerror}; wanted is a folder this user may write, see --root"
+                    f"cannot write in {folder}: {error.strerror}; choose a writable folder with --root"
                 ) from None
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
+    """Write a file so that readers see either the old or the new content, never a part.
 
     Args:
-        durable: wait until it would outlive a power cut.
+        durable: wait until the content would survive a power failure.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")

@@ -1,8 +1,8 @@
-"""Records as flat rows, kept in the cache so that a record is read once: thousands of them make a frame in no time.
+"""Records as rows of a table, cached so that each record is read once.
 
-Rows stand as columns here, a list a column, since thousands of equal dicts would be slow to read and to hold. What is
-kept may be deleted at any time. A row is used again only while its record's file has the size, times and inode it had,
-and while this package's sources that make rows are the same.
+The table is a list per column: thousands of dicts with equal keys would be slow to read and large. The cache may be
+deleted at any time. A cached row is valid while the size, times and inode of its record's file are unchanged, and while
+the source files that create rows are unchanged.
 """
 
 from __future__ import annotations
@@ -26,12 +26,13 @@ Stamp = list[int]
 KIND: cache.Kind = "rows"
 SOURCES = ("store/rows", "store/records", "spec/run")
 FIRST = ("key", *(item.name for item in fields(Run)), "top1", "top5", "loss", "n", "params", "macs", "tokens")
-# A file changed so lately may change again within the same tick of its file system's clock: its row is not kept.
+# A file changed within this time may change again without a new time stamp, as clocks of file systems are coarse: its
+# row is not cached.
 SETTLED_NS = 2 * 10**9
 
 
 def row(record: Record) -> dict[str, Any]:
-    """One record, flat; the outcome of each picture and the history stay in the record."""
+    """Return one record as a row, without the outcome of each image and without the history."""
     provenance = {k: v for k, v in record.provenance.items() if not isinstance(v, Mapping | list)}
     versions = {f"version_{k}": v for k, v in record.provenance["versions"].items()}
     resources = {k: v for k, v in record.provenance["resources"].items() if k in ("threads", "workers")}
@@ -51,31 +52,33 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def columns(results: Path) -> Columns:
-    """Every record under a folder, by path, as columns of equal length; None where a record lacks something.
+    """Return every record under a folder, sorted by path, as columns of equal length; None for missing values.
 
     Raises:
-        SpecError: for a file that is no record, or two records of one run.
+        SpecError: when a file is not a record, or a run has two records.
     """
     paths = records.names(results)
     stamps = {key: stamp for key, path in paths.items() if (stamp := _stamp(path))}
     name = cache.key_of(results.absolute(), _sources())
-    kept_stamps, kept = _kept(name)
-    if kept_stamps == stamps and list(kept_stamps) == list(stamps):
-        return kept
+    cached_stamps, cached = _read_cached(name)
+    if cached_stamps == stamps and list(cached_stamps) == list(stamps):
+        return cached
     fresh = {
-        key: row(records.read(Path(paths[key]), history=False)) for key in stamps if kept_stamps.get(key) != stamps[key]
+        key: row(records.read(Path(paths[key]), history=False))
+        for key in stamps
+        if cached_stamps.get(key) != stamps[key]
     }
-    found = _merged(list(stamps), fresh, list(kept_stamps), kept)
+    found = _merge(list(stamps), fresh, list(cached_stamps), cached)
     settled = time.time_ns() - SETTLED_NS
-    lately = [key for key, (_, changed, noted, _) in stamps.items() if max(changed, noted) > settled]
-    if len(lately) < len(stamps):
-        # A stamp that no file has makes the row be read again.
-        cache.keep_note(KIND, name, {"stamps": stamps | {key: [] for key in lately}, "columns": found})
+    recent = [key for key, (_, modified, changed, _) in stamps.items() if max(modified, changed) > settled]
+    if len(recent) < len(stamps):
+        # No file has an empty stamp, so the row is read again.
+        cache.write_note(KIND, name, {"stamps": stamps | {key: [] for key in recent}, "columns": found})
     return found
 
 
 def _stamp(path: str) -> Stamp | None:
-    """What changes with a file's content, even where somebody sets its time back; None where it is gone by now."""
+    """Return what changes with the content of a file, even if its time is set back; None if it no longer exists."""
     try:
         stat = os.stat(path)
     except FileNotFoundError:
@@ -83,9 +86,9 @@ def _stamp(path: str) -> Stamp | None:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def _kept(name: str) -> tuple[dict[str, Stamp], Columns]:
-    """The stamps and columns kept before; nothing where there are none, or damaged ones."""
-    content = cache.note(KIND, name) or {}
+def _read_cached(name: str) -> tuple[dict[str, Stamp], Columns]:
+    """Return the cached stamps and columns; empty ones if there are none, or damaged ones."""
+    content = cache.read_note(KIND, name) or {}
     stamps, found = content.get("stamps"), content.get("columns")
     if not (isinstance(stamps, dict) and isinstance(found, dict)):
         return {}, {}
@@ -95,25 +98,25 @@ def _kept(name: str) -> tuple[dict[str, Stamp], Columns]:
 
 @once
 def _sources() -> str:
-    """A digest of the sources that decide what a row holds."""
+    """Return a digest of the source files that determine the content of a row."""
     package = Path(__file__).parents[1]
     return hashlib.sha256(b"".join((package / f"{name}.py").read_bytes() for name in SOURCES)).hexdigest()
 
 
-def _merged(keys: list[str], fresh: Mapping[str, Mapping[str, Any]], kept_keys: list[str], kept: Columns) -> Columns:
-    """The columns of all keys: rows read now, and for the rest those kept."""
-    place = {key: at for at, key in enumerate(kept_keys)}
-    at_of = [None if key in fresh else place[key] for key in keys]
+def _merge(keys: list[str], fresh: Mapping[str, Mapping[str, Any]], cached_keys: list[str], cached: Columns) -> Columns:
+    """Return the columns of all keys, from fresh rows and cached columns."""
+    position = {key: at for at, key in enumerate(cached_keys)}
+    at_of = [None if key in fresh else position[key] for key in keys]
     found: Columns = {}
-    for name in ordered({*kept, *(name for found_row in fresh.values() for name in found_row)}):
-        old = kept.get(name)
+    for name in sort_columns({*cached, *(name for found_row in fresh.values() for name in found_row)}):
+        old = cached.get(name)
         found[name] = [
             fresh[key].get(name) if at is None else old and old[at] for key, at in zip(keys, at_of, strict=True)
         ]
     return found
 
 
-def ordered(names: Iterable[str]) -> list[str]:
-    """Names of columns: the run's fields and what everybody looks for, then the rest by alphabet."""
+def sort_columns(names: Iterable[str]) -> list[str]:
+    """Return names of columns in order: the run's fields and the main results, then the rest alphabetically."""
     rank = {name: at for at, name in enumerate(FIRST)}
     return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ablate.data.datasets import at_hand, source
+from ablate.data.datasets import is_available, source
 from ablate.model.cost import inputs
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
@@ -187,7 +187,7 @@ def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
 
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
     """Channels and classes: those of the directory of images where one will do, else `complexity.inputs`."""
-    if dataset in DATASETS or not at_hand(dataset, data):
+    if dataset in DATASETS or not is_available(dataset, data):
         return inputs(dataset)
     module, location = source(dataset, data)
     try:

@@ -1,1 +1,1 @@
-"""One run to its record."""
+"""Training: one run from its data to its record."""

@@ -1,8 +1,8 @@
-"""Everything needed to go on bit-exactly, in files written atomically; and the weights that stay.
+"""Checkpoints, from which a run resumes bit for bit, and the final weights; files are written atomically.
 
-A checkpoint is `GENERATION-STEP.pt` in `runs/KEY/checkpoints/`: the generation of its writer's lease, and the steps
-taken. The two newest stay. A file is a zip of tensors and plain data, with a checksum for each part; it is read without
-running code, and one that is damaged is passed over for the one before.
+A checkpoint is `GENERATION-STEP.pt` in `runs/KEY/checkpoints/`: the generation of the writer's lease and the number of
+steps. The two newest are kept. A file is a zip archive of tensors and plain data with a checksum per member. Reading it
+runs no code; a damaged one is skipped in favour of the previous one.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ LOG = logging.getLogger("ablate")
 
 
 class DamagedError(RuntimeError):
-    """A file is not as it was written."""
+    """A file cannot be read, or has changed since it was written."""
 
 
 class Checkpoints:
-    """The checkpoints of one run, as a worker writes and reads them.
+    """The checkpoints of one run, for the worker that trains it.
 
     Args:
-        folder: of the run.
-        generation: of the worker's lease.
-        held: whether the lease is still this worker's.
+        folder: folder of the run.
+        generation: generation of the worker's lease.
+        held: returns whether this worker still has the lease.
         world: the processes that train the run; the main one writes.
     """
 
@@ -50,25 +50,25 @@ class Checkpoints:
         self.generation, self.held, self.world = generation, held, world
 
     def save(self, step: int, state: State) -> None:
-        """Write a checkpoint after so many steps.
+        """Write the checkpoint of a step.
 
         Raises:
-            TakenOverError: when the lease is another's by now; nothing is written then.
+            TakenOverError: when another worker has the lease; then nothing is written.
         """
         self.check_held()
         if self.world.main:
             save(self.folder, self.generation, step, state)
 
     def check_held(self) -> None:
-        """Raises TakenOverError, on all processes, when the lease is another's by now."""
-        if self.world.most([self.world.main and not self.held()])[0]:
-            raise TakenOverError("another worker took this run over")
+        """Raise a `TakenOverError` on all processes when another worker has the lease."""
+        if self.world.maximum([self.world.main and not self.held()])[0]:
+            raise TakenOverError("another worker has taken over this run")
 
     def latest(self, run: Run) -> State | None:
-        """The newest sound checkpoint, the same on all processes; None where there is none.
+        """Return the newest undamaged checkpoint, the same on all processes; None if there is none.
 
         Raises:
-            SpecError: when it is of another run.
+            SpecError: when it belongs to another run.
         """
         found = latest(self.folder) if self.world.main else None
         path = self.world.from_main(str(found[0]) if found else None)
@@ -76,12 +76,12 @@ class Checkpoints:
             return None
         state = found[1] if found else read(Path(path))
         if state["key"] != run.key or Run.from_dict(state["run"]) != run:
-            raise SpecError(f"the checkpoint {path} is of run {state['key']}, not of {run.key}; move it away")
-        LOG.info("going on from %s", Path(path).name)
+            raise SpecError(f"the checkpoint {path} must be of run {run.key}, got {state['key']}; move it away")
+        LOG.info("resuming from %s", Path(path).name)
         return state
 
     def write_weights(self, content: State) -> None:
-        """Write the final weights, `weights.pt` in the run's folder."""
+        """Write the final weights to `weights.pt` in the folder of the run."""
         if self.world.main:
             write(self.run_folder / "weights.pt", content)
 
@@ -100,31 +100,31 @@ def save(folder: Path, generation: int, step: int, state: State) -> Path:
 
 
 def latest(folder: Path) -> tuple[Path, State] | None:
-    """The newest sound checkpoint and its path, None where there is none; a damaged one leaves a warning in the log."""
+    """Return path and content of the newest undamaged checkpoint; None if there is none. Log a warning for others."""
     for path in _newest_first(folder):
         try:
             return path, read(path)
         except DamagedError as error:
-            LOG.warning("%s; going on from what was written before it", error)
+            LOG.warning("%s; using the previous checkpoint", error)
     return None
 
 
 def _newest_first(folder: Path) -> list[Path]:
     found = {path: re.fullmatch(r"(\d+)-(\d+)\.pt", path.name) for path in folder.glob("*.pt")}
-    places = {path: (int(match[1]), int(match[2])) for path, match in found.items() if match}
-    return sorted(places, key=places.__getitem__, reverse=True)
+    steps = {path: (int(match[1]), int(match[2])) for path, match in found.items() if match}
+    return sorted(steps, key=steps.__getitem__, reverse=True)
 
 
 def write(path: Path, content: State) -> None:
-    """Write tensors and plain data so that a file under this name is whole, whatever happens meanwhile.
+    """Write tensors and plain data atomically: a file with this name is always complete.
 
     Raises:
-        OSError: when the disk is full, or another fault of it; what was written is removed.
+        OSError: when the disk is full or fails; the incomplete file is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.new")
     try:
-        with _real_error(new), open(new, "wb") as file:
+        with _restore_os_error(new), open(new, "wb") as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
@@ -136,8 +136,8 @@ def write(path: Path, content: State) -> None:
 
 
 @contextmanager
-def _real_error(path: Path) -> Iterator[None]:
-    """torch hides what went wrong with a file behind an error of its own, and none of them names the file."""
+def _restore_os_error(path: Path) -> Iterator[None]:
+    """Raise the OSError behind an error of torch, with the path of the file, which torch omits."""
     try:
         yield
     except (OSError, RuntimeError) as error:
@@ -148,7 +148,7 @@ def _real_error(path: Path) -> Iterator[None]:
 
 
 def _fsync_folder(folder: Path) -> None:
-    """A new name is on disk only when its folder is."""
+    """Write a folder to disk, and with it the name of a new file."""
     number = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(number)
@@ -157,35 +157,35 @@ def _fsync_folder(folder: Path) -> None:
 
 
 def read(path: Path) -> State:
-    """What `write` wrote, on the CPU.
+    """Read a file of `write`, with tensors on the CPU.
 
     Raises:
-        DamagedError: when the file cannot be read, or differs from what was written.
+        DamagedError: when the file cannot be read, or has changed since it was written.
     """
     try:
-        with zipfile.ZipFile(path) as parts:
-            if (damaged := parts.testzip()) is not None:
-                raise DamagedError(f"{path} is damaged: a checksum differs, of {damaged}")
+        with zipfile.ZipFile(path) as archive:
+            if (damaged := archive.testzip()) is not None:
+                raise DamagedError(f"{path} is damaged: the checksum of {damaged} is wrong")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except DamagedError:
         raise
     except Exception as error:  # a damaged file can raise anything
         raise DamagedError(f"{path} is damaged: {' '.join(str(error).split()) or type(error).__name__}") from error
     if not isinstance(content, dict):
-        raise DamagedError(f"{path} holds a {type(content).__name__}; wanted is what ablate writes")
+        raise DamagedError(f"{path} must contain a dict, as ablate writes it, got a {type(content).__name__}")
     return content
 
 
 def weights(path: str | Path) -> State:
-    """The final weights of a run: `run` (its fields), `channels`, `classes`, `model` and `ema` (or None).
+    """Read the final weights of a run: `run` (its fields), `channels`, `classes`, `model` and `ema` (or None).
 
     Raises:
-        SpecError: when the file is none of ablate's.
+        SpecError: when the file was not written by ablate.
     """
     try:
         content = read(Path(path))
     except DamagedError as error:
         raise SpecError(str(error)) from None
     if missing := [name for name in ("run", "channels", "classes", "model") if name not in content]:
-        raise SpecError(f"{path} lacks {', '.join(missing)}; wanted is the weights.pt that a run leaves")
+        raise SpecError(f"{path} lacks {', '.join(missing)}; pass the weights.pt of a run")
     return content

@@ -1,7 +1,7 @@
-"""The processes that train one run together: who they are, and what they tell each other.
+"""The processes that train one run together, and their collective operations.
 
-torchrun or Slurm starts them; each finds its place in the environment. Tensors on a GPU travel by NCCL, all else by
-gloo. Nothing here imports torch before it must, so that a command may ask `is_main` at once.
+torchrun or Slurm starts them; each reads its rank from the environment. Tensors on a GPU use NCCL, everything else uses
+gloo. torch is imported only when needed, so that commands can call `is_main` quickly.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-TIMEOUT_MIN = 10  # a process that waits longer for another fails, and says so
+TIMEOUT_MIN = 10  # a process that waits longer for another one fails with a message
 PORTS = range(20_000, 40_000)
 
-Place = tuple[int, int, int]
+Ranks = tuple[int, int, int]  # rank, size, local rank
 
 
 @dataclass(frozen=True)
 class World:
-    """This process among those that train a run; every method is called by all of them, in the same order.
+    """This process among those that train a run. All processes must call the same methods in the same order.
 
     Args:
-        rank: of this process among all.
+        rank: rank of this process.
         size: number of processes.
-        local_rank: of this process on its machine.
+        local_rank: rank of this process on its machine.
     """
 
     rank: int = 0
@@ -42,11 +42,11 @@ class World:
 
     @property
     def main(self) -> bool:
-        """Whether this process keeps the records."""
+        """Whether this process writes files."""
         return self.rank == 0
 
     def gather(self, rows: Tensor) -> Tensor:
-        """The rows of all processes, (n, …), in the order of ranks; each process may give another number of them."""
+        """Concatenate rows (n, …) of all processes in the order of ranks; n may differ between processes."""
         if self.size == 1:
             return rows
         import torch
@@ -62,8 +62,8 @@ class World:
         distributed.all_gather(found, padded)
         return torch.cat([part[: int(one)] for part, one in zip(found, lengths, strict=True)])
 
-    def most(self, values: Sequence[int]) -> list[int]:
-        """Each place's largest value over processes."""
+    def maximum(self, values: Sequence[int]) -> list[int]:
+        """Return the elementwise maximum over processes."""
         if self.size == 1:
             return list(values)
         import torch
@@ -74,7 +74,7 @@ class World:
         return [int(value) for value in together]
 
     def all(self, value: Any) -> list[Any]:
-        """What each process gives, in the order of ranks; plain data, for what is said rarely."""
+        """Return the value of each process in the order of ranks; plain data, too slow for every step."""
         if self.size == 1:
             return [value]
         from torch import distributed
@@ -84,18 +84,18 @@ class World:
         return found
 
     def from_main(self, value: Any) -> Any:
-        """What the main process gives; plain data."""
+        """Return the value of the main process; plain data."""
         if self.size == 1:
             return value
         import torch
         from torch import distributed
 
-        told = [value]
-        distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
-        return told[0]
+        received = [value]
+        distributed.broadcast_object_list(received, src=0, device=torch.device("cpu"))
+        return received[0]
 
     def share_gradients(self, model: nn.Module) -> nn.Module:
-        """The model, its gradients averaged over processes after each backward pass."""
+        """Wrap a model so that each backward pass averages gradients over processes."""
         if self.size == 1:
             return model
         from torch.nn.parallel import DistributedDataParallel
@@ -103,7 +103,7 @@ class World:
         return DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
 
     def device(self, name: str) -> torch.device:
-        """A device by name; "auto" is this process's own GPU, else the CPU."""
+        """Return a device by name; "auto" is the GPU of this process, else the CPU."""
         import torch
 
         if name == "auto" and not torch.cuda.is_available():
@@ -118,14 +118,14 @@ class World:
 ALONE = World()
 
 
-def _from_torchrun() -> Place | None:
+def _from_torchrun() -> Ranks | None:
     if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
         return None
     return _number("RANK"), _number("WORLD_SIZE"), _number("LOCAL_RANK", "0")
 
 
-def _from_slurm() -> Place | None:
-    """The place in a step that srun started; a batch script, where SLURM_NTASKS stands too, is no step."""
+def _from_slurm() -> Ranks | None:
+    """Return the ranks in a step of srun; None in a batch script, which has SLURM_NTASKS but no step."""
     if "SLURM_STEP_ID" not in os.environ or "SLURM_PROCID" not in os.environ:
         return None
     size = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in os.environ else "SLURM_NTASKS"
@@ -135,39 +135,37 @@ def _from_slurm() -> Place | None:
 def _number(name: str, usual: str = "") -> int:
     value = os.environ.get(name, usual)
     if not value.isdigit():
-        raise SpecError(
-            f"{name} is {value!r} in the environment; wanted is a whole number, as torchrun and srun set it"
-        )
+        raise SpecError(f"{name} in the environment must be a whole number, as torchrun and srun set it, got {value!r}")
     return int(value)
 
 
-def place() -> World:
-    """This process's place by the environment alone.
+def from_environment() -> World:
+    """Return the world that the environment describes, without joining it.
 
     Raises:
-        SpecError: when the environment holds no number where one belongs.
+        SpecError: when a variable is not a whole number.
     """
     rank, size, local_rank = _from_torchrun() or _from_slurm() or (0, 1, 0)
     return World(rank, size, local_rank) if size > 1 else ALONE
 
 
 def is_main() -> bool:
-    """Whether this process is the one that prints and writes; asked of the environment, without torch."""
-    return place().main
+    """Return whether this process prints and writes, from the environment, without torch."""
+    return from_environment().main
 
 
 def alone() -> bool:
-    """Whether this process trains by itself; asked of the environment, without torch."""
-    return place().size == 1
+    """Return whether this process trains alone, from the environment, without torch."""
+    return from_environment().size == 1
 
 
 def join() -> World:
-    """This process's place, after it has met the others; they stay together until the process ends.
+    """Join the other processes until this one ends; return the world.
 
     Raises:
-        SpecError: when nothing says where the others are.
+        SpecError: when the address of the main process is unknown.
     """
-    world = place()
+    world = from_environment()
     if world.size == 1:
         return world
     from torch import cuda, distributed
@@ -180,16 +178,16 @@ def join() -> World:
             world_size=world.size,
             timeout=timedelta(minutes=TIMEOUT_MIN),
         )
-        atexit.register(_part)
+        atexit.register(_leave)
     return world
 
 
 def skip_shutdown() -> None:
-    """Let this process end without a word to the others, after a failure that they may not share."""
-    atexit.unregister(_part)
+    """Let this process end without waiting for the others, after a failure that they may not share."""
+    atexit.unregister(_leave)
 
 
-def _part() -> None:
+def _leave() -> None:
     from torch import distributed
 
     if distributed.is_initialized():
@@ -197,19 +195,19 @@ def _part() -> None:
 
 
 def _set_address() -> None:
-    """Where the processes meet, as torch reads it: as given, else on the first machine of the Slurm job."""
+    """Set torch's address of the main process: as given, else the first machine of the Slurm job."""
     if "MASTER_ADDR" not in os.environ:
         nodes = os.environ.get("SLURM_STEP_NODELIST") or os.environ.get("SLURM_JOB_NODELIST")
         if not nodes:
-            raise SpecError("MASTER_ADDR is not set; start the processes by torchrun or srun, or set it")
+            raise SpecError("MASTER_ADDR is not set; start the processes with torchrun or srun, or set it")
         os.environ["MASTER_ADDR"] = first_host(nodes)
     job = os.environ.get("SLURM_JOB_ID", "0")
     os.environ.setdefault("MASTER_PORT", str(PORTS[int(job) % len(PORTS)]))
 
 
 def first_host(nodes: str) -> str:
-    """The first host of Slurm's list, such as node07 of "node[07-09,12],gpu1"."""
+    """Return the first host of a Slurm node list, such as node07 of "node[07-09,12],gpu1"."""
     found = re.match(r"([^,\[]+)(?:\[(\w+)[^\]]*\]([^,]*))?", nodes)
     if not found:
-        raise SpecError(f"the list of nodes is {nodes!r}; wanted is Slurm's form, such as node[01-04]")
+        raise SpecError(f"the node list must have the format of Slurm, such as node[01-04], got {nodes!r}")
     return "".join(part or "" for part in found.groups())

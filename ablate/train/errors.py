@@ -1,4 +1,4 @@
-"""An exception → what went wrong, when, and what to try, in one sentence."""
+"""Explanations of failed runs: what happened, at which step, and what to try, in one sentence."""
 
 from __future__ import annotations
 
@@ -11,55 +11,57 @@ from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 
-GROUP = 64  # a micro-batch of whole groups suits every recipe; see ablate.data.images
+GROUP = 64  # micro-batches of complete groups work with every recipe; see ablate.data.images
 FULL = (errno.ENOSPC, errno.EDQUOT)
-Told = tuple[str, str] | None  # what happened, and what to try
+Explanation = tuple[str, str] | None  # what happened, and what to try
 
 
 class DivergedError(RuntimeError):
-    """The loss is no number any more. Every process of a run finds that at the same step."""
+    """The loss is not finite. Every process of a run detects this at the same step."""
 
 
 class TakenOverError(RuntimeError):
-    """Another worker holds the run by now, and its record counts. Every process of a run finds that together."""
+    """Another worker has the lease of the run, and its record counts. Every process detects this at the same step."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked to stop; a checkpoint was written first."""
+    """A signal requested a stop; a checkpoint was written first."""
 
 
 AGREED = (DivergedError, TakenOverError)
 
 
 def explain(error: BaseException, run: Run, resources: Resources, state: Mapping[str, Any], size: int = 1) -> str:
-    """Which failure it is, after how many steps, and what to try.
+    """Return what failed, after how many steps, and what to try.
 
     Args:
-        state: what the run reported last: its epoch, step and steps an epoch.
+        error: the exception that ended the run.
+        run, resources: what was executed, and how.
+        state: the last report of the run, with epoch, step and steps per epoch.
         size: number of processes that train the run.
     """
     if isinstance(error, DivergedError | SpecError):
         return str(error)
-    for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_picture):
-        if found := known(error, _Made(run, resources, size)):
+    for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_file):
+        if found := known(error, _Setup(run, resources, size)):
             what, advice = found
             return f"{what}, {after(state)}; {advice}"
     return f"{type(error).__name__}: {error}"
 
 
 def steps_of(state: Mapping[str, Any]) -> int:
-    """Optimiser steps taken since the run's start."""
+    """Return the number of optimiser steps since the start of the run."""
     return int(state.get("epoch", 0)) * int(state.get("steps", 0)) + int(state.get("step", 0))
 
 
 def after(state: Mapping[str, Any]) -> str:
-    """How far a run had come, in words."""
+    """Return the progress of a run in words."""
     steps = steps_of(state)
     return f"after {steps} step{'' if steps == 1 else 's'}" if steps else "before the first step"
 
 
-class _Made(NamedTuple):
-    """How a run was executed."""
+class _Setup(NamedTuple):
+    """The run, its resources and the number of its processes."""
 
     run: Run
     resources: Resources
@@ -67,57 +69,60 @@ class _Made(NamedTuple):
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error, and those it arose from."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
 
 
-def _full_disk(error: BaseException, _: _Made) -> Told:
+def _full_disk(error: BaseException, _: _Setup) -> Explanation:
     full = [one for one in _chain(error) if isinstance(one, OSError) and one.errno in FULL]
     if not full:
         return None
     where = f" at {full[0].filename}" if full[0].filename else ""
-    return f"the disk is full{where}", "free some space or work elsewhere with --root, then --retry"
+    return f"the disk is full{where}", "free disk space or use another --root, then --retry-failed"
 
 
-def _out_of_memory(error: BaseException, made: _Made) -> Told:
+def _out_of_memory(error: BaseException, setup: _Setup) -> Explanation:
     gpu = type(error).__name__ == "OutOfMemoryError"
     if not gpu and not isinstance(error, MemoryError) and "DefaultCPUAllocator: can't allocate" not in str(error):
         return None
-    run, resources, size = made
+    run, resources, size = setup
     at_once = min(resources.micro_batch or run.batch_size, run.batch_size // size)
     fewer = at_once // 2 // GROUP * GROUP or (0 if run.mixes else at_once // 2)
-    advice = f"try --micro-batch {fewer}, which gives the same result" if fewer else "take a machine with more memory"
+    advice = f"try --micro-batch {fewer}, which gives the same result" if fewer else "use a machine with more memory"
     where = "the GPU" if gpu else "the machine"
-    return f"{where} is out of memory, with {at_once} pictures in one forward pass", f"{advice}, then --retry"
+    return f"{where} is out of memory, with {at_once} images in one forward pass", f"{advice}, then --retry-failed"
 
 
-def _lost_loader(error: BaseException, made: _Made) -> Told:
+def _lost_loader(error: BaseException, setup: _Setup) -> Explanation:
     if not (found := re.search(r"DataLoader worker .*?(?:exited unexpectedly|is killed by signal: (\w+))", str(error))):
         return None
-    by = f" (signal {found[1]}; often for want of memory)" if found[1] else ""
-    return f"a loader process was lost{by}", f"try --workers {max(1, made.resources.workers // 2)}, then --retry"
+    by = f" (signal {found[1]}; often because of insufficient memory)" if found[1] else ""
+    return (
+        f"a loader process was lost{by}",
+        f"try --workers {max(1, setup.resources.workers // 2)}, then --retry-failed",
+    )
 
 
-def _lost_peer(error: BaseException, made: _Made) -> Told:
+def _lost_peer(error: BaseException, setup: _Setup) -> Explanation:
     named = type(error).__name__ in ("DistBackendError", "DistNetworkError", "DistStoreError")
-    if made.size == 1 or not (
+    if setup.size == 1 or not (
         named or (isinstance(error, RuntimeError) and re.search(LOST, str(error), re.IGNORECASE))
     ):
         return None
-    what = f"another of the {made.size} processes of this run was lost"
-    return what, "see the end of its own output, then --retry, which goes on from the newest checkpoint"
+    what = f"another of the {setup.size} processes of this run was lost"
+    return what, "see the end of its output, then --retry-failed, which resumes from the newest checkpoint"
 
 
-def _missing_picture(error: BaseException, _: _Made) -> Told:
+def _missing_file(error: BaseException, _: _Setup) -> Explanation:
     if not isinstance(error, FileNotFoundError):
         return None
     named = re.findall(r"No such file or directory: '([^']*)'", str(error))
-    return f"a file is gone, {error.filename or (named or ['which one is not said'])[-1]}", "put it back, then --retry"
+    return f"a file is missing: {error.filename or (named or ['unknown'])[-1]}", "restore it, then --retry-failed"
 
 
-# What gloo and NCCL say when a process they talk to is no longer there.
+# What gloo and NCCL report when another process has ended.
 LOST = (
     "closed by peer|reset by peer|timed out waiting|timeout|pair closure|broken pipe|remote process|nccl|"
     "connection refused|connectfullmesh"

@@ -1,4 +1,4 @@
-"""Exact evaluation of any classifier: each picture once, on any number of processes."""
+"""Exact evaluation of a classifier: each image once, on any number of processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablate.train.distributed import ALONE, World
 
 @dataclass(frozen=True)
 class Outcome:
-    """An exact evaluation: every picture once. `correct` is bool, (n,), in the part's fixed order."""
+    """The result of an exact evaluation. `correct` is bool, (n,), in the fixed order of the part."""
 
     loss: float
     top1: float
@@ -26,7 +26,7 @@ class Outcome:
     correct: torch.Tensor
 
     def metrics(self) -> dict[str, Any]:
-        """Loss (nats), top-1 and top-5 (percent), n, and the outcome of each picture as packed bits in base64."""
+        """Return loss (nats), top-1 and top-5 (percent), n, and `correct` as packed bits in base64."""
         bits = base64.b64encode(np.packbits(self.correct.numpy()).tobytes()).decode()
         return {"top1": self.top1, "top5": self.top5, "loss": self.loss, "n": len(self.correct), "correct": bits}
 
@@ -35,26 +35,26 @@ class Outcome:
 def evaluate(
     model: nn.Module, batches: Iterable[Batch], n: int, precision: str = "fp32", world: World = ALONE
 ) -> Outcome:
-    """Loss and accuracy over pictures that come once each; the same on every process.
+    """Return loss and accuracy over all images, the same on every process.
 
     Args:
-        model: maps pictures (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
-        batches: of this process: its contiguous run of all pictures, as `Images.evaluation` gives for its share; none
-            where there are fewer pictures than processes.
-        n: number of pictures of all processes together.
-        precision: of the forward pass, as in `Run`.
-        world: the processes that share the pictures.
+        model: maps images (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
+        batches: batches of this process, which are a contiguous part of all images, as from `Images.evaluation`; none
+            if there are fewer images than processes.
+        n: number of images of all processes.
+        precision: precision of the forward pass, as in `Run`.
+        world: the processes that share the images.
     """
     model.eval()
     logits_of, labels_of = [], []
-    for pictures, labels in batches:
+    for images, labels in batches:
         if not len(labels):
             continue
-        with autocast(precision, pictures.device):
-            logits_of.append(model(pictures).float())
+        with autocast(precision, images.device):
+            logits_of.append(model(images).float())
         labels_of.append(labels)
-    logits, labels = _gathered(logits_of, labels_of, model, world)
-    assert len(labels) == n, f"an evaluation reads each of {n} pictures once, and read {len(labels)}"
+    logits, labels = _gather(logits_of, labels_of, model, world)
+    assert len(labels) == n, f"an evaluation must read each of {n} images once, got {len(labels)}"
     hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
     correct = hits[:, 0]
     return Outcome(
@@ -65,19 +65,19 @@ def evaluate(
     )
 
 
-def _gathered(
+def _gather(
     logits: list[torch.Tensor], labels: list[torch.Tensor], model: nn.Module, world: World
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and labels of all processes; one that saw no picture learns from the others how many classes there are."""
-    (classes,) = world.most([logits[0].shape[1] if logits else 0])
+    """Return logits and labels of all processes; one without images gets the number of classes from the others."""
+    (classes,) = world.maximum([logits[0].shape[1] if logits else 0])
     device = next(model.parameters(), torch.empty(0)).device
     none = torch.empty(0, classes, device=device), torch.empty(0, dtype=torch.int64, device=device)
     found = zip((logits, labels), none, strict=True)
-    mine, its = (world.gather(torch.cat(parts) if parts else empty).cpu() for parts, empty in found)
-    return mine, its
+    all_logits, all_labels = (world.gather(torch.cat(parts) if parts else empty).cpu() for parts, empty in found)
+    return all_logits, all_labels
 
 
 def autocast(precision: str, device: torch.device) -> torch.autocast:
-    """A run's precision as a context; fp32 changes nothing."""
+    """Return the autocast context of a precision, which is disabled for fp32."""
     dtype = torch.float16 if precision == "fp16" else torch.bfloat16
     return torch.autocast(device.type, dtype, enabled=precision != "fp32")

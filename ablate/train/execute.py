@@ -1,6 +1,6 @@
-"""A run to its record: open its data, train it, say where and how.
+"""Execute a run: open its data, train it, and return its record with provenance.
 
-What lies on disk of it, checkpoints and weights, is in the hands of `ablate.train.checkpoint`.
+`ablate.train.checkpoint` writes its checkpoints and weights.
 """
 
 from __future__ import annotations
@@ -33,30 +33,32 @@ def execute(
     checkpoints: Checkpoints | None = None,
     world: World = ALONE,
 ) -> Record:
-    """Train and evaluate one run in this process, from its newest checkpoint where there is one.
+    """Train and evaluate one run in this process, resuming from its newest checkpoint if there is one.
 
     Args:
-        report: called with a dict of what is known so far, after every step and epoch.
-        checkpoints: where to go on from, to write to, and to leave the final weights; None touches no disk.
+        run: the run to train.
+        resources: what it may use.
+        report: called with a dict of progress after every step and epoch.
+        checkpoints: for resuming, for saving, and for the final weights; None writes no files.
         world: the processes that train the run together; all get the same record.
     """
-    # Imported here, so that a launcher that only names `work` does not wait for torch.
+    # Imported here, so that a launcher that only refers to this function does not import torch.
     import torch
 
     from ablate.data.open import open_images
     from ablate.model.cost import complexity
     from ablate.train.loop import fit
     from ablate.train.memory import peak
-    from ablate.train.provenance import conditions, where_and_what
+    from ablate.train.provenance import conditions, provenance_of
 
     own = fingerprints(run)
     torch.set_num_threads(resources.threads)
     device = world.device(resources.device)
     with peak(device) as memory, _deterministic(on=resources.deterministic):
         images, facts = open_images(run, resources, device)
-        made = conditions(resources, device, world) | {"fingerprint": facts["fingerprint"]}
-        fitted = fit(run, images, device, report, resources, checkpoints, world, made)
-        where = where_and_what(resources, device, world)
+        present = conditions(resources, device, world) | {"fingerprint": facts["fingerprint"]}
+        fitted = fit(run, images, device, report, resources, checkpoints, world, present)
+        where = provenance_of(resources, device, world)
     shape = {"channels": images.channels, "classes": list(images.classes)}
     if checkpoints and resources.keep != "none":
         checkpoints.write_weights({"run": run.to_dict(), **shape, **fitted.weights})
@@ -67,7 +69,7 @@ def execute(
         metrics=fitted.metrics,
         history=fitted.history,
         complexity=complexity(run, images.channels, len(images.classes)),
-        dataset=facts | images.trouble(),
+        dataset=facts | images.corrupt_facts(),
         cost=fitted.cost | memory,
         provenance=where | ({"files": own} if own else {}) | ({"earlier": earlier} if earlier else {}),
     )
@@ -75,7 +77,7 @@ def execute(
 
 @contextmanager
 def _deterministic(*, on: bool) -> Iterator[None]:
-    """Only algorithms that give equal bits twice, for a while."""
+    """Use only deterministic algorithms within the block."""
     import torch
 
     if not on:
@@ -83,7 +85,7 @@ def _deterministic(*, on: bool) -> Iterator[None]:
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     workspace = os.environ.get(WORKSPACE)
-    os.environ[WORKSPACE] = workspace or ":4096:8"  # read when a GPU's first product is computed
+    os.environ[WORKSPACE] = workspace or ":4096:8"  # read at the first matrix product on a GPU
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
     try:

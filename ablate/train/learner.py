@@ -1,4 +1,4 @@
-"""A model in training, and one step of it: forward and backward over the pieces of a batch, then the optimiser."""
+"""A model in training and its optimiser steps, each over one or more forward and backward passes."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from ablate.train.optim import optimiser, schedule
 
 
 class Learner:
-    """A run's model with its optimiser, schedule, loss scaler and moving average.
+    """The model of a run with optimiser, schedule, loss scaler and moving average.
 
     Args:
-        channels: of the pictures.
-        classes: number of them.
-        device: where the model lies and the batches come.
+        run: the run.
+        channels: number of image channels.
+        classes: number of classes.
+        device: device of the model and the batches.
+        resources: micro-batch, memory format and compilation.
         world: the processes that share every batch.
 
     Raises:
-        SpecError: when the batch cannot be shared as asked.
+        SpecError: when the batch cannot be divided as requested.
     """
 
     def __init__(
@@ -63,14 +65,15 @@ class Learner:
 
     @property
     def lr(self) -> float:
-        """The present learning rate."""
+        """The current learning rate."""
         return float(self.optimizer.param_groups[0]["lr"])
 
     def step(self, batches: Iterator[Batch], epoch: int, step: int) -> torch.Tensor:
-        """Take one optimiser step over this process's pieces of a batch; returns their mean loss, float64, detached.
+        """Take one optimiser step over the share of this process; return its mean loss, float64, detached.
 
         Args:
-            batches: as many are taken as the share has pieces.
+            batches: iterator from which each forward pass of the step takes one batch.
+            epoch, step: position of the step, which seeds dropout and mixing.
         """
         loss = torch.zeros((), dtype=torch.float64, device=next(self.model.parameters()).device)
         self.optimizer.zero_grad()
@@ -88,26 +91,26 @@ class Learner:
         return loss
 
     def _seed(self, epoch: int, step: int, number: int) -> None:
-        """Dropout and stochastic depth draw from the global stream: tie it to the step, not to what ran before."""
+        """Seed the global generator, from which dropout and stochastic depth draw, by the step."""
         others = (self.world.rank, number) if self.world.rank or number else ()
         torch.manual_seed(derive(self.run.seed, "step", epoch, step, *others))
 
     def _sync(self, *, last: bool) -> AbstractContextManager[Any]:
-        """Several processes average their gradients once a step, in the last backward pass."""
+        """Return a context in which processes average gradients only in the last backward pass of a step."""
         return nullcontext() if last or self.world.size == 1 else self.net.no_sync()  # type: ignore[operator]
 
     def _backward(self, weight: float, batch: Batch, epoch: int, step: int) -> torch.Tensor:
-        """Add one piece's gradients; returns its weighted loss."""
-        pictures, targets = self.mixing(*batch, epoch, step)
-        pictures = pictures.contiguous(memory_format=self.format)
-        smoothing = 0.0 if self.run.mixes else self.run.smoothing  # mixed targets are smooth already
-        with autocast(self.run.precision, pictures.device):
-            loss = F.cross_entropy(self.net(pictures), targets, label_smoothing=smoothing) * weight
+        """Add the gradients of one forward pass; return its weighted loss."""
+        images, targets = self.mixing(*batch, epoch, step)
+        images = images.contiguous(memory_format=self.format)
+        smoothing = 0.0 if self.run.mixes else self.run.smoothing  # mixed targets are already smoothed
+        with autocast(self.run.precision, images.device):
+            loss = F.cross_entropy(self.net(images), targets, label_smoothing=smoothing) * weight
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def state(self) -> dict[str, Any]:
-        """All that training changes."""
+        """Return everything that training changes."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -116,7 +119,7 @@ class Learner:
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        """Take up a state; the schedule follows from the epoch."""
+        """Restore a state; the schedule depends only on the epoch."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scaler.load_state_dict(state["scaler"])

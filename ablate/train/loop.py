@@ -1,4 +1,4 @@
-"""The loop: train one run to its end, and have it evaluated. Data, model and optimiser come from their own rooms."""
+"""The training loop: train one run to its end, evaluate it, and checkpoint and resume it."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ LOG = logging.getLogger("ablate")
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training one run gave.
+    """The result of training one run.
 
-    `weights` holds the state dicts `model` and `ema`, the latter None without one; `conditions` those of all parts of a
-    run that was resumed, the last ones at the end.
+    `weights` has the state dicts `model` and `ema` (or None). `conditions` has those of all parts of a resumed run, the
+    latest last.
     """
 
     metrics: dict[str, Any]
@@ -58,19 +58,23 @@ def fit(
     world: World = ALONE,
     conditions: Conditions | None = None,
 ) -> Fitted:
-    """Train and evaluate a run, from its newest checkpoint where there is one; the test part is read at the end only.
+    """Train and evaluate a run, resuming from its newest checkpoint. The test part is read only at the end.
 
     Args:
-        report: called with what is known so far, after every step and every epoch.
-        checkpoints: where to go on from and to write to; None keeps none.
+        run: the run to train.
+        images: its data.
+        device: device of the model and the data.
+        report: called with a dict of progress after every step and epoch.
+        resources: what the run may use.
+        checkpoints: for resuming and saving; None saves nothing.
         world: the processes that train the run together; all get the same result.
-        conditions: what decides the last bits beside the run, plain data. A checkpoint of other data, by its
-            `fingerprint`, is passed over.
+        conditions: what determines the last bits in addition to the run, plain data. A checkpoint with another
+            `fingerprint` of the data is ignored.
 
     Raises:
-        DivergedError: when the loss stops being a finite number.
-        Interrupted: when a signal asked to stop; a checkpoint was written first.
-        TakenOverError: when another worker holds the run by now.
+        DivergedError: when the loss is not finite.
+        Interrupted: when a signal requested a stop; a checkpoint was written first.
+        TakenOverError: when another worker has the lease of the run.
     """
     resources = resources or Resources()
     learner = Learner(run, images.channels, len(images.classes), device, resources, world)
@@ -79,7 +83,7 @@ def fit(
 
 
 class _Training:
-    """A run on its way: how far it has come, and what it has seen."""
+    """The state of a run in training: its progress and its history."""
 
     def __init__(
         self,
@@ -98,15 +102,15 @@ class _Training:
         self.epoch = self.step = 0
         self.history: list[dict[str, Any]] = []
         self.loss_sum = torch.zeros((), dtype=torch.float64, device=device)  # over the epoch's steps
-        # The first step, counted from 0, whose loss was no finite number, and that loss: kept on the device, since to
-        # look at it would make the host wait.
+        # The first step, counted from 0, whose loss was not finite, and that loss. They stay on the device, since
+        # reading them would make the host wait.
         self.bad = torch.tensor([math.inf, 0.0], dtype=torch.float64, device=device)
         self.training, self.total = _Clock(), _Clock()
         self.pace = (0, time.perf_counter())
         self._resume()
 
     def finish(self) -> Fitted:
-        """Train what is left, and evaluate."""
+        """Train the remaining epochs, and evaluate."""
         self.total.start()
         while self.epoch < self.run.epochs:
             self._train_epoch()
@@ -121,21 +125,21 @@ class _Training:
 
     @property
     def steps_taken(self) -> int:
-        """Since the run's start."""
+        """Number of steps since the start of the run."""
         return self.epoch * self.images.steps + self.step
 
     def _train_epoch(self) -> None:
-        """The rest of an epoch, and its entry in the history."""
+        """Train the rest of an epoch, and add its entry to the history."""
         self.learner.net.train()
         self.training.start()
         self.pace = (self.steps_taken, time.perf_counter())
         batches = iter(self.images.training(self.epoch, self.step, self.learner.share))
         while self.step < self.images.steps:
             self._take_step(batches)
-        loss = self._look()
+        loss = self._mean_loss()
         self.training.stop()
         entry = {"epoch": self.epoch + 1, "lr": self.learner.lr, "train_loss": loss, **self._held_out()}
-        self._gather_broken()
+        self._gather_corrupt()
         self.history.append(entry)
         self.epoch, self.step = self.epoch + 1, 0
         self.learner.scheduler.step(self.epoch)
@@ -150,19 +154,19 @@ class _Training:
         self.step += 1
         due = self.watch.due(self.steps_taken)
         state: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "steps": self.images.steps}
-        if due.look or due.save:
-            state |= {"loss": self._look(), **self._pace()}
+        if due.check or due.save:
+            state |= {"loss": self._mean_loss(), **self._pace()}
         self.report(state)
         self._act(due)
 
-    def _look(self) -> float:
-        """The epoch's mean loss so far, over all processes; this waits for the device.
+    def _mean_loss(self) -> float:
+        """Return the mean loss of the epoch so far, over all processes; this waits for the device.
 
         Raises:
-            DivergedError: when a step's loss was no finite number.
+            DivergedError: when the loss of a step was not finite.
         """
-        seen = [*self.bad.tolist(), self.loss_sum.item()]
-        of_all = self.world.all(seen)
+        local = [*self.bad.tolist(), self.loss_sum.item()]
+        of_all = self.world.all(local)
         step, loss, _ = min(of_all, key=lambda one: one[0])
         if math.isfinite(step):
             epoch, step = divmod(int(step), self.images.steps)
@@ -170,14 +174,14 @@ class _Training:
         return float(sum(total for *_, total in of_all) / len(of_all) / self.step)
 
     def _pace(self) -> dict[str, Any]:
-        """Training speed since the last look, images/s, and the peak memory, MiB."""
+        """Return the training speed since the last call, in images/s, and the peak memory, in MiB."""
         (steps, since), now = self.pace, time.perf_counter()
         self.pace = (self.steps_taken, now)
         rate = (self.steps_taken - steps) * self.run.batch_size / (now - since)
         return {"images_per_s": rate, "memory_mib": memory.peak_so_far(self.device)}
 
     def _act(self, due: Due) -> None:
-        """Write a checkpoint, and stop, where that is due."""
+        """Write a checkpoint and stop, if due."""
         if due.save and self.checkpoints:
             with self.training.paused():
                 self.checkpoints.save(self.steps_taken, self._state())
@@ -185,8 +189,8 @@ class _Training:
             raise Interrupted
 
     def _state(self) -> dict[str, Any]:
-        """All there is to go on from. No bad step: who saves has looked, and found none."""
-        self._gather_broken()
+        """Return the content of a checkpoint. All losses were finite: they are checked before each checkpoint."""
+        self._gather_corrupt()
         return {
             "key": self.run.key,
             "run": self.run.to_dict(),
@@ -196,54 +200,56 @@ class _Training:
             "loss_sums": self.world.all(self.loss_sum.item()),
             "training_s": self.training.seconds,
             "total_s": self.total.seconds,
-            "broken": sorted(self.images.broken),
+            "broken": sorted(self.images.corrupt),
             "conditions": self.conditions,
             **self.learner.state(),
         }
 
     def _resume(self) -> None:
-        """Take up the newest checkpoint, where there is one."""
+        """Resume from the newest checkpoint if there is one."""
         state = self.checkpoints.latest(self.run) if self.checkpoints else None
         if state is None or not self._accept(state["conditions"]):
             return
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
-        sums = state["loss_sums"]  # one a process; their mean counts, whoever goes on
+        sums = state["loss_sums"]  # one per process; only their mean matters, for any number of processes
         self.loss_sum.fill_(sums[self.world.rank] if len(sums) == self.world.size else sum(sums) / len(sums))
         self.training.before, self.total.before = state["training_s"], state["total_s"]
-        self.images.meet(state["broken"])
+        self.images.add_corrupt(state["broken"])
         self.learner.load(state)
         self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
 
     def _accept(self, earlier: list[Conditions]) -> bool:
-        """Whether a checkpoint made under some conditions counts; those that differ from the present are kept."""
+        """Return whether to use a checkpoint with some conditions; keep those that differ from the present ones."""
         (now,), last = self.conditions, earlier[-1]
         changed = {name: f"{name} {last.get(name)} → {now[name]}" for name in now if last.get(name) != now[name]}
         if "fingerprint" in changed:
-            LOG.warning("the data has changed since the checkpoint, %s: beginning anew", changed["fingerprint"])
+            LOG.warning(
+                "the data has changed since the checkpoint, %s: starting from the beginning", changed["fingerprint"]
+            )
             return False
         if changed:
-            LOG.warning("going on under other conditions, %s: the last bits will differ", ", ".join(changed.values()))
+            LOG.warning("resuming under other conditions, %s: the last bits will differ", ", ".join(changed.values()))
         self.conditions = [*(one for one in earlier if one != now), now]
         return True
 
-    def _gather_broken(self) -> None:
-        """Let each process know of the broken pictures that the others met: all of them together are limited."""
-        self.images.meet(set().union(*self.world.all(self.images.broken)))
+    def _gather_corrupt(self) -> None:
+        """Share the corrupt images found by each process, since their total number is limited."""
+        self.images.add_corrupt(set().union(*self.world.all(self.images.corrupt)))
 
     def _held_out(self) -> dict[str, float]:
-        """Accuracy and loss on the held-out part, where there is one."""
+        """Return accuracy and loss on the held-out part, if there is one."""
         if not self.images.sizes["heldout"]:
             return {}
         outcome = self._outcome(self.learner.model, "heldout")
         return {"heldout_top1": outcome.top1, "heldout_loss": outcome.loss}
 
     def _metrics(self) -> dict[str, Any]:
-        """Of the last weights on the test part; of their moving average; and the best epoch by the held-out part."""
+        """Return test metrics of the last weights and of their moving average, and the best held-out epoch."""
         metrics = self._outcome(self.learner.model, "test").metrics()
         if self.learner.ema:
-            of_average = self._outcome(self.learner.ema.module, "test").metrics()
-            metrics |= {f"ema_{name}": of_average[name] for name in ("top1", "top5", "loss", "correct")}
-        self._gather_broken()
+            averaged = self._outcome(self.learner.ema.module, "test").metrics()
+            metrics |= {f"ema_{name}": averaged[name] for name in ("top1", "top5", "loss", "correct")}
+        self._gather_corrupt()
         last = self.history[-1]
         metrics |= {name: value for name, value in last.items() if name.startswith("heldout")}
         if "heldout_top1" in last:
@@ -252,7 +258,7 @@ class _Training:
         return metrics
 
     def _outcome(self, model: nn.Module, part: Part) -> Outcome:
-        """Raises DivergedError where the loss is no finite number: the last steps can spoil the weights unseen."""
+        """Evaluate a part; raise a `DivergedError` if the loss is not finite, as the last steps were not checked."""
         batches = self.images.evaluation(part, self.learner.share)
         outcome = evaluate(model, self._interruptible(batches), self.images.sizes[part], self.run.precision, self.world)
         if not math.isfinite(outcome.loss):
@@ -260,15 +266,15 @@ class _Training:
         return outcome
 
     def _interruptible(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """Batches of an evaluation, which repeats when it was interrupted; several processes see it to its end."""
+        """Yield batches of an evaluation, which a single process may interrupt and repeat; several complete it."""
         for batch in batches:
-            if self.world.size == 1 and self.watch.asked_to_stop:
+            if self.world.size == 1 and self.watch.stop_requested:
                 self._act(self.watch.due(self.steps_taken))
             yield batch
 
 
 class _Clock:
-    """Seconds while it ran, over all parts of a run that was interrupted."""
+    """A clock that can be paused, and continues over all parts of an interrupted run."""
 
     def __init__(self) -> None:
         self.before, self.since = 0.0, math.nan
@@ -285,7 +291,7 @@ class _Clock:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leave out what a block takes."""
+        """Exclude the time of a block."""
         running = not math.isnan(self.since)
         self.stop()
         yield

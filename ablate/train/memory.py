@@ -1,4 +1,4 @@
-"""Peak memory of one run, also where a worker process trains several."""
+"""Peak memory of one run, even if a worker process trains several."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MIB = 2**20
 
 @contextmanager
 def peak(device: torch.device) -> Iterator[dict[str, float | None]]:
-    """Fill the dict with `peak_memory_mib` at the end of the block.
+    """Set `peak_memory_mib` in the yielded dict at the end of the block.
 
-    On CUDA: the most that torch had allocated. On the CPU: the highest resident size of the process, libraries
-    included, counted from the start of the block; None where the kernel cannot tell.
+    On CUDA, it is the maximum allocated by torch. On the CPU, it is the maximum resident size of the process since the
+    start of the block, including libraries; None if the kernel does not support this.
     """
     found: dict[str, float | None] = {}
     counted = _reset(device)
@@ -38,7 +38,7 @@ def _reset(device: torch.device) -> bool:
 
 
 def peak_so_far(device: torch.device) -> float | None:
-    """The same, MiB, since it was last counted from anew; None where the kernel does not tell."""
+    """Return the peak memory since the last reset in MiB; None if the kernel does not report it."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / MIB
     try:

@@ -1,4 +1,4 @@
-"""Optimiser and learning-rate schedule, both timm's."""
+"""Optimiser and learning-rate schedule from timm."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ BEHAVIOUR = 1
 
 
 def groups(run: Run, model: nn.Module) -> list[dict[str, Any]]:
-    """Parameters that are not decayed, then those that are: timm's rule.
+    """Return the parameter groups without and with weight decay, as in timm.
 
-    Biases, norms and the class token are not decayed; the position embedding only with `decay_pos_embed`, as in the
-    paper's released code, whose list of exceptions misses it.
+    Biases, norms and the class token have no weight decay. The position embedding has it only with `decay_pos_embed`,
+    as in the released code of arXiv 2105.02723, whose list of exceptions omits it.
     """
-    spared = model.no_weight_decay() - ({"pos_embed"} if run.decay_pos_embed else set())  # type: ignore[operator]
-    found: list[dict[str, Any]] = param_groups_weight_decay(model, run.weight_decay, no_weight_decay_list=spared)
+    exempt = model.no_weight_decay() - ({"pos_embed"} if run.decay_pos_embed else set())  # type: ignore[operator]
+    found: list[dict[str, Any]] = param_groups_weight_decay(model, run.weight_decay, no_weight_decay_list=exempt)
     return found
 
 
 def optimiser(run: Run, model: nn.Module) -> Optimizer:
-    """The run's optimiser over all its trainable parameters."""
+    """Return the optimiser of a run over all trainable parameters."""
     fused: dict[str, Any] = {"fused": True} if run.opt == "adamw" else {}
     return create_optimizer_v2(groups(run, model), opt=run.opt, lr=run.lr, weight_decay=run.weight_decay, **fused)
 
 
-def schedule(run: Run, over: Optimizer) -> CosineLRScheduler:
-    """Linear warm-up, then a cosine, set once an epoch as DeiT does; sets the first epoch's rate."""
+def schedule(run: Run, optimizer: Optimizer) -> CosineLRScheduler:
+    """Return a schedule with linear warm-up and cosine decay, set once per epoch as in DeiT, and set the first rate."""
     scheduler = CosineLRScheduler(
-        over,
+        optimizer,
         t_initial=run.epochs,
         lr_min=min(run.min_lr, run.lr),
         warmup_t=run.warmup_epochs,

@@ -1,4 +1,4 @@
-"""Where and what: the commit, versions and machine a number came from."""
+"""Provenance: the commit, versions and machine that produced a result."""
 
 from __future__ import annotations
 
@@ -8,23 +8,24 @@ import socket
 import subprocess
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ablate import __version__
 from ablate.spec.resources import Resources
 from ablate.train.distributed import ALONE, World
 
-SHAPING = ("threads", "micro_batch", "compile", "channels_last", "deterministic")  # of a number's last bits
-PACKAGES = ("ablate", "torchvision", "timm", "numpy", "scikit-learn")
+SHAPING = ("threads", "micro_batch", "compile", "channels_last", "deterministic")  # change the last bits of results
+PACKAGES = ("torchvision", "timm", "numpy", "scikit-learn")
 
 
-def where_and_what(resources: Resources, device: torch.device, world: World = ALONE) -> dict[str, Any]:
-    """Commit and whether it was dirty, versions, device, host, processes and settings, JSON-ready.
+def provenance_of(resources: Resources, device: torch.device, world: World = ALONE) -> dict[str, Any]:
+    """Return commit and whether it was modified, versions, device, host, processes and settings, ready for JSON.
 
-    Paths of data are left out: they say nothing about the numbers, and records are published.
+    Paths of data are excluded: they do not affect results, and records are published.
     """
     settings = {name: value for name, value in resources.to_dict().items() if name != "data"}
     return {
@@ -32,6 +33,7 @@ def where_and_what(resources: Resources, device: torch.device, world: World = AL
         "versions": {
             "python": platform.python_version(),
             "torch": str(torch.__version__),
+            "ablate": __version__,
             **{name: _version(name) for name in PACKAGES},
         },
         "device": device_name(device),
@@ -45,9 +47,9 @@ def where_and_what(resources: Resources, device: torch.device, world: World = AL
 
 
 def conditions(resources: Resources, device: torch.device, world: World = ALONE) -> dict[str, Any]:
-    """What decides a number's last bits beside the run, JSON-ready.
+    """Return what determines the last bits of a result in addition to the run, ready for JSON.
 
-    It goes into each checkpoint: a run may be resumed under other conditions, and its record then names the earlier.
+    Each checkpoint contains it: a run may be resumed under other conditions, which its record then lists too.
     """
     return {
         "commit": _commit()["commit"],
@@ -59,14 +61,14 @@ def conditions(resources: Resources, device: torch.device, world: World = ALONE)
 
 
 def device_name(device: torch.device) -> str:
-    """What the device calls itself, such as "NVIDIA H200" or the CPU's model name."""
+    """Return the name of a device, such as "NVIDIA H200" or the model name of the CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return _cpu_name()
 
 
 def _arithmetic() -> dict[str, Any]:
-    """torch's settings that shape a number's last bits."""
+    """Return the torch settings that change the last bits of results."""
     return {
         "matmul": torch.get_float32_matmul_precision(),
         "cudnn_tf32": torch.backends.cudnn.allow_tf32,
@@ -76,7 +78,7 @@ def _arithmetic() -> dict[str, Any]:
 
 @cache
 def _cpu_name() -> str:
-    """The CPU's model name from the kernel, where it tells."""
+    """Return the model name of the CPU from the kernel, else the processor or machine name of Python."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -86,18 +88,16 @@ def _cpu_name() -> str:
 
 
 def _version(package: str) -> str | None:
-    """The installed version; for ablate run from a source tree without an installation, the source's own."""
+    """Return the version of an installed package; None if it is not installed."""
     try:
         return version(package)
-    except ModuleNotFoundError:
-        from ablate import __version__
-
-        return __version__ if package == "ablate" else None
+    except PackageNotFoundError:
+        return None
 
 
 @cache
 def _commit() -> dict[str, Any]:
-    """The commit of the source tree this package runs from; None for an installed one."""
+    """Return the commit of the source tree of this package; None for an installed package."""
     tree = Path(__file__).parents[2]
     if not (tree / ".git").exists():
         return {"commit": None, "dirty": None}

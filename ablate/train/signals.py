@@ -1,6 +1,6 @@
-"""When to look at the loss, to write a checkpoint, or to stop: by the clock and by signals, agreed among processes.
+"""When to check the loss, write a checkpoint or stop: by time and by signals, agreed between processes.
 
-SIGUSR1 asks for a checkpoint. SIGTERM and SIGINT ask for a checkpoint and the end; the second of them ends at once.
+SIGUSR1 requests a checkpoint. SIGTERM and SIGINT request a checkpoint and a stop; a second one stops immediately.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any, NamedTuple
 
 from ablate.train.distributed import ALONE, World
 
-LOOK_S = 1.0
-AGREE_STEPS = 10  # several processes agree at every such step: between them none waits for another's word
+CHECK_S = 1.0
+AGREE_STEPS = 10  # several processes agree only at every such step, since agreeing makes them wait for each other
 STOPS = (signal.SIGTERM, signal.SIGINT)
 LOG = logging.getLogger("ablate")
 
 
 class Due(NamedTuple):
-    """What is to be done after a step."""
+    """What to do after a step."""
 
-    look: bool
+    check: bool
     save: bool
     stop: bool
 
@@ -32,38 +32,38 @@ NOTHING = Due(False, False, False)
 
 
 class Watch:
-    """Says after each step what is due; as a context it listens to signals, and gives them back at the end.
+    """Decides after each step what is due. As a context manager, it handles signals and restores the old handlers.
 
     Args:
-        minutes: between two checkpoints.
-        world: the processes that must decide alike.
+        minutes: minutes between two checkpoints.
+        world: the processes that must agree.
     """
 
     def __init__(self, minutes: float, world: World = ALONE) -> None:
         self.world, self.save_s = world, 60 * minutes
-        self.looked = self.saved = time.monotonic()
-        self.asked_to_save = self.asked_to_stop = False
+        self.checked = self.saved = time.monotonic()
+        self.save_requested = self.stop_requested = False
         self.before: dict[int, Any] = {}
 
     def due(self, step: int) -> Due:
-        """What is due after a step, numbered from the run's start; the same on all processes."""
+        """Return what is due after a step, counted from the start of the run; the same on all processes."""
         if self.world.size > 1 and step % AGREE_STEPS:
             return NOTHING
         now = time.monotonic()
         by_clock = self.world.main  # clocks differ; one decides
-        look = by_clock and now - self.looked >= LOOK_S
+        check = by_clock and now - self.checked >= CHECK_S
         save = by_clock and now - self.saved >= self.save_s
-        save = save or self.asked_to_save or self.asked_to_stop
-        due = Due(*map(bool, self.world.most([look, save, self.asked_to_stop])))
-        if due.look or due.save:
-            self.looked = now
+        save = save or self.save_requested or self.stop_requested
+        due = Due(*map(bool, self.world.maximum([check, save, self.stop_requested])))
+        if due.check or due.save:
+            self.checked = now
         if due.save:
-            self.saved, self.asked_to_save = now, False
+            self.saved, self.save_requested = now, False
         return due
 
     def __enter__(self) -> Watch:
         if threading.current_thread() is not threading.main_thread():
-            return self  # signals are for the main thread, and so for its watch
+            return self  # only the main thread can handle signals
         for number in STOPS:
             self.before[number] = signal.signal(number, self._stop)
         self.before[signal.SIGUSR1] = signal.signal(signal.SIGUSR1, self._save)
@@ -76,10 +76,10 @@ class Watch:
             signal.signal(number, handler)
 
     def _save(self, *_: Any) -> None:
-        self.asked_to_save = True
+        self.save_requested = True
 
     def _stop(self, number: int, _: Any) -> None:
-        if self.asked_to_stop:
+        if self.stop_requested:
             raise KeyboardInterrupt
-        self.asked_to_stop = True
-        LOG.warning("asked to stop by %s: writing a checkpoint first", signal.Signals(number).name)
+        self.stop_requested = True
+        LOG.warning("received %s: writing a checkpoint before stopping", signal.Signals(number).name)

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard, where that is asked for; an extra, `pip install ablate[tensorboard]`."""
+"""Training curves for TensorBoard, an optional dependency: `pip install tensorboard`."""
 
 from __future__ import annotations
 
@@ -10,27 +10,25 @@ from ablate.train.errors import steps_of
 
 
 class Board:
-    """Writes what a run reports: an epoch's results, and between them the loss, speed and memory; by the step.
+    """Writes curves over steps: the results of each epoch, and loss, speed and memory in between.
 
     Args:
-        folder: of the run; the curves lie in its `tensorboard/`.
+        folder: folder of the run; the curves are written to its subfolder `tensorboard`.
 
     Raises:
-        SpecError: where TensorBoard is not installed.
+        SpecError: when TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise SpecError(
-                "tensorboard is asked for and not installed; install it with pip install 'ablate[tensorboard]'"
-            ) from None
+            raise SpecError("TensorBoard is not installed; run pip install tensorboard") from None
         self.writer = SummaryWriter(str(folder / "tensorboard"))
         self.steps = 0
 
     def __call__(self, state: dict[str, Any]) -> None:
-        """Take what `ablate.train.loop.fit` reports."""
+        """Write what `ablate.train.loop.fit` reports."""
         self.steps = state.get("steps", self.steps)
         values = {name: value for name, value in state.items() if isinstance(value, float) and name != "resumed_s"}
         for name, value in values.items():
@@ -39,5 +37,5 @@ class Board:
             self.writer.flush()
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
         self.writer.close()

@@ -1,4 +1,4 @@
-"""What `ablate evaluate` does: a model on a part of a data set, each picture once, prepared as the model wants it."""
+"""Evaluation of a model on a part of a dataset, each image once, with the preprocessing of the model."""
 
 from __future__ import annotations
 
@@ -18,21 +18,22 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.train.evaluate import Outcome, evaluate
 from ablate.zoo.candidates import OfRun, OfTimm, check_classes
-from ablate.zoo.timm_images import TimmPictures
+from ablate.zoo.timm_images import TimmImages
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvalOptions:
-    """What is evaluated on, and how; None keeps what the model says.
+    """The data and settings of an evaluation; None uses the setting of the model.
 
     Args:
-        dataset: its name.
-        data: where it lies, if that was said.
-        part: of the data set.
-        batch_size: pictures of one forward pass.
-        workers: processes that decode pictures.
-        precision: arithmetic of the forward pass; a model of timm's says fp32.
-        image_size: side of the pictures, pixels.
+        dataset: name of the dataset.
+        device: device of the evaluation.
+        data: paths of datasets by name.
+        part: part of the dataset.
+        batch_size: images per forward pass.
+        workers: loader processes.
+        precision: precision of the forward pass; that of timm models is fp32.
+        image_size: side of the images, in pixels.
         eval_crop: centre crop, as a fraction of the resized side.
     """
 
@@ -47,32 +48,33 @@ class EvalOptions:
     eval_crop: float | None = None
 
 
-def assess(candidate: OfRun | OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
-    """The outcome, and the facts it depends on.
+def assess(candidate: OfRun | OfTimm, options: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
+    """Return the outcome of an evaluation, and the facts that it depends on.
 
     Raises:
-        SpecError: when the model and the data do not go together.
+        SpecError: when the model does not fit the data.
     """
-    return _of_run(candidate, asked) if isinstance(candidate, OfRun) else _of_timm(candidate, asked)
+    return _of_run(candidate, options) if isinstance(candidate, OfRun) else _of_timm(candidate, options)
 
 
-def _of_run(candidate: OfRun, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
-    """A run's model, on pictures prepared as the run says."""
-    changes: dict[str, Any] = {"image_size": asked.image_size, "eval_crop": asked.eval_crop}
+def _of_run(candidate: OfRun, options: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
+    """Evaluate the model of a run, with the preprocessing of the run."""
+    changes: dict[str, Any] = {"image_size": options.image_size, "eval_crop": options.eval_crop}
     given = {name: value for name, value in changes.items() if value is not None}
-    if asked.part == "test":
-        given["holdout"] = 0.0  # what is held out of the rest need not fit another data set
-    run = candidate.run.replace(**given, dataset=asked.dataset, batch_size=asked.batch_size, mixup=0.0, cutmix=0.0)
-    images, facts = _open(run, asked)
+    if options.part == "test":
+        given["holdout"] = 0.0  # the holdout of the run need not be possible on another dataset
+    run = candidate.run.replace(**given, dataset=options.dataset, batch_size=options.batch_size, mixup=0.0, cutmix=0.0)
+    images, facts = _open(run, options)
     check_classes(str(candidate.path), candidate.classes, len(images.classes))
     if images.channels != candidate.channels:
         raise SpecError(
-            f"{candidate.path} wants pictures of {candidate.channels} channels; {run.dataset}'s have {images.channels}"
+            f"images for {candidate.path} must have {candidate.channels} channels, "
+            f"got {images.channels} in {run.dataset}"
         )
-    n = _not_empty(asked, images.sizes[asked.part])
-    model = replace(candidate, run=run).model().to(asked.device)
-    precision = asked.precision or run.precision
-    outcome = evaluate(model, images.evaluation(asked.part), n, precision)
+    n = _check_size(options, images.sizes[options.part])
+    model = replace(candidate, run=run).model().to(options.device)
+    precision = options.precision or run.precision
+    outcome = evaluate(model, images.evaluation(options.part), n, precision)
     return outcome, {
         "image_size": run.image_size,
         "eval_crop": run.eval_crop,
@@ -80,44 +82,44 @@ def _of_run(candidate: OfRun, asked: EvalOptions) -> tuple[Outcome, dict[str, An
         "weights": candidate.source,
         "classes": candidate.classes,
         "fingerprint": facts["fingerprint"],
-        "broken": len(images.broken),
+        "broken": len(images.corrupt),
     }
 
 
-def _open(run: Run, asked: EvalOptions) -> tuple[Images, dict[str, Any]]:
-    """The run's data; a batch may be larger here than the part that is trained on."""
-    resources = Resources(workers=asked.workers, data=asked.data)
-    images, facts = open_images(run.replace(batch_size=1), resources, asked.device)
+def _open(run: Run, options: EvalOptions) -> tuple[Images, dict[str, Any]]:
+    """Open the data of a run; unlike in training, a batch may be larger than the training part."""
+    resources = Resources(workers=options.workers, data=options.data)
+    images, facts = open_images(run.replace(batch_size=1), resources, options.device)
     images.run = run
     return images, facts
 
 
-def _of_timm(candidate: OfTimm, asked: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
-    """A model of timm's, on pictures prepared as its own configuration says."""
-    module, location = source(asked.dataset, asked.data)
-    data = module.load(Run(dataset=asked.dataset), location)
-    n = _not_empty(asked, len(data.parts[asked.part]))
-    with _sized(candidate, asked.image_size):
-        model = candidate.model(len(data.classes), asked.image_size).to(asked.device)
-        pictures = TimmPictures(data, asked.part, model, image_size=asked.image_size, eval_crop=asked.eval_crop)
-        if asked.image_size is not None:
-            _try(model, pictures.config["input_size"], asked.device)
-    precision = asked.precision or "fp32"
-    outcome = evaluate(model, pictures.batches(asked.batch_size, asked.workers, asked.device), n, precision)
+def _of_timm(candidate: OfTimm, options: EvalOptions) -> tuple[Outcome, dict[str, Any]]:
+    """Evaluate a timm model, with the preprocessing of its configuration."""
+    module, location = source(options.dataset, options.data)
+    data = module.load(Run(dataset=options.dataset), location)
+    n = _check_size(options, len(data.parts[options.part]))
+    with _explain_size(candidate, options.image_size):
+        model = candidate.model(len(data.classes), options.image_size).to(options.device)
+        images = TimmImages(data, options.part, model, image_size=options.image_size, eval_crop=options.eval_crop)
+        if options.image_size is not None:
+            _try(model, images.config["input_size"], options.device)
+    precision = options.precision or "fp32"
+    outcome = evaluate(model, images.batches(options.batch_size, options.workers, options.device), n, precision)
     return outcome, {
-        "image_size": pictures.config["input_size"][-1],
-        "eval_crop": pictures.config["crop_pct"],
+        "image_size": images.config["input_size"][-1],
+        "eval_crop": images.config["crop_pct"],
         "precision": precision,
         "weights": candidate.source,
         "classes": len(data.classes),
         "fingerprint": module.fingerprint(location),
-        "broken": len(pictures.broken),
+        "broken": len(images.corrupt),
     }
 
 
 @contextmanager
-def _sized(candidate: OfTimm, size: int | None) -> Iterator[None]:
-    """What a model of timm's raises at a size it cannot take, which may be anything, as a sentence."""
+def _explain_size(candidate: OfTimm, size: int | None) -> Iterator[None]:
+    """Convert any error of a timm model at an unsupported image size to a `SpecError`."""
     try:
         yield
     except (SpecError, torch.OutOfMemoryError):
@@ -127,19 +129,19 @@ def _sized(candidate: OfTimm, size: int | None) -> Iterator[None]:
             raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError(
-            f"{candidate.name} cannot take pictures of {size} pixels: {reason}; wanted is another --image-size"
+            f"{candidate.name} cannot process images of {size} pixels: {reason}; change --image-size"
         ) from None
 
 
 @torch.inference_mode()
 def _try(model: nn.Module, shape: tuple[int, int, int], device: torch.device) -> None:
-    """Show a model a black picture."""
+    """Run a model on a black image."""
     model.eval()(torch.zeros(1, *shape, device=device))
 
 
-def _not_empty(asked: EvalOptions, n: int) -> int:
+def _check_size(options: EvalOptions, n: int) -> int:
     if not n:
         raise SpecError(
-            f"part {asked.part} of {asked.dataset} has no picture; it has one where a run's holdout is not 0"
+            f"part {options.part} of {options.dataset} has no images; the part heldout needs a run with holdout above 0"
         )
     return n

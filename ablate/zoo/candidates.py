@@ -1,6 +1,6 @@
-"""What can be evaluated: a model that timm knows, a file of weights, or a run that left its own.
+"""Models to evaluate: a timm model, a weight file, or a run that kept its weights.
 
-Nothing is downloaded unless `pretrained` asks for it, and no file is unpickled that wants more than tensors.
+Only `pretrained` downloads anything, and a file is unpickled only if it contains nothing but tensors and plain data.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.zoo import released
 
-WEIGHTS = "weights.pt"  # what a run leaves in its folder
+WEIGHTS = "weights.pt"  # in the folder of a run
 
 
 @dataclass(frozen=True)
 class OfRun:
-    """A model that a run describes, with the weights for it."""
+    """The model of a run, with its weights."""
 
     run: Run
     channels: int
@@ -38,14 +38,14 @@ class OfRun:
 
     @property
     def source(self) -> str:
-        """The file that the weights come from."""
+        """Name of the weight file."""
         return self.path.name
 
     def model(self) -> nn.Module:
-        """The model with its weights.
+        """Return the model with its weights.
 
         Raises:
-            SpecError: when they do not fit, as for another size of picture than they were trained at.
+            SpecError: when they do not fit, as for another image size than that of the training.
         """
         model = build(self.run, self.channels, self.classes)
         released.accept(model, self.run)
@@ -55,7 +55,7 @@ class OfRun:
 
 @dataclass(frozen=True)
 class OfTimm:
-    """A model by its name in timm, with random weights, those of a file, or, if asked for, timm's own."""
+    """A timm model with random weights, those of a file, or pretrained ones."""
 
     name: str
     path: Path | None = None
@@ -64,16 +64,16 @@ class OfTimm:
 
     @property
     def source(self) -> str:
-        """Where the weights come from, in a word: a table says so, since random ones look like any other."""
+        """Origin of the weights: "pretrained", "random" or the name of the file."""
         if self.pretrained:
             return "pretrained"
         return "random" if self.path is None else self.path.name
 
     def model(self, classes: int, image_size: int | None = None) -> nn.Module:
-        """The model; random weights get a head for as many classes as there are, others keep the one they have.
+        """Return the model. Random weights get a head for the given number of classes; other weights keep theirs.
 
         Raises:
-            SpecError: when weights are of another number of classes, do not fit, or cannot be had.
+            SpecError: when weights have another number of classes, do not fit, or cannot be downloaded.
         """
         size: dict[str, Any] = {"img_size": image_size} if image_size and self._fixed else {}
         if self.pretrained:
@@ -87,7 +87,7 @@ class OfTimm:
 
     @property
     def _fixed(self) -> bool:
-        """Whether the size of its pictures is settled when it is made."""
+        """Whether the image size must be set when the model is created."""
         found = timm.get_pretrained_cfg(self.name)
         return found is not None and bool(found.fixed_input_size)
 
@@ -98,86 +98,88 @@ class OfTimm:
             return timm.create_model(self.name, pretrained=True, **size)
         except SpecError:
             raise
-        except Exception as error:  # whatever the network, the hub's client or timm has to say
+        except Exception as error:  # the network, the client of the hub or timm can raise anything
             raise SpecError(
-                f"cannot get the weights of {self.name}: {' '.join(str(error).split())[:200]}; "
-                "wanted is a connection, or --weights FILE"
+                f"cannot download the weights of {self.name}: {' '.join(str(error).split())[:200]}; "
+                "check the connection, or pass --weights FILE"
             ) from None
 
 
-def check_classes(what: str, classes: int, wanted: int) -> None:
-    """Refuse a model whose number of classes is not the data's."""
-    if classes != wanted:
-        raise SpecError(f"{what} has {classes:,} classes and the data {wanted:,}; wanted are as many")
+def check_classes(model: str, classes: int, expected: int) -> None:
+    """Refuse a model whose number of classes differs from that of the data."""
+    if classes != expected:
+        raise SpecError(f"{model} must have {expected:,} classes, as the data, got {classes:,}")
 
 
 def find(target: str, root: Root, *, averaged: bool = False) -> OfRun | OfTimm:
-    """What a word on the command line stands for: a file, a model of timm's, or a run's key, in this order.
+    """Return the model that a word on the command line names: a file, a timm model or the key of a run, in this order.
 
     Args:
-        averaged: take the moving average of the weights, of a file or a run.
+        target: the word; a unique prefix of a key is sufficient.
+        root: the root folder, for runs.
+        averaged: use the moving average of the weights of a file or a run.
 
     Raises:
-        SpecError: when it is none of them.
+        SpecError: when it names none of them.
     """
     if Path(target).is_file():
         return _in_file(Path(target), averaged)
     if timm.is_model(target.partition(".")[0]):
         _check_tag(target)
         return OfTimm(target)
-    left = sorted(root.runs.glob(f"*/{WEIGHTS}"))
-    found = [path for path in left if path.parent.name.startswith(target)]
+    weights = sorted(root.runs.glob(f"*/{WEIGHTS}"))
+    found = [path for path in weights if path.parent.name.startswith(target)]
     if len(found) > 1:
         names = ", ".join(path.parent.name for path in found)
-        raise SpecError(f"{len(found)} runs begin with {target!r}: {names}; wanted is one of them")
+        raise SpecError(f"{len(found)} runs begin with {target!r}: {names}; choose one of them")
     if found:
         return _in_file(found[0], averaged)
-    raise _nothing(target, root)
+    raise _not_found(target, root)
 
 
 def _check_tag(name: str) -> None:
     try:
         timm.get_pretrained_cfg(name)
-    except RuntimeError:  # what timm says of a tag it does not know
+    except RuntimeError:  # raised by timm for an unknown tag
         architecture, _, tag = name.partition(".")
         known = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
         raise SpecError(f"timm has no weights {tag!r} for {architecture}; known are {known}") from None
 
 
-def _nothing(target: str, root: Root) -> SpecError:
+def _not_found(target: str, root: Root) -> SpecError:
     if Path(target).suffix in (".pt", ".pth", ".bin", ".tar", ".safetensors") or "/" in target:
         return SpecError(f"there is no weight file {target}")
     if any(folder.name.startswith(target) for folder in root.runs.glob("*/")):
-        return SpecError(f"run {target} left no weights under {root.runs}; wanted is one that kept them, see --keep")
+        return SpecError(f"run {target} kept no weights under {root.runs}; see --keep")
     close = difflib.get_close_matches(target, timm.list_models(), n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return SpecError(
-        f"there is no model, weight file or run {target!r}: {hint}wanted is a name of timm's, a file of weights, "
-        f"or the key of a run that left weights under {root.runs}"
+        f"there is no model, weight file or run {target!r}: {hint}pass the name of a timm model, a weight file, "
+        f"or the key of a run that kept its weights under {root.runs}"
     )
 
 
 def _in_file(path: Path, averaged: bool) -> OfRun:
-    """One of our own files, which says what run it is of, or one of the paper's, which is known by its names."""
+    """Return the model of a file of ablate, which contains its run, or of the paper, which has characteristic names."""
     found, weights = released.content(path), released.read(path, averaged=averaged)
     if isinstance(found, Mapping) and "run" in found:
         return _own(found, weights, path)
     if released.is_released(weights):
-        run, channels, classes = released.described(weights)
+        run, channels, classes = released.describe(weights)
         run = run.replace(dataset=DEIT["dataset"], eval_crop=DEIT["eval_crop"])
         return OfRun(run, channels, classes, weights, path)
-    raise SpecError(f"{path} does not say what model it is of; wanted is evaluate MODEL --weights {path}")
+    raise SpecError(f"{path} does not contain the name of its model; use evaluate MODEL --weights {path}")
 
 
 def _own(found: Mapping[str, Any], weights: released.Weights, path: Path) -> OfRun:
     try:
         return OfRun(Run.from_dict(found["run"]), int(found["channels"]), len(found["classes"]), weights, path)
     except (KeyError, TypeError, ValueError) as error:
-        raise SpecError(f"{path} is no weight file of this version of ablate: {error}") from None
+        raise SpecError(f"{path} is not a weight file of this version of ablate: {error}") from None
 
 
 def _classes_in(weights: released.Weights, model: nn.Module) -> int:
-    """Number of classes that weights have a head for; the model's own where they have none."""
+    """Return the number of classes in the head of weights; that of the model if they have no head."""
     own = getattr(model, "num_classes", 0)
     name = getattr(model, "default_cfg", {}).get("classifier")
     head = weights.get(f"{name}.weight") if isinstance(name, str) else None

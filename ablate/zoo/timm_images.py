@@ -1,7 +1,7 @@
-"""A part of a data set, each picture once, prepared as a model of timm's wants it.
+"""Batches of a part of a dataset, each image once, with the preprocessing of a timm model.
 
-Sizes, crop, interpolation, mean and deviation are the model's own, by timm's `resolve_model_data_config`, and the
-transform is timm's: the same pixels as from timm's own loader.
+Size, crop, interpolation, mean and standard deviation come from timm's `resolve_model_data_config`, and the transform
+is timm's, so that pixels equal those of timm's loader.
 """
 
 from __future__ import annotations
@@ -17,43 +17,47 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ablate.data.datasets import Arrays, Data, Part
-from ablate.data.decode import decoded
+from ablate.data.decode import decode
 from ablate.data.images import Batch
 from ablate.spec.errors import SpecError
 
 
-class TimmPictures:
-    """Batches of float32 pictures (B, C, S, S) and int64 labels (B,) for a model.
+class TimmImages:
+    """Batches of float32 images (B, C, S, S) and int64 labels (B,) for a model.
 
     Args:
-        model: one that timm made.
-        image_size: another side than the model's own, pixels.
-        eval_crop: another centre crop than the model's own, as a fraction of the resized side.
+        data: the dataset.
+        part: part of the dataset.
+        model: a timm model.
+        image_size: side in pixels, instead of that of the model.
+        eval_crop: centre crop as a fraction of the resized side, instead of that of the model.
     """
 
     def __init__(
         self, data: Data, part: Part, model: nn.Module, *, image_size: int | None = None, eval_crop: float | None = None
     ) -> None:
-        asked = {"img_size": image_size, "crop_pct": eval_crop}
-        self.config: dict[str, Any] = resolve_model_data_config(model, asked, use_test_size=True)  # type: ignore[no-untyped-call]
-        self.pictures = _Prepared(data, data.parts[part], self.config)
-        self.broken: set[int] = set()
+        overrides = {"img_size": image_size, "crop_pct": eval_crop}
+        self.config: dict[str, Any] = resolve_model_data_config(model, overrides, use_test_size=True)  # type: ignore[no-untyped-call]
+        self.images = _Preprocessed(data, data.parts[part], self.config)
+        self.corrupt: set[int] = set()
 
     def batches(self, size: int, workers: int, device: torch.device) -> Iterator[Batch]:
-        """All of them, in the part's order; positions of pictures that cannot be decoded are put into `broken`."""
+        """Yield all batches in the order of the part; add the positions of corrupt images to `corrupt`."""
         pin = device.type == "cuda"
-        loader = DataLoader(self.pictures, batch_size=size, num_workers=workers, pin_memory=pin)
-        for at, (pictures, labels, whole) in enumerate(loader):
-            self.broken.update((at * size + torch.nonzero(~whole).flatten()).tolist())
-            yield pictures.to(device, non_blocking=True), labels.to(device, non_blocking=True)
+        loader = DataLoader(self.images, batch_size=size, num_workers=workers, pin_memory=pin)
+        for at, (images, labels, whole) in enumerate(loader):
+            self.corrupt.update((at * size + torch.nonzero(~whole).flatten()).tolist())
+            yield images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
 
-class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
-    """The pictures at some indices, each with its label and whether it could be decoded."""
+class _Preprocessed(Dataset[tuple[torch.Tensor, int, bool]]):
+    """The images at some indices, each with its label and whether it could be decoded."""
 
     def __init__(self, data: Data, indices: np.ndarray, config: dict[str, Any]) -> None:
         if isinstance(data, Arrays) and data.shifted:
-            raise SpecError("the digits of digits_shifted lie at random offsets; wanted is dataset digits, or a folder")
+            raise SpecError(
+                "digits_shifted has random offsets, which timm's transform cannot apply; use digits or a folder"
+            )
         self.data, self.indices = data, indices.tolist()
         self.transform = create_transform(
             config["input_size"],
@@ -72,11 +76,11 @@ class _Prepared(Dataset[tuple[torch.Tensor, int, bool]]):
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int, bool]:
         index = self.indices[position]
-        picture, problem = decoded(lambda: self._opened(index), self.side)
-        prepared = self.transform(picture.convert("L") if self.grey else picture)
+        image, problem = decode(lambda: self._open(index), self.side)
+        prepared = self.transform(image.convert("L") if self.grey else image)
         return prepared, int(self.data.labels[index]), problem is None
 
-    def _opened(self, index: int) -> Image.Image:
+    def _open(self, index: int) -> Image.Image:
         if isinstance(self.data, Arrays):
             array = self.data.images[index]
             return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)

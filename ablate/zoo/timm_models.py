@@ -1,12 +1,12 @@
-"""The paper's models and a family open to every field of `Run`, under names that timm's `create_model` knows.
+"""The models of ablate in timm: those of arXiv 2105.02723, and a family that accepts every field of `Run`.
 
-`import ablate.timm_models` registers them. Each is a `Run` passed to `ablate.model.build.build`; none is defined here.
-Arguments are timm's (`img_size`, `in_chans`, `num_classes`, `drop_rate`, `drop_path_rate`, …) or the fields of `Run`
-that describe a model: `create_model("ablate_tiny", mixer="pool", pool="avg")`.
+`import ablate.timm_models` registers them for timm's `create_model`. Each is the model of a `Run`. Arguments are those
+of timm (`img_size`, `in_chans`, `num_classes`, `drop_rate`, `drop_path_rate`, …) or fields of `Run` that describe a
+model: `create_model("ablate_tiny", mixer="pool", pool="avg")`.
 
-timm's `drop_rate`, and so `--drop` of its scripts, is the field `drop` here: after the position embedding and inside
-the branches that have dropout, as in the paper's released code; timm's own ViT drops before its head, which is never
-done here.
+timm's `drop_rate`, which is `--drop` of its scripts, sets the field `drop`: dropout after the position embedding and in
+the layers that have dropout, as in the released code of the paper. timm's ViT uses it only before its head, where
+ablate has no dropout.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ablate.zoo.released import accept
 
 MODELS: Mapping[str, Mapping[str, Any]] = {**PAPER, **FAMILY}
 
-# timm's word for a field.
+# timm's names of fields.
 ALIASES = {
     "img_size": "image_size",
     "embed_dim": "dim",
@@ -40,7 +40,7 @@ ALIASES = {
 }
 
 _NAMES = [item.name for item in fields(Run)]
-# The fields before the data set's describe the model; its training is the script's business.
+# The fields before `dataset` describe the model; timm's scripts set those of the training.
 MODEL_FIELDS = (*_NAMES[: _NAMES.index("dataset")], "image_size", "seed")
 
 default_cfgs = generate_default_cfgs(
@@ -49,7 +49,7 @@ default_cfgs = generate_default_cfgs(
             "num_classes": 1000,
             "input_size": (3, model["image_size"], model["image_size"]),
             "fixed_input_size": True,
-            "crop_pct": 0.875,  # DeiT's evaluation, which the paper's numbers come from
+            "crop_pct": 0.875,  # as in DeiT, on which the evaluation of the paper is based
             "interpolation": "bicubic",
             "mean": IMAGENET_DEFAULT_MEAN,
             "std": IMAGENET_DEFAULT_STD,
@@ -62,42 +62,41 @@ default_cfgs = generate_default_cfgs(
 
 
 def run_of(name: str, **arguments: Any) -> Run:
-    """The run that a registered model is, with arguments in timm's words or `Run`'s.
+    """Return the run of a registered model, with arguments named as in timm or as in `Run`.
 
-    Without a `seed` its weights are drawn from torch's global stream, as those of timm's models are, so that a
-    script's own `--seed` decides them.
+    Without a `seed`, one is drawn from torch's global generator, which the `--seed` of a timm script seeds.
 
     Raises:
-        SpecError: when an argument is unknown, wrong, or given twice with two values.
+        SpecError: when an argument is unknown, invalid, or given twice with different values.
     """
     if name not in MODELS:
         raise unknown("model", name, MODELS)
-    given = _in_fields(arguments)
+    given = _to_fields(arguments)
     if "seed" not in given:
         given["seed"] = int(torch.randint(2**62, (), device="cpu"))
     return Run.from_dict({**MODELS[name], **given})
 
 
-def _in_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments by the names of `Run`'s fields."""
+def _to_fields(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return arguments by the names of the fields of `Run`."""
     given: dict[str, Any] = {}
-    for word in sorted(arguments, key=lambda word: word in ALIASES):  # the fields' own names first
+    for word in sorted(arguments, key=lambda word: word in ALIASES):  # names of fields first
         name, value = ALIASES.get(word, word), _value(word, arguments[word])
         if name not in MODEL_FIELDS:
             raise unknown("argument of a model", word, [*MODEL_FIELDS, *ALIASES])
-        # timm's scripts pass their options also when nobody has asked for them: --drop as 0.
+        # timm's scripts also pass options that the user has not set, such as --drop as 0.
         if given.setdefault(name, value) != value and value != 0:
-            raise SpecError(f"{name} is {given[name]!r} and, as {word}, {value!r}; wanted is one of them")
+            raise SpecError(f"{name} and {word} must not differ, got {given[name]!r} and {value!r}; pass one of them")
     return given
 
 
 def _value(word: str, value: Any) -> Any:
-    """timm's value as the field's: a side for a square's two, `cls` for `token`."""
+    """Convert a value of timm to that of a field: one side for two equal ones, `cls` for `token`."""
     if word == "global_pool":
         return {"token": "cls"}.get(value, value)
     if word in ("img_size", "image_size") and isinstance(value, tuple | list):
         if len(set(value)) != 1:
-            raise SpecError(f"{word} is {'×'.join(map(str, value))}; wanted is a square, or its side")
+            raise SpecError(f"{word} must be a square, got {'×'.join(map(str, value))}")
         return value[0]
     return value
 
@@ -105,7 +104,7 @@ def _value(word: str, value: Any) -> Any:
 def _model(
     name: str, in_chans: int, num_classes: int, device: Any = None, dtype: torch.dtype | None = None, **arguments: Any
 ) -> VisionTransformer:
-    """What timm calls where its own models have their class."""
+    """Return a model; timm calls this function in place of a model class."""
     run = run_of(name, **arguments)
     model = build(run, in_chans, num_classes)
     accept(model, run)
@@ -114,10 +113,8 @@ def _model(
 
 def _create(name: str, pretrained: bool, arguments: dict[str, Any]) -> VisionTransformer:
     if pretrained and not (arguments.get("pretrained_cfg") or arguments.get("pretrained_cfg_overlay")):
-        raise SpecError(
-            f"{name} has no weights that timm could download; wanted is checkpoint_path, the path of a file"
-        )
-    # timm notes the size of the input under its own word, and fills in the default where that word is missing.
+        raise SpecError(f"{name} has no weights to download; pass the path of a file as checkpoint_path")
+    # timm stores the input size under its own name, and uses the default if that name is missing.
     if "image_size" in arguments and "img_size" not in arguments:
         arguments["img_size"] = arguments.pop("image_size")
     features = {"out_indices": arguments.pop("out_indices", 3), "feature_cls": "getter"}
@@ -129,7 +126,7 @@ def _entry_point(name: str) -> Callable[..., VisionTransformer]:
         return _create(name, pretrained, arguments)
 
     create.__name__ = create.__qualname__ = name
-    create.__doc__ = f"`{name}` of `ablate.spec.recipes`, as timm's `create_model` makes it."
+    create.__doc__ = f"Return the model `{name}` of `ablate.spec.recipes`; see timm's `create_model`."
     return create
 
 

@@ -66,14 +66,14 @@ def test_missing_study_file(tmp_path: Path) -> None:
     [
         ({"mixer": "atention"}, ["unknown mixer 'atention'", "did you mean 'attention'?", "patch_ff"]),
         ({"depht": 3}, ["unknown field 'depht'", "did you mean 'depth'?"]),
-        ({"depth": "three"}, ["depth is 'three'", "wanted is a whole number"]),
-        ({"depth": 2.5}, ["depth is 2.5", "wanted is a whole number"]),
-        ({"epochs": 0}, ["epochs is 0", "above 0"]),
-        ({"epochs": -3}, ["epochs is -3", "above 0"]),
-        ({"patch_size": 5}, ["patch_size 5 does not divide image_size 12"]),
-        ({"heads": 7}, ["heads 7 does not divide dim 48"]),
+        ({"depth": "three"}, ["depth must be a whole number, got 'three'"]),
+        ({"depth": 2.5}, ["depth must be a whole number, got 2.5"]),
+        ({"epochs": 0}, ["epochs must be positive, got 0"]),
+        ({"epochs": -3}, ["epochs must be positive, got -3"]),
+        ({"patch_size": 5}, ["patch_size must divide image_size, which is 12, got 5"]),
+        ({"heads": 7}, ["heads must divide dim, which is 48, got 7"]),
         ({"lr": float("1e400")}, ["lr", "inf"]),
-        ({"image_size": 8, "patch_size": 4}, ["image_size is 8", "9 or more"]),
+        ({"image_size": 8, "patch_size": 4}, ["image_size must be 9 or more", "got 8"]),
     ],
 )
 def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]) -> None:
@@ -121,7 +121,7 @@ def test_a_file_without_a_study(tmp_path: Path) -> None:
     [
         ("--jobs", "0", "--jobs is 0; wanted is 1 or more"),
         ("--seeds", "0", "seeds is 0; wanted is a whole number"),
-        ("--threads", "0", "threads is 0; wanted is a whole number, 1 or more"),
+        ("--threads", "0", "threads must be 1 or more, got 0"),
         ("--data", "nonsense", "--data is 'nonsense'; wanted is NAME=PATH"),
     ],
 )
@@ -165,7 +165,7 @@ def test_classes_that_differ(tmp_path: Path, pictures: Path) -> None:
     (pictures / "val" / "dog").rename(pictures / "val" / "horse")
     path = study(tmp_path, fixed={"dataset": "pictures"})
     said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
-    assert "differ in their classes: only one has dog, horse" in said
+    assert "must have the same classes; only one has dog, horse" in said
 
 
 @pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])
@@ -173,8 +173,8 @@ def test_classes_that_differ(tmp_path: Path, pictures: Path) -> None:
     ("content", "words"),
     [
         (b"{broken", "cannot read the record"),
-        (b'{"schema": 99}', "this version of ablate knows up to 1"),
-        (b"[1, 2]", "is no record of a run"),
+        (b'{"schema": 99}', "must be at most 1 for this version of ablate, got 99"),
+        (b"[1, 2]", "is not the record of a run"),
         (b'{"schema": 1}', "lacks key, run"),
     ],
 )
@@ -207,7 +207,9 @@ def test_record_damaged_inside(tmp_path: Path, command: str, part: str, value: o
 @pytest.mark.parametrize("command", ["plan", "run", "status", "table", "plot", "report"])
 def test_root_that_is_a_file(tmp_path: Path, command: str) -> None:
     (tmp_path / "mine").write_text("mine")
-    assert "is a file; wanted is a folder" in sentence(command, "quickstart", "--root", str(tmp_path / "mine"))
+    assert "the root must be a folder, got the file" in sentence(
+        command, "quickstart", "--root", str(tmp_path / "mine")
+    )
     assert (tmp_path / "mine").read_text() == "mine"
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from ablate.cli import app
 from ablate.cli._options import check_given, data_lines
 from ablate.spec.errors import SpecError
-from tests.tiny import picture_folder
+from tests.tiny import image_folder
 
 
 def invoke(*args: str) -> Result:
@@ -22,7 +22,7 @@ def invoke(*args: str) -> Result:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ABLATE_DATA", str(tmp_path))
-    return picture_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+    return image_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
 
 
 def test_it_lists_what_there_is_and_where(folder: Path) -> None:
@@ -60,7 +60,7 @@ def test_what_needs_no_place_is_told_too() -> None:
     ("args", "sentence"),
     [
         (("digit",), "unknown dataset 'digit': did you mean 'digits'?"),
-        (("cifar10",), "nobody said where dataset cifar10 lies; wanted is --data cifar10=PATH"),
+        (("cifar10",), "dataset cifar10 has no path: pass --data cifar10=PATH"),
         (("cifar10", "--data", "cifar10=/nowhere"), "there is no image folder /nowhere"),
         (("--data", "digits=/x"), "--data names digits, which needs no place"),
         (("imagenet", "--download", "x"), "--download is for cifar10 and cifar100; imagenet was named"),

@@ -80,7 +80,7 @@ def test_from_start_to_end_without_a_terminal(place: Place) -> None:
     assert not records.index(place.root.results)
     place.say("run", "--jobs", "2", "--detach")
     followed = CliRunner().invoke(app, ["logs", place.runs[0].key[:6], "-f", "--root", str(place.root.path)]).stdout
-    assert "going on from" in followed, "it was cancelled with a checkpoint"
+    assert "resuming from" in followed, "it was cancelled with a checkpoint"
     assert "done: test top-1" in followed
     wait_for(lambda: place.states() == ["done", "done"], "the study's end")
     assert [process.wait(timeout=LIMIT_S) for process in _detach.STARTED[-2:]] == [1, 0]

@@ -15,7 +15,7 @@ from ablate.spec.resources import Resources
 from ablate.store.root import Root
 from ablate.train.checkpoint import Checkpoints
 from ablate.train.execute import execute
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -39,7 +39,7 @@ def sentence(*words: str) -> str:
 @pytest.fixture
 def data(tmp_path: Path) -> str:
     """--data for a folder of two classes with nine pictures each to test on."""
-    return f"colours={picture_folder(tmp_path / 'colours', {'a': 2, 'b': 2}, {'a': 9, 'b': 9})}"
+    return f"colours={image_folder(tmp_path / 'colours', {'a': 2, 'b': 2}, {'a': 9, 'b': 9})}"
 
 
 @pytest.fixture

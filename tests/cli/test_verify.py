@@ -90,7 +90,7 @@ def test_nor_does_a_plan_and_it_says_so_but_a_run_is_refused(study: Path, tmp_pa
     assert "imagenet is not at hand, so its pictures were not checked; see ablate data\n" in said
     assert "runs to train" in said
     refused = invoke("run", str(study), "--root", str(tmp_path), code=2)
-    assert "nobody said where dataset imagenet lies" in refused.output
+    assert "dataset imagenet has no path" in refused.output
 
 
 def test_a_plan_and_a_kept_audit_leave_torch_out(study: Path, tmp_path: Path) -> None:

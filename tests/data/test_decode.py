@@ -1,4 +1,4 @@
-"""Every kind of picture becomes upright RGB; one that cannot be decoded becomes grey."""
+"""Images of every kind become upright RGB images; corrupt ones become grey."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablate.data.decode import GREY, decoded, rgb
+from ablate.data.decode import GREY, decode, to_rgb
 from tests.tiny import noise
 
 
-def reopened(picture: Image.Image, kind: str, **options: object) -> Image.Image:
+def reopened(image: Image.Image, kind: str, **options: object) -> Image.Image:
     """As it comes from a file."""
     file = io.BytesIO()
-    picture.save(file, kind, **options)  # type: ignore[arg-type]
+    image.save(file, kind, **options)  # type: ignore[arg-type]
     return Image.open(io.BytesIO(file.getvalue()))
 
 
-def pixels(picture: Image.Image) -> np.ndarray:
-    assert picture.mode == "RGB"
-    return np.asarray(picture)
+def pixels(image: Image.Image) -> np.ndarray:
+    assert image.mode == "RGB"
+    return np.asarray(image)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
 def test_png_of_every_mode_is_as_pillow_converts_it(mode: str) -> None:
     file = reopened(noise().convert(mode), "PNG")
-    np.testing.assert_array_equal(pixels(rgb(file)), np.asarray(file.convert("RGB")))
+    np.testing.assert_array_equal(pixels(to_rgb(file)), np.asarray(file.convert("RGB")))
 
 
 def test_grey_is_the_same_in_all_channels() -> None:
-    found = pixels(rgb(reopened(noise().convert("L"), "JPEG")))
+    found = pixels(to_rgb(reopened(noise().convert("L"), "JPEG")))
     assert (found == found[..., :1]).all()
 
 
 def test_cmyk_keeps_its_colours() -> None:
     orange = Image.new("RGB", (16, 16), (240, 120, 20)).convert("CMYK")
-    found = pixels(rgb(reopened(orange, "TIFF")))
+    found = pixels(to_rgb(reopened(orange, "TIFF")))
     np.testing.assert_allclose(found[8, 8], (240, 120, 20), atol=1)
 
 
@@ -46,24 +46,24 @@ def test_a_transparent_palette_raises_no_warning() -> None:
     """Warnings are errors here; transparency given for every colour makes Pillow warn."""
     palette = noise().convert("P")
     file = reopened(palette, "PNG", transparency=bytes(range(256)))
-    np.testing.assert_array_equal(pixels(rgb(file)), np.asarray(palette.convert("RGB")))
+    np.testing.assert_array_equal(pixels(to_rgb(file)), np.asarray(palette.convert("RGB")))
 
 
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
     ramp = np.linspace(0, 65535, 256).astype(np.uint16).reshape(16, 16)
     for kind in ("PNG", "TIFF"):
-        found = pixels(rgb(reopened(Image.fromarray(ramp), kind)))
+        found = pixels(to_rgb(reopened(Image.fromarray(ramp), kind)))
         np.testing.assert_array_equal(found[..., 0], np.rint(ramp / 257).astype(np.uint8))
         assert len(np.unique(found)) == 256
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_picture_is_put_upright(orientation: int) -> None:
+def test_a_turned_image_is_put_upright(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     whole = Image.new("RGB", (32, 16), "black")
     whole.paste("white", (0, 0, 8, 8))
-    found = pixels(rgb(reopened(whole, "PNG", exif=exif)))
+    found = pixels(to_rgb(reopened(whole, "PNG", exif=exif)))
     corners = {1: (0, 0), 2: (0, -1), 3: (-1, -1), 4: (-1, 0), 5: (0, 0), 6: (0, -1), 7: (-1, -1), 8: (-1, 0)}
     assert found.shape == ((16, 32, 3) if orientation < 5 else (32, 16, 3))
     lit = [corner for corner in ((0, 0), (0, -1), (-1, 0), (-1, -1)) if found[corner].all()]
@@ -76,30 +76,30 @@ def damaged(kind: str) -> bytes:
     return file.getvalue()[: len(file.getvalue()) // 2]
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", damaged("PNG"), damaged("JPEG"), damaged("TIFF")])
+@pytest.mark.parametrize("content", [b"", b"no image", damaged("PNG"), damaged("JPEG"), damaged("TIFF")])
 def test_what_cannot_be_decoded_is_grey_and_says_why(content: bytes) -> None:
-    picture, reason = decoded(lambda: Image.open(io.BytesIO(content)), 24)
-    assert picture.size == (24, 24)
-    assert set(picture.get_flattened_data()) == {GREY}
+    image, reason = decode(lambda: Image.open(io.BytesIO(content)), 24)
+    assert image.size == (24, 24)
+    assert set(image.get_flattened_data()) == {GREY}
     assert reason
 
 
 def test_a_missing_file_is_as_a_damaged_one(tmp_path: Path) -> None:
-    picture, reason = decoded(lambda: Image.open(tmp_path / "gone.png"), 24)
-    assert picture.size == (24, 24)
+    image, reason = decode(lambda: Image.open(tmp_path / "gone.png"), 24)
+    assert image.size == (24, 24)
     assert reason is not None
     assert reason.startswith("FileNotFoundError: ")
 
 
 def test_what_can_be_decoded_says_nothing() -> None:
-    picture, reason = decoded(noise, 24)
+    image, reason = decode(noise, 24)
     assert reason is None
-    assert picture.size == (20, 20)
+    assert image.size == (20, 20)
 
 
-def test_too_little_memory_is_no_fault_of_a_picture() -> None:
+def test_insufficient_memory_does_not_make_an_image_corrupt() -> None:
     def read() -> Image.Image:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        decoded(read, 8)
+        decode(read, 8)

@@ -1,4 +1,4 @@
-"""Draws: functions of what they are for, uniform, independent, and torchvision's and timm's in distribution."""
+"""Draws: functions of their purpose, uniform, independent, and distributed as in torchvision and timm."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_offsets_reach_every_place_equally() -> None:
         assert stats.chisquare(torch.bincount(column, minlength=9).numpy()).pvalue > LIKELY
 
 
-def test_a_chance_is_as_likely_as_asked() -> None:
+def test_an_event_has_the_requested_probability() -> None:
     assert not draws(1000).chance("flip", 0.0).any()
     assert draws(1000).chance("flip", 1.0).all()
     assert stats.binomtest(int(draws(20_000).chance("flip", 0.3).sum()), 20_000, 0.3).pvalue > LIKELY
@@ -106,8 +106,8 @@ def test_crops_are_torchvisions(height: int, width: int, least: float) -> None:
     mine = crop_boxes(draws(count), torch.full((count,), height), torch.full((count,), width), least)
     torch.manual_seed(0)
     transform = v2.RandomResizedCrop(10, scale=(least, 1.0))
-    picture = torch.empty(1, height, width)
-    made = [transform.make_params([picture]) for _ in range(count)]
+    image = torch.empty(1, height, width)
+    made = [transform.make_params([image]) for _ in range(count)]
     alike(mine, torch.tensor([[one[name] for name in ("top", "left", "height", "width")] for one in made]))
 
 
@@ -117,7 +117,7 @@ def test_where_no_crop_fits_the_middle_is_taken(height: int, width: int, box: tu
     assert {tuple(row) for row in found.tolist()} == {box}
 
 
-def test_crops_of_pictures_of_many_sizes_stay_inside() -> None:
+def test_crops_of_images_of_many_sizes_stay_inside() -> None:
     generator = torch.Generator().manual_seed(0)
     height, width = torch.randint(1, 400, (2, 5000), generator=generator)
     top, left, high, wide = crop_boxes(draws(5000), height, width, 0.08).unbind(dim=1)
@@ -140,7 +140,7 @@ def test_erased_boxes_are_timms(monkeypatch: pytest.MonkeyPatch) -> None:
     alike(erased_boxes(draws(count), side, 1.0), torch.tensor(theirs))
 
 
-def test_as_many_are_erased_as_asked() -> None:
+def test_the_requested_share_is_erased() -> None:
     erased = int((erased_boxes(draws(5000), 32, 0.25)[:, 2] > 0).sum())
     assert stats.binomtest(erased, 5000, 0.25).pvalue > LIKELY
     assert not erased_boxes(draws(100), 32, 0.0).any()

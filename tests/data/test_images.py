@@ -1,4 +1,4 @@
-"""What the loop sees of a data set, whichever way its pictures are kept."""
+"""Batches of a dataset, in memory or decoded when needed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.data.images import Images, Share, generator, stratified
+from ablate.data.images import Images, Share, generator, stratified_share
 from ablate.data.open import open_images
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
@@ -17,7 +17,7 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.train.distributed import World
 from ablate.train.loop import fit
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -25,13 +25,13 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    where = tmp_path_factory.mktemp("pictures")
-    return picture_folder(where, {"cat": 5, "dog": 5, "eel": 5}, {"cat": 2, "dog": 2, "eel": 3})
+    where = tmp_path_factory.mktemp("images")
+    return image_folder(where, {"cat": 5, "dog": 5, "eel": 5}, {"cat": 2, "dog": 2, "eel": 3})
 
 
 @pytest.fixture(params=[*DATASETS, "mine"])
 def opened(request: pytest.FixtureRequest, folder: Path, places: dict[str, str]) -> Any:
-    """Open any data set, by a run with some fields changed."""
+    """Open any dataset, by a run with some fields changed."""
 
     def open_(**changes: Any) -> tuple[Images, dict[str, Any]]:
         base = {"batch_size": 4 if request.param in ("mine", "cifar10") else 256, "holdout": 0.2, "image_size": 16}
@@ -46,9 +46,9 @@ def test_batches_have_the_promised_shape(opened: Any) -> None:
     run: Run = images.run
     batches = list(images.training(0))
     assert len(batches) == images.steps == images.sizes["train"] // run.batch_size > 0
-    for pictures, labels in batches:
-        assert pictures.shape == (run.batch_size, images.channels, run.image_size, run.image_size)
-        assert pictures.dtype == torch.float32
+    for pixels, labels in batches:
+        assert pixels.shape == (run.batch_size, images.channels, run.image_size, run.image_size)
+        assert pixels.dtype == torch.float32
         assert labels.dtype == torch.int64
         assert labels.shape == (run.batch_size,)
     assert facts["channels"] == images.channels
@@ -58,7 +58,7 @@ def test_batches_have_the_promised_shape(opened: Any) -> None:
 
 
 @pytest.mark.parametrize("part", ["heldout", "test"])
-def test_an_evaluation_reads_every_picture_once_in_a_fixed_order(opened: Any, part: Any) -> None:
+def test_an_evaluation_reads_every_image_once_in_a_fixed_order(opened: Any, part: Any) -> None:
     images, _ = opened()
     labels = torch.cat([labels for _, labels in images.evaluation(part)])
     assert torch.equal(labels, images.labels[images.parts[part]])
@@ -67,9 +67,9 @@ def test_an_evaluation_reads_every_picture_once_in_a_fixed_order(opened: Any, pa
 def test_an_evaluation_is_the_same_whatever_the_seed_and_batch(opened: Any) -> None:
     one, _ = opened()
     other, _ = opened(seed=5, batch_size=3)
-    pictures = [torch.cat([p for p, _ in images.evaluation("test")]) for images in (one, other, one)]
-    assert torch.equal(pictures[0], pictures[1])
-    assert torch.equal(pictures[0], pictures[2])
+    pixels = [torch.cat([p for p, _ in images.evaluation("test")]) for images in (one, other, one)]
+    assert torch.equal(pixels[0], pixels[1])
+    assert torch.equal(pixels[0], pixels[2])
 
 
 def test_an_order_is_a_permutation_of_the_training_part(opened: Any) -> None:
@@ -109,7 +109,7 @@ def test_a_share_is_of_every_class_and_holds_all_smaller_shares(seed: int) -> No
     sizes = torch.bincount(labels)
     smaller: set[int] = set()
     for percent in range(1, 101):
-        chosen = stratified(labels, percent / 100, seed)
+        chosen = stratified_share(labels, percent / 100, seed)
         assert len(chosen) == round(len(labels) * percent / 100)
         assert chosen.tolist() == sorted(set(chosen.tolist()))
         assert (torch.bincount(labels[chosen], minlength=5) - sizes * percent / 100).abs().max() <= 1
@@ -119,8 +119,8 @@ def test_a_share_is_of_every_class_and_holds_all_smaller_shares(seed: int) -> No
 
 def test_a_share_is_drawn_from_the_seed() -> None:
     labels = stratified_labels()
-    assert torch.equal(stratified(labels, 0.5, 3), stratified(labels, 0.5, 3))
-    both = set(stratified(labels, 0.5, 3).tolist()) & set(stratified(labels, 0.5, 4).tolist())
+    assert torch.equal(stratified_share(labels, 0.5, 3), stratified_share(labels, 0.5, 3))
+    both = set(stratified_share(labels, 0.5, 3).tolist()) & set(stratified_share(labels, 0.5, 4).tolist())
     assert 0.4 < len(both) / (0.5 * len(labels)) < 0.6, "two seeds share as many as chance gives"
 
 
@@ -149,8 +149,8 @@ def test_the_whole_part_is_trained_on_as_ever() -> None:
 
 
 @pytest.mark.parametrize("fraction", FRACTIONS)
-def test_each_pass_shows_every_used_picture_once(fraction: float) -> None:
-    """Epochs of 1,149 pictures are pieces of one row of passes; with a batch of 1 none is left out."""
+def test_each_pass_shows_every_used_image_once(fraction: float) -> None:
+    """Epochs of 1,149 images are pieces of one row of passes; with a batch of 1 none is left out."""
     images = digits(train_fraction=fraction, batch_size=1, epochs=6)
     row = torch.cat([images.order(epoch) for epoch in range(6)])
     passes = torch.split(row, len(images.used))
@@ -171,35 +171,33 @@ def test_shares_of_all_sizes_have_equal_steps_and_no_copy_twice(fraction: float,
         assert len(list(images.training(epoch))) == images.steps
 
 
-def test_a_picture_that_comes_again_lies_elsewhere() -> None:
+def test_an_image_has_a_new_offset_in_each_pass() -> None:
     images = digits(train_fraction=0.05, image_size=32)
-    pictures = torch.cat([pictures for pictures, _ in images.training(0)])
+    pixels = torch.cat([pixels for pixels, _ in images.training(0)])
     index = int(images.used[0])
-    again = pictures[images.order(0) == index]
+    again = pixels[images.order(0) == index]
     assert len(again) > 15
-    assert len({picture.numpy().tobytes() for picture in again}) > 0.8 * len(again)
+    assert len({image.numpy().tobytes() for image in again}) > 0.8 * len(again)
 
 
 def test_a_share_of_the_whole_order_is_what_a_process_reads_and_where_it_goes_on() -> None:
     images = digits(train_fraction=0.1, repeats=2)
-    whole = [pictures for pictures, _ in images.training(2)]
-    for pictures, (later, _) in zip(whole[5:], images.training(2, start=5), strict=True):
-        assert torch.equal(pictures, later)
+    whole = [pixels for pixels, _ in images.training(2)]
+    for pixels, (later, _) in zip(whole[5:], images.training(2, start=5), strict=True):
+        assert torch.equal(pixels, later)
     for rank in (0, 1):
-        for pictures, (mine, _) in zip(whole, images.training(2, share=Share(rank, 2)), strict=True):
-            assert torch.equal(pictures[32 * rank : 32 * rank + 32], mine)
+        for pixels, (mine, _) in zip(whole, images.training(2, share=Share(rank, 2)), strict=True):
+            assert torch.equal(pixels[32 * rank : 32 * rank + 32], mine)
 
 
 def test_a_share_without_a_class_is_refused(folder: Path) -> None:
-    with pytest.raises(
-        SpecError, match=r"train_fraction 0.005 of 1149 pictures leaves 6; dataset digits_shifted wants"
-    ):
+    with pytest.raises(SpecError, match=r"train_fraction 0.005 of 1149 images leaves 6, but digits_shifted needs"):
         digits(train_fraction=0.005)
-    with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 pictures leaves 0; dataset"):
+    with pytest.raises(SpecError, match=r"train_fraction 0.0001 of 1149 images leaves 0, but digits_shifted needs"):
         digits(train_fraction=0.0001)
-    uneven = picture_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
+    uneven = image_folder(folder.parent / "uneven", {"cat": 20, "dog": 20, "eel": 2}, {"cat": 1, "dog": 1, "eel": 1})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0, train_fraction=0.2)
-    with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 pictures leaves 8 and none of class eel; wanted is"):
+    with pytest.raises(SpecError, match=r"train_fraction 0.2 of 42 images leaves 8 and none of class eel; increase it"):
         open_images(run, Resources(data={"mine": str(uneven)}), CPU)
 
 
@@ -210,15 +208,15 @@ def test_training_gives_the_labels_of_its_order(opened: Any) -> None:
 
 
 def test_a_batch_larger_than_the_data_is_refused(opened: Any) -> None:
-    with pytest.raises(SpecError, match=r"batch_size is 20000; dataset .* has .* pictures to train on"):
+    with pytest.raises(SpecError, match=r"batch_size must be at most .*, the training images of .*, got 20000"):
         opened(batch_size=20000)
 
 
-def test_a_log_begins_with_what_lies_there(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_log_starts_with_the_facts_about_the_data(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO", "ablate")
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.2)
     open_images(run, Resources(data={"mine": str(folder)}), CPU)
-    assert caplog.messages[0].startswith(f"mine at {folder}: 3 classes, 15 pictures to train on, 7 to test on, ")
+    assert caplog.messages[0].startswith(f"mine at {folder}: 3 classes, 15 images to train on, 7 to test on, ")
 
 
 def test_streams_are_apart_by_purpose() -> None:
@@ -228,19 +226,19 @@ def test_streams_are_apart_by_purpose() -> None:
     assert not torch.equal(drawn[0], drawn[3])
 
 
-class Told(World):
-    """A process that hears of another one's broken pictures."""
+class Informed(World):
+    """A process that receives the corrupt images of another one."""
 
     def all(self, value: Any) -> list[Any]:
         return [value, {1}] if isinstance(value, set) else [value]
 
 
-def test_broken_pictures_of_all_processes_count_together(folder: Path) -> None:
+def test_corrupt_images_of_all_processes_are_added_up(folder: Path) -> None:
     """Each process reads a share of a part, and the limit is of the part."""
     run = TINY.replace(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
     for allowed, too_many in ((0.1, False), (0.0, True)):
-        resources = Resources(data={"mine": str(folder)}, allow_broken=allowed)
+        resources = Resources(data={"mine": str(folder)}, max_corrupt=allowed)
         images, _ = open_images(run, resources, CPU)
         with pytest.raises(SpecError, match="1 of the 15") if too_many else nullcontext():
-            fit(run, images, CPU, lambda _: None, resources, world=Told())
-        assert images.trouble() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}
+            fit(run, images, CPU, lambda _: None, resources, world=Informed())
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["train/cat/1.png"]}}

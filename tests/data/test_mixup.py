@@ -1,4 +1,4 @@
-"""Mixup and CutMix: a function of (seed, epoch, step), and of the picture's place in its group."""
+"""Mixup and CutMix: a function of (seed, epoch, step), and of the image's place in its group."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def mixed(epoch: int = 0, step: int = 0, where: slice = slice(None), **changes: Any) -> tuple[torch.Tensor, ...]:
-    pictures, labels = batch()
-    return Mixing(RUN.replace(**changes), CLASSES)(pictures[where].clone(), labels[where], epoch, step)
+    images, labels = batch()
+    return Mixing(RUN.replace(**changes), CLASSES)(images[where].clone(), labels[where], epoch, step)
 
 
 @pytest.mark.parametrize(("world", "micro"), [(1, 0), (1, GROUP), (2, 0), (2, GROUP), (4, 0)])
@@ -44,11 +44,11 @@ def test_it_is_of_seed_epoch_and_step() -> None:
         assert not torch.equal(first, other[0])
 
 
-def test_a_picture_meets_only_its_own_group() -> None:
-    pictures, labels = batch()
-    changed = pictures.clone()
+def test_an_image_meets_only_its_own_group() -> None:
+    images, labels = batch()
+    changed = images.clone()
     changed[:GROUP] += 1
-    one = Mixing(RUN, CLASSES)(pictures, labels, 0, 0)[0]
+    one = Mixing(RUN, CLASSES)(images, labels, 0, 0)[0]
     other = Mixing(RUN, CLASSES)(changed, labels, 0, 0)[0]
     assert torch.equal(one[GROUP:], other[GROUP:])
     assert not torch.equal(one[:GROUP], other[:GROUP])
@@ -61,22 +61,22 @@ def test_targets_are_smoothed_and_sum_to_one() -> None:
     assert targets.min().item() == pytest.approx(0.1 / CLASSES)
 
 
-def test_mixup_blends_a_picture_with_its_partner_as_its_target_says() -> None:
-    pictures, labels = batch()
+def test_mixup_blends_an_image_with_its_partner_as_its_target_says() -> None:
+    images, labels = batch()
     found, targets = mixed(cutmix=0.0, smoothing=0.0)
     partner = torch.arange(RUN.batch_size).view(-1, GROUP).flip(1).flatten()
     different = labels != labels[partner]
     share = targets[torch.arange(len(labels)), labels]
     assert share[different].unique().numel() == 1, "one proportion a step"
     lam = share[different][0]
-    torch.testing.assert_close(found, lam * pictures + (1 - lam) * pictures[partner])
+    torch.testing.assert_close(found, lam * images + (1 - lam) * images[partner])
 
 
 def test_cutmix_pastes_as_much_as_its_target_says() -> None:
-    pictures, labels = batch()
+    images, labels = batch()
     found, targets = mixed(mixup=0.0, smoothing=0.0)
     partner = torch.arange(RUN.batch_size).view(-1, GROUP).flip(1).flatten()
-    own, pasted = found == pictures, found == pictures[partner]
+    own, pasted = found == images, found == images[partner]
     assert (own | pasted).all()
     at = (labels != labels[partner]).nonzero()[0, 0]
     assert own[at].float().mean().item() == pytest.approx(targets[at, labels[at]].item(), abs=1e-6)
@@ -84,20 +84,20 @@ def test_cutmix_pastes_as_much_as_its_target_says() -> None:
 
 def test_both_come_in_turn() -> None:
     """Where both are on, a step has one of them, by `mix_switch`."""
-    pictures, _ = batch()
+    images, _ = batch()
     partner = torch.arange(RUN.batch_size).view(-1, GROUP).flip(1).flatten()
 
     def pastes(step: int) -> bool:
         found = mixed(step=step)[0]
-        return bool(((found == pictures) | (found == pictures[partner])).all())
+        return bool(((found == images) | (found == images[partner])).all())
 
     assert {pastes(step) for step in range(12)} == {False, True}
 
 
 def test_without_either_nothing_is_touched() -> None:
-    pictures, labels = batch()
-    found = Mixing(RUN.replace(mixup=0.0, cutmix=0.0), CLASSES)(pictures, labels, 0, 0)
-    assert found[0] is pictures
+    images, labels = batch()
+    found = Mixing(RUN.replace(mixup=0.0, cutmix=0.0), CLASSES)(images, labels, 0, 0)
+    assert found[0] is images
     assert found[1] is labels
 
 

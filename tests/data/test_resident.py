@@ -1,4 +1,4 @@
-"""Pictures in memory: placed on a canvas, or decoded once and kept."""
+"""Images in memory: placed on a canvas, or decoded once and cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from ablate.data.datasets import Arrays, _directory
 from ablate.data.images import Share
-from ablate.data.resident import Decoded, Resident, kept
+from ablate.data.resident import Decoded, Resident, decode_to_cache
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -20,30 +20,30 @@ from ablate.train.execute import execute
 from tests.tiny import TINY, noise, noise_folder
 
 CPU = torch.device("cpu")
-PICTURES = 60
+IMAGES = 60
 
 
 def data(*, shifted: bool, channels: int = 1, side: int = 8) -> Arrays:
-    """Pictures without a black pixel; in each, every pixel tells where it stood."""
+    """Images without a black pixel; in each, every pixel tells where it stood."""
     generator = np.random.default_rng(0)
-    images = generator.integers(1, 256, (PICTURES, side, side, channels), dtype=np.uint8)
+    images = generator.integers(1, 256, (IMAGES, side, side, channels), dtype=np.uint8)
     parts: Any = {"train": np.arange(10, 50), "heldout": np.arange(10), "test": np.arange(50, 60)}
-    return Arrays(images=images, labels=np.arange(PICTURES) % 5, parts=parts, classes=tuple("abcde"), shifted=shifted)
+    return Arrays(images=images, labels=np.arange(IMAGES) % 5, parts=parts, classes=tuple("abcde"), shifted=shifted)
 
 
 def resident(*, shifted: bool = True, channels: int = 1, **changes: Any) -> Resident:
     return Resident(TINY.replace(batch_size=8, **changes), data(shifted=shifted, channels=channels), CPU)
 
 
-def corner(picture: torch.Tensor) -> tuple[int, int]:
-    """Row and column where a picture begins on its canvas."""
-    lit = picture.amax(0) > -1
+def corner(image: torch.Tensor) -> tuple[int, int]:
+    """Row and column where an image begins on its canvas."""
+    lit = image.amax(0) > -1
     return int(lit.any(1).int().argmax()), int(lit.any(0).int().argmax())
 
 
 def training(images: Resident, epoch: int) -> dict[int, torch.Tensor]:
-    """Every picture of an epoch by its index."""
-    canvases = torch.cat([pictures for pictures, _ in images.training(epoch)])
+    """Every image of an epoch by its index."""
+    canvases = torch.cat([pixels for pixels, _ in images.training(epoch)])
     return dict(zip(images.order(epoch).tolist(), canvases, strict=True))
 
 
@@ -53,17 +53,17 @@ def corners(images: Resident, epoch: int) -> dict[int, tuple[int, int]]:
 
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_picture_lies_whole_where_its_offset_says(shifted: bool, channels: int) -> None:
+def test_an_image_is_complete_at_its_offset(shifted: bool, channels: int) -> None:
     images = resident(shifted=shifted, channels=channels)
     offsets = images._offsets(images.run.seed, "offset", 0)
     for index, canvas in training(images, 0).items():
         row, column = offsets[index].tolist()
         pixels = canvas[:, row : row + 8, column : column + 8]
-        assert torch.equal(((pixels * 0.5 + 0.5) * 255).round().byte(), images.pictures[index])
+        assert torch.equal(((pixels * 0.5 + 0.5) * 255).round().byte(), images.images[index])
         assert (canvas == -1).sum() == channels * (12 * 12 - 8 * 8), "the rest is black"
 
 
-def test_centred_pictures_are_in_the_middle() -> None:
+def test_centred_images_are_in_the_middle() -> None:
     for images in (resident(shifted=False), resident(shifted=False, seed=9)):
         assert set(corners(images, 0).values()) == set(corners(images, 1).values()) == {(2, 2)}
 
@@ -96,25 +96,25 @@ def test_another_seed_gives_other_offsets() -> None:
 def test_an_evaluation_has_fixed_offsets_whatever_the_seed(part: Any) -> None:
     one, other = (torch.cat([p for p, _ in resident(seed=seed).evaluation(part)]) for seed in (0, 7))
     assert torch.equal(one, other)
-    assert len({corner(picture) for picture in one}) > 1, "they are offsets all the same"
+    assert len({corner(image) for image in one}) > 1, "they are offsets all the same"
 
 
 def test_pixels_run_from_minus_one_to_one() -> None:
-    canvas = torch.cat([pictures for pictures, _ in resident().training(0)])
+    canvas = torch.cat([images for images, _ in resident().training(0)])
     assert canvas.min() == -1
     assert canvas.max() == 1
 
 
-def test_labels_stay_with_their_pictures() -> None:
+def test_labels_stay_with_their_images() -> None:
     images = resident()
     labels = torch.cat([labels for _, labels in images.training(0)])
     assert labels.tolist() == [index % 5 for index in images.order(0).tolist()]
 
 
-def test_copies_of_a_picture_lie_at_offsets_of_their_own() -> None:
+def test_copies_of_an_image_have_their_own_offsets() -> None:
     images, plain = resident(repeats=2), resident()
-    (pictures, _), samples = next(images.training(0)), images.samples(0)[:8]
-    where = [corner(picture) for picture in pictures]
+    (pixels, _), samples = next(images.training(0)), images.samples(0)[:8]
+    where = [corner(image) for image in pixels]
     first, second = (images._offsets(0, *purpose) for purpose in (("offset", 0), ("offset", 0, 1)))
     for place, (index, repeat) in zip(where, samples.tolist(), strict=True):
         assert place == tuple((second if repeat else first)[index].tolist())
@@ -132,9 +132,9 @@ def kept_run(**changes: Any) -> Run:
     return TINY.replace(**{"dataset": "mine", "loader": "resident", "batch_size": 4, "holdout": 0.0} | changes)
 
 
-def decoded(folder: Path, workers: int = 0, allow_broken: float = 0.0, **changes: Any) -> Decoded:
+def decoded(folder: Path, workers: int = 0, max_corrupt: float = 0.0, **changes: Any) -> Decoded:
     run = kept_run(**changes)
-    resources = Resources(workers=workers, allow_broken=allow_broken)
+    resources = Resources(workers=workers, max_corrupt=max_corrupt)
     return Decoded(run, _directory.load(run, folder), CPU, resources)
 
 
@@ -142,9 +142,9 @@ def files(folder: Path) -> list[Path]:
     return sorted((folder.parent / "cache" / "decoded").glob("*/*"))
 
 
-def test_pictures_are_decoded_once(folder: Path) -> None:
+def test_images_are_decoded_once(folder: Path) -> None:
     first = decoded(folder)
-    assert first.pictures.shape == (18, 3, 12, 12)
+    assert first.images.shape == (18, 3, 12, 12)
     times = [path.stat().st_mtime_ns for path in files(folder)]
     decoded(folder, seed=3, holdout=0.5, mixer="none")
     assert [path.stat().st_mtime_ns for path in files(folder)] == times, "neither seed nor split needs another"
@@ -158,7 +158,7 @@ def test_another_size_is_kept_apart(folder: Path, changes: dict[str, Any]) -> No
     assert len(files(folder)) == 4
 
 
-def test_other_pictures_are_kept_apart(folder: Path) -> None:
+def test_other_images_are_kept_apart(folder: Path) -> None:
     decoded(folder)
     noise(30).save(folder / "train" / "class0" / "0.png")
     decoded(folder)
@@ -167,40 +167,40 @@ def test_other_pictures_are_kept_apart(folder: Path) -> None:
 
 def test_decoding_in_processes_gives_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ablate.data.resident.CHUNK", 5)
-    one = decoded(folder).pictures
+    one = decoded(folder).images
     monkeypatch.setenv("ABLATE_CACHE", str(folder.parent / "other"))
-    assert torch.equal(one, decoded(folder, workers=2).pictures)
+    assert torch.equal(one, decoded(folder, workers=2).images)
 
 
 def test_what_is_kept_is_not_written_to(folder: Path) -> None:
     images = decoded(folder, random_erasing=1.0, hflip=0.5)
     before = files(folder)[1].read_bytes()
     list(images.training(0))
-    images.pictures[0] = 0
+    images.images[0] = 0
     assert files(folder)[1].read_bytes() == before
 
 
 def test_shares_and_going_on_are_parts_of_the_whole(folder: Path) -> None:
     images = decoded(folder, crop_padding=2, hflip=0.5, random_erasing=0.5)
-    whole = torch.cat([pictures for pictures, _ in images.training(1)])
-    assert torch.equal(whole[8:], torch.cat([pictures for pictures, _ in images.training(1, start=2)]))
+    whole = torch.cat([pixels for pixels, _ in images.training(1)])
+    assert torch.equal(whole[8:], torch.cat([pixels for pixels, _ in images.training(1, start=2)]))
     halves = [torch.cat([p for p, _ in images.training(1, share=Share(rank, 2, 1))]) for rank in (0, 1)]
     assert torch.equal(whole, torch.stack([half.reshape(3, 2, -1) for half in halves], 1).view_as(whole))
     parts = [p for rank in range(4) for p, _ in images.evaluation("test", Share(rank, 4))]
     assert torch.equal(torch.cat(parts), torch.cat([p for p, _ in images.evaluation("test")]))
 
 
-def test_a_damaged_picture_is_grey_and_told_each_time(folder: Path) -> None:
-    (folder / "train" / "class1" / "0.png").write_bytes(b"no picture")
+def test_a_corrupt_image_is_grey_and_reported_by_every_run(folder: Path) -> None:
+    (folder / "train" / "class1" / "0.png").write_bytes(b"no image")
     for _ in range(2):
-        images = decoded(folder, allow_broken=0.1)
-        assert images.trouble() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
-        assert (images.pictures[6] == 128).all()
-    with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part of mine cannot be decoded, such as"):
+        images = decoded(folder, max_corrupt=0.1)
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
+        assert (images.images[6] == 128).all()
+    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part of mine are corrupt, such as"):
         decoded(folder)
 
 
-def test_a_run_on_kept_pictures_trains_to_a_record(folder: Path) -> None:
+def test_a_run_on_kept_images_trains_to_a_record(folder: Path) -> None:
     run = kept_run(epochs=1, crop_min_area=0.3, hflip=0.5, color_jitter=0.3, random_erasing=0.2)
     one, other = (execute(run, Resources(data={"mine": str(folder)})) for _ in range(2))
     assert one.history == other.history
@@ -218,6 +218,6 @@ def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path: Path, monk
 
     monkeypatch.setattr("os.posix_fallocate", full)
     with pytest.raises(OSError, match="No space left") as caught:
-        kept(run, found, 0)
+        decode_to_cache(run, found, 0)
     assert caught.value.filename.endswith("pictures.npy")
     assert not Path(caught.value.filename).parent.exists()

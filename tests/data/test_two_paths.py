@@ -1,6 +1,6 @@
-"""Kept decoded or decoded when needed: the same pictures, in the same order, with the same labels.
+"""Images decoded once, or when needed: the same images, in the same order, with the same labels.
 
-The pictures here are as large as the run's, so that both ways crop the same; they are noise, which shows every fault.
+The images here are as large as the run's, so that both ways crop the same; they are noise, which shows every fault.
 """
 
 from __future__ import annotations
@@ -36,84 +36,84 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise_folder(tmp_path_factory.mktemp("pictures"), 16, 5, side=SIDE)
+    return noise_folder(tmp_path_factory.mktemp("images"), 16, 5, side=SIDE)
 
 
 def both(folder: Path, **changes: Any) -> tuple[Images, Images]:
     run = RUN.replace(**changes)
     resources = Resources(data={run.dataset: str(folder)}, workers=0)
-    kept, _ = open_images(run.replace(loader="resident"), resources, CPU)
+    resident, _ = open_images(run.replace(loader="resident"), resources, CPU)
     needed, _ = open_images(run.replace(loader="workers"), resources, CPU)
-    assert isinstance(kept, Decoded)
+    assert isinstance(resident, Decoded)
     assert isinstance(needed, FromFiles)
-    return kept, needed
+    return resident, needed
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_training_shows_the_same(folder: Path, recipe: str) -> None:
-    kept, needed = both(folder, **RECIPES[recipe])
+    resident, needed = both(folder, **RECIPES[recipe])
     for epoch in (0, 1):
-        pairs = list(zip(kept.training(epoch), needed.training(epoch), strict=True))
-        assert len(pairs) == kept.steps == 4
-        for (pictures, labels), (others, other_labels) in pairs:
+        pairs = list(zip(resident.training(epoch), needed.training(epoch), strict=True))
+        assert len(pairs) == resident.steps == 4
+        for (images, labels), (others, other_labels) in pairs:
             assert torch.equal(labels, other_labels)
-            assert (pictures - others).abs().max() <= CLOSE
+            assert (images - others).abs().max() <= CLOSE
 
 
 @pytest.mark.parametrize("recipe", ["flip", "padded crop", "erasing"])
 def test_where_nothing_is_resampled_it_is_the_same_to_the_last_bit(folder: Path, recipe: str) -> None:
-    kept, needed = both(folder, **RECIPES[recipe])
-    for one, other in zip(kept.training(1), needed.training(1), strict=True):
+    resident, needed = both(folder, **RECIPES[recipe])
+    for one, other in zip(resident.training(1), needed.training(1), strict=True):
         assert torch.equal(one[0], other[0])
 
 
 def test_colours_are_changed_alike(folder: Path) -> None:
     """By the same factors in the same order; each of three steps may round the other way."""
-    kept, needed = both(folder, color_jitter=0.4)
-    for one, other in zip(kept.training(0), needed.training(0), strict=True):
+    resident, needed = both(folder, color_jitter=0.4)
+    for one, other in zip(resident.training(0), needed.training(0), strict=True):
         assert (one[0] - other[0]).abs().max() <= 2 * CLOSE
 
 
 @pytest.mark.parametrize("size", [12, 16, SIDE])
 @pytest.mark.parametrize("crop", [0.7, 0.875, 0.95, 1.0])
 def test_evaluation_is_the_same_to_the_last_bit_at_any_size(folder: Path, size: int, crop: float) -> None:
-    kept, needed = both(folder, image_size=size, eval_crop=crop)
-    for one, other in zip(kept.evaluation("test"), needed.evaluation("test"), strict=True):
+    resident, needed = both(folder, image_size=size, eval_crop=crop)
+    for one, other in zip(resident.evaluation("test"), needed.evaluation("test"), strict=True):
         assert torch.equal(one[0], other[0])
         assert torch.equal(one[1], other[1])
 
 
 def test_going_on_and_shares_are_the_same(folder: Path) -> None:
-    kept, needed = both(folder, crop_min_area=0.1)
+    resident, needed = both(folder, crop_min_area=0.1)
     share = Share(1, 2, 2)
-    for one, other in zip(kept.training(1, 2, share), needed.training(1, 2, share), strict=True):
+    for one, other in zip(resident.training(1, 2, share), needed.training(1, 2, share), strict=True):
         assert torch.equal(one[1], other[1])
         assert (one[0] - other[0]).abs().max() <= CLOSE
 
 
 @pytest.mark.parametrize("crop", [0.8, 0.9, 0.95])
-def test_pictures_of_all_shapes_are_evaluated_the_same(tmp_path: Path, crop: float) -> None:
+def test_images_of_all_shapes_are_evaluated_the_same(tmp_path: Path, crop: float) -> None:
     """The middle of a middle is the middle, for sides that differ by an odd number too."""
     folder = noise_folder(tmp_path, 8, 12)
     for number, path in enumerate(sorted(folder.glob("val/*/*.png"))):
         noise(SIDE + number, SIDE + (7 * number) % 24, seed=number).save(path)
     for size in (20, SIDE):
-        kept, needed = both(folder, image_size=size, eval_crop=crop)
-        for one, other in zip(kept.evaluation("test"), needed.evaluation("test"), strict=True):
+        resident, needed = both(folder, image_size=size, eval_crop=crop)
+        for one, other in zip(resident.evaluation("test"), needed.evaluation("test"), strict=True):
             assert torch.equal(one[0], other[0])
 
 
 def test_real_cifar_is_the_same_both_ways(real: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few hundred of its pictures, through Parquet: in order and in any order."""
+    """A few hundred of its images, through Parquet: in order and in any order."""
     from ablate.data.datasets import cifar10
     from ablate.data.resident import Squares
     from ablate.data.workers import Decoding
 
     run = RUN.replace(dataset="cifar10", image_size=32)
     data = cifar10.load(run, real("cifar10"))
-    monkeypatch.setattr(type(data.reader), "in_any_order", lambda self: self)
+    monkeypatch.setattr(type(data.reader), "random_access", lambda self: self)
     indices = torch.arange(49_900, 50_100)
-    squares, broken = Squares(data, 32, 32)[indices]
+    squares, corrupt = Squares(data, 32, 32)[indices]
     needed, _ = Decoding(run, data)[None, torch.stack([indices, indices * 0], dim=1)]
     assert torch.equal(squares, needed)
-    assert not broken
+    assert not corrupt

@@ -1,4 +1,4 @@
-"""Pictures decoded when needed: the same tensors whoever decodes them, and what happens to damaged ones."""
+"""Images decoded when needed: the same tensors from every process, and corrupt images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ablate.data.datasets import Encoded, _directory
 from ablate.data.draws import Draws
 from ablate.data.images import Share
 from ablate.data.open import open_images
-from ablate.data.workers import Augmentation, FromFiles, global_streams
+from ablate.data.workers import Augmentation, FromFiles, seed_global_streams
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -38,7 +38,7 @@ MEAN = (0.485, 0.456, 0.406)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return noise_folder(tmp_path_factory.mktemp("pictures"), 6, 3)
+    return noise_folder(tmp_path_factory.mktemp("images"), 6, 3)
 
 
 def opened(folder: Path, run: Run = RUN, workers: int = 0, **changes: Any) -> FromFiles:
@@ -47,7 +47,7 @@ def opened(folder: Path, run: Run = RUN, workers: int = 0, **changes: Any) -> Fr
 
 
 def together(batches: Iterator[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-    return torch.cat([pictures for pictures, _ in batches])
+    return torch.cat([images for images, _ in batches])
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -76,23 +76,23 @@ def test_how_many_are_held_at_once_changes_nothing(
 ) -> None:
     images = opened(folder, FULL, **changes)
     whole = together(images.training(0))
-    monkeypatch.setattr("ablate.data.workers.AT_ONCE", 3)
+    monkeypatch.setattr("ablate.data.workers.CHUNK", 3)
     assert torch.equal(whole, together(images.training(0)))
 
 
 @pytest.mark.parametrize("changes", [{}, {"crop_min_area": 1.0, "crop_padding": 2, "auto_augment": ""}])
-def test_copies_of_a_picture_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_copies_of_an_image_differ(tmp_path: Path, changes: dict[str, Any]) -> None:
     images = opened(noise_folder(tmp_path, 6, 1), FULL, repeats=3, batch_size=12, **changes)
-    (pictures, _), samples = next(images.training(0)), images.samples(0)
+    (pixels, _), samples = next(images.training(0)), images.samples(0)
     for index in set(samples[:, 0].tolist()):
-        copies = pictures[samples[:, 0] == index]
+        copies = pixels[samples[:, 0] == index]
         assert len({copy.numpy().tobytes() for copy in copies}) == len(copies) == 3
 
 
 def test_twins_are_augmented_each_in_its_own_way() -> None:
-    """The index is in the draws: else all pictures of an epoch would be cropped and flipped alike."""
-    pictures = together(FromFiles(RUN, of([noise()] * 4), CPU, Resources()).training(0))
-    assert len({picture.numpy().tobytes() for picture in pictures}) == 4
+    """The index is in the draws: else all images of an epoch would be cropped and flipped alike."""
+    images = together(FromFiles(RUN, of([noise()] * 4), CPU, Resources()).training(0))
+    assert len({image.numpy().tobytes() for image in images}) == 4
 
 
 def test_going_on_in_the_middle_of_an_epoch_shows_the_same(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_shares_together_are_the_whole(folder: Path, micro: int) -> None:
         share = Share(rank, 2, micro)
         batches = list(images.training(1, share=share))
         assert len(batches) == images.steps * len(share.pieces(images.run))
-        mine = torch.cat([pictures for pictures, _ in batches]).view(images.steps, 2, -1)
+        mine = torch.cat([pixels for pixels, _ in batches]).view(images.steps, 2, -1)
         assert torch.equal(mine, whole[:, 2 * rank : 2 * rank + 2])
     parts = [together(images.evaluation("test", Share(rank, 4))) for rank in range(4)]
     assert torch.equal(torch.cat(parts), together(images.evaluation("test")))
@@ -120,7 +120,7 @@ def test_a_share_may_have_nothing_to_evaluate(folder: Path) -> None:
 
 
 def test_decoding_leaves_the_callers_streams_alone(folder: Path) -> None:
-    """Dropout of the next step must not depend on who decoded the pictures."""
+    """Dropout of the next step must not depend on who decoded the images."""
 
     def drawn(between: Callable[[], object]) -> tuple[object, ...]:
         torch.manual_seed(3)
@@ -136,46 +136,46 @@ def test_global_streams_are_seeded_for_a_moment() -> None:
     def values() -> tuple[float, ...]:
         return torch.rand(1).item(), random.random(), np.random.rand()
 
-    with global_streams(5):
+    with seed_global_streams(5):
         first = values()
-    with global_streams(5):
+    with seed_global_streams(5):
         assert values() == first
-    with global_streams(6):
+    with seed_global_streams(6):
         assert not set(values()) & set(first)
 
 
-class Pictures:
-    """A reader of pictures in memory; an exception is raised instead of given."""
+class Images:
+    """A reader of images in memory; an exception is raised instead of given."""
 
-    def __init__(self, pictures: list[Image.Image | Exception]) -> None:
-        self.pictures = pictures
+    def __init__(self, images: list[Image.Image | Exception]) -> None:
+        self.images = images
 
     def __getitem__(self, index: int) -> Image.Image:
-        found = self.pictures[index]
+        found = self.images[index]
         if isinstance(found, Exception):
             raise found
         return found
 
     def name(self, index: int) -> str:
-        return f"picture{index}"
+        return f"image{index}"
 
-    def in_any_order(self) -> Pictures:
+    def random_access(self) -> Images:
         return self
 
 
-def of(pictures: list[Any]) -> Encoded:
-    parts: Any = {part: np.arange(len(pictures)) for part in ("train", "heldout", "test")}
-    labels = np.arange(len(pictures)) % 2
-    return Encoded(reader=Pictures(pictures), labels=labels, parts=parts, classes=("a", "b"), fingerprint="f")
+def of(images: list[Any]) -> Encoded:
+    parts: Any = {part: np.arange(len(images)) for part in ("train", "heldout", "test")}
+    labels = np.arange(len(images)) % 2
+    return Encoded(reader=Images(images), labels=labels, parts=parts, classes=("a", "b"), fingerprint="f")
 
 
 @pytest.mark.parametrize("size", [(20, 20), (40, 13), (12, 12), (7, 30)])
 @pytest.mark.parametrize("crop", [0.8, 0.875, 0.95, 1.0])
 def test_an_evaluation_is_timms_to_the_last_bit(size: tuple[int, int], crop: float) -> None:
-    picture = noise(*size)
+    image = noise(*size)
     timms = create_transform(12, interpolation="bicubic", crop_pct=crop)
-    images = FromFiles(RUN.replace(eval_crop=crop, batch_size=1), of([picture]), CPU, Resources())
-    assert torch.equal(together(images.evaluation("test"))[0], timms(picture))
+    images = FromFiles(RUN.replace(eval_crop=crop, batch_size=1), of([image]), CPU, Resources())
+    assert torch.equal(together(images.evaluation("test"))[0], timms(image))
 
 
 def one(count: int = 1) -> Draws:
@@ -183,13 +183,11 @@ def one(count: int = 1) -> Draws:
 
 
 def test_without_random_crop_and_flip_training_sees_the_whole_square() -> None:
-    picture = noise(20, 14)
+    image = noise(20, 14)
     plain = RUN.replace(crop_min_area=1.0, hflip=0.0, eval_crop=1.0)
-    seen = F.pil_to_tensor(Augmentation(plain, MEAN)([picture], one())[0])
-    assert torch.equal(seen, create_transform(12, interpolation="bicubic", crop_pct=1.0, normalize=False)(picture))
-    assert torch.equal(
-        F.pil_to_tensor(Augmentation(plain.replace(hflip=1.0), MEAN)([picture], one())[0]), seen.flip(-1)
-    )
+    seen = F.pil_to_tensor(Augmentation(plain, MEAN)([image], one())[0])
+    assert torch.equal(seen, create_transform(12, interpolation="bicubic", crop_pct=1.0, normalize=False)(image))
+    assert torch.equal(F.pil_to_tensor(Augmentation(plain.replace(hflip=1.0), MEAN)([image], one())[0]), seen.flip(-1))
 
 
 def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
@@ -203,60 +201,59 @@ def test_automatic_augmentation_is_set_up_as_timms_own() -> None:
     assert (mine.num_layers, len(mine.ops)) == (theirs.num_layers, len(theirs.ops))
     for op, other in zip(mine.ops, theirs.ops, strict=True):
         assert {**vars(op), "aug_fn": None, "level_fn": None} == {**vars(other), "aug_fn": None, "level_fn": None}
-    picture = noise()
+    image = noise()
     seen = [
-        Augmentation(FULL.replace(color_jitter=strength), MEAN)([picture], one())[0].tobytes()
-        for strength in (0.0, 0.9)
+        Augmentation(FULL.replace(color_jitter=strength), MEAN)([image], one())[0].tobytes() for strength in (0.0, 0.9)
     ]
     assert seen[0] == seen[1]
 
 
 @pytest.mark.parametrize("words", ["rand-m10-p1-inc1", "rand-m10-p1", "rand-m0-p1-inc1", "rand-m0-p1"])
 def test_every_operation_works_at_its_ends(words: str) -> None:
-    """timm's posterize keeps no bit at the highest level, which Pillow 13 refuses; before, the picture was black."""
-    picture = noise()
+    """timm's posterize keeps no bit at the highest level, which Pillow 13 refuses; before, the image was black."""
+    image = noise()
     auto = Augmentation(FULL.replace(auto_augment=words), MEAN).auto
     assert auto is not None
     for operation in auto.ops:
-        changed = operation(picture)
-        assert (changed.mode, changed.size) == (picture.mode, picture.size)
+        changed = operation(image)
+        assert (changed.mode, changed.size) == (image.mode, image.size)
         if operation.name == "PosterizeIncreasing":
             assert (changed.getbbox() is None) == ("m10" in words)
 
 
-def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_corrupt_images_are_grey_counted_and_named(caplog: pytest.LogCaptureFixture) -> None:
     data = of([noise(), OSError("truncated"), noise(), noise()])
     run = RUN.replace(batch_size=2, hflip=0.0)
     for workers in (0, 2):
         caplog.clear()
-        images = FromFiles(run, data, CPU, Resources(workers=workers, allow_broken=0.25))
-        pictures, labels = next(images.evaluation("test"))
+        images = FromFiles(run, data, CPU, Resources(workers=workers, max_corrupt=0.25))
+        pixels, labels = next(images.evaluation("test"))
         assert torch.equal(labels, torch.tensor([0, 1]))
-        assert (pictures[1] == pictures[1][:, :1, :1]).all()
+        assert (pixels[1] == pixels[1][:, :1, :1]).all()
         together(images.training(0))
-        assert images.broken == {1}
-        assert images.trouble() == {"broken": {"count": 1, "names": ["picture1"]}}
-        assert caplog.text.count("picture1 of mine is replaced by a grey picture: OSError: truncated") == 1
+        assert images.corrupt == {1}
+        assert images.corrupt_facts() == {"broken": {"count": 1, "names": ["image1"]}}
+        assert caplog.text.count("image1 of mine is corrupt and replaced by a grey image: OSError: truncated") == 1
 
 
-def test_too_many_damaged_pictures_are_a_sentence() -> None:
-    broken = [OSError("truncated")] * 2
-    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(allow_broken=0.25))
+def test_too_many_corrupt_images_are_refused() -> None:
+    corrupt = [OSError("truncated")] * 2
+    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *corrupt, noise()]), CPU, Resources(max_corrupt=0.25))
     with pytest.raises(SpecError) as error:
         together(images.evaluation("test"))
     assert str(error.value) == (
-        "2 of the 4 pictures in the train part of mine cannot be decoded, such as picture1, picture2; "
-        "mend them, or allow more than 0.25 of them with --allow-broken"
+        "2 of the 4 images in the train part of mine are corrupt, such as image1, image2; "
+        "fix them, or allow a share above 0.25 with --max-corrupt"
     )
 
 
-def test_a_record_tells_of_replaced_pictures(tmp_path: Path) -> None:
+def test_a_record_lists_replaced_images(tmp_path: Path) -> None:
     folder = noise_folder(tmp_path, 6, 3)
-    (folder / "train" / "class0" / "2.png").write_bytes(b"no picture")
-    resources = Resources(data={"mine": str(folder)}, allow_broken=0.2)
+    (folder / "train" / "class0" / "2.png").write_bytes(b"no image")
+    resources = Resources(data={"mine": str(folder)}, max_corrupt=0.2)
     record = execute(RUN.replace(epochs=1), resources)
     assert record.dataset["broken"] == {"count": 1, "names": ["train/class0/2.png"]}
-    with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part .* such as train/class0/2.png; mend"):
+    with pytest.raises(SpecError, match=r"1 of the 12 images in the train part .* such as train/class0/2.png; fix"):
         execute(RUN.replace(epochs=1), Resources(data={"mine": str(folder)}))
 
 
@@ -271,16 +268,16 @@ def test_a_folder_trains_to_a_record_and_twice_to_the_same(folder: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["imagenette128_folder600", "imagenette128"])
-def test_real_pictures_are_read(name: str, real: Callable[[str], Path]) -> None:
+def test_real_images_are_read(name: str, real: Callable[[str], Path]) -> None:
     """From files and from Parquet: a batch to train on, and one to test on."""
     run = FULL.replace(dataset=name, image_size=32, patch_size=8, batch_size=16)
     images, facts = open_images(run, Resources(data={name: str(real(name))}), CPU)
     assert isinstance(images, FromFiles)
     assert len(facts["classes"]) == 10
     batches = [next(images.training(0)), next(images.evaluation("test"))]
-    assert [pictures.shape for pictures, _ in batches] == [(16, 3, 32, 32)] * 2
-    assert not images.broken
-    assert all(0.5 < pictures.std() < 2 for pictures, _ in batches)
+    assert [pixels.shape for pixels, _ in batches] == [(16, 3, 32, 32)] * 2
+    assert not images.corrupt
+    assert all(0.5 < pixels.std() < 2 for pixels, _ in batches)
 
 
 def test_loader_processes_stay_from_epoch_to_epoch(folder: Path) -> None:
@@ -298,7 +295,7 @@ def test_loader_processes_stay_from_epoch_to_epoch(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_signal_to_all_processes_ends_no_loader(folder: Path, number: int) -> None:
-    """Slurm and Ctrl-C tell them all; the loop wants its batches until it has written a checkpoint."""
+    """Slurm and Ctrl-C signal all processes; the loop needs batches until it has written a checkpoint."""
     images = opened(folder, workers=2)
     batches = images.training(0)
     first = torch.cat([next(batches)[0] for _ in range(2)])  # one of each, which has begun its work then

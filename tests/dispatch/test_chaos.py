@@ -124,7 +124,7 @@ def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
     (record,) = records.read_all(root.results)
     assert record.metrics["n"] == 360
     assert len(record.history) == run.epochs
-    assert "going on from" in (root.run_folder(run.key) / "log.txt").read_text()
+    assert "resuming from" in (root.run_folder(run.key) / "log.txt").read_text()
     assert not list(processes_of(root))
 
 

@@ -137,5 +137,5 @@ def test_killed_three_times_the_same_command_finishes(
     assert not any(held.alive for held in map(lease.current, root.runs.iterdir()) if held)
     assert not any(failure_of(folder) for folder in root.runs.iterdir())
     logs = "".join((root.run_folder(run.key) / "log.txt").read_text() for run in runs)
-    assert "going on from" in logs
+    assert "resuming from" in logs
     assert not list(processes_of(root))

@@ -89,7 +89,7 @@ def test_a_named_model_with_fields_changed() -> None:
         ("linear_tni", "unknown model 'linear_tni': did you mean 'linear_tiny'"),
         ("ablate_tiny:mixer", "is followed by 'mixer'; wanted is FIELD=VALUE"),
         ("ablate_tiny:mixxer=pool", "unknown field that shapes a model 'mixxer'"),
-        ("ablate_tiny:dim=wide", "dim is 'wide'; wanted is a whole number"),
+        ("ablate_tiny:dim=wide", "dim must be a whole number, got 'wide'"),
     ],
 )
 def test_a_wrong_name_is_a_sentence(name: str, told: str) -> None:

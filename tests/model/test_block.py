@@ -1,4 +1,4 @@
-"""The block for variants: its branches in their order, each written out by hand from the block's own layers."""
+"""The block for variants, compared with its mixers computed by hand from its layers."""
 
 from __future__ import annotations
 

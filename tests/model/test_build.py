@@ -1,4 +1,4 @@
-"""The control is timm's model, bit for bit, and variants start from the same weights."""
+"""The control equals timm's model bit for bit, and variants have the same initial weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def timms(run: Run, channels: int, classes: int) -> VisionTransformer:
-    """The same configuration, asked of timm by its own names."""
+    """Return timm's model of the same configuration."""
     model = timm.create_model(
         "vit_tiny_patch16_224",
         img_size=run.image_size,
@@ -55,12 +55,12 @@ def assert_equal_bits(run: Run, ours: VisionTransformer) -> None:
     reference = timms(run, 3, 7)
     assert list(ours.state_dict()) == list(reference.state_dict())
     ours.load_state_dict(reference.state_dict())
-    pictures = torch.randn(4, 3, 12, 12)
+    images = torch.randn(4, 3, 12, 12)
     for training in (False, True):
         outputs = []
         for model in (ours, reference):
             torch.manual_seed(2)  # the same units are dropped
-            outputs.append(model.train(training)(pictures))
+            outputs.append(model.train(training)(images))
         assert torch.equal(*outputs)
         assert outputs[0].std() > 0
     for one, other in zip(outputs, (ours, reference), strict=True):
@@ -182,11 +182,11 @@ def test_every_parameter_is_drawn_from_its_law(variant: str) -> None:
             if part not in laws:
                 continue
             seen.add(f"{name}.{part}")
-            values, wanted = weights.detach().flatten().double(), laws[part]
-            if isinstance(wanted, float):
-                assert (values == wanted).all(), name
+            values, expected = weights.detach().flatten().double(), laws[part]
+            if isinstance(expected, float):
+                assert (values == expected).all(), name
             else:
-                assert stats.kstest(values.numpy(), wanted).pvalue > 1e-4, name
+                assert stats.kstest(values.numpy(), expected).pvalue > 1e-4, name
     assert seen == {name for name, _ in model.named_parameters()}
 
 
@@ -225,13 +225,13 @@ def test_sines_and_cosines_are_timms_and_stay(pool: str) -> None:
 def test_without_a_position_embedding_patches_may_change_places() -> None:
     """With average pooling, attention then sees a set."""
     torch.manual_seed(0)
-    pictures = torch.randn(2, 1, 12, 12)
-    turned = pictures.unflatten(2, (3, 4)).flip(2).flatten(2, 3)
+    images = torch.randn(2, 1, 12, 12)
+    turned = images.unflatten(2, (3, 4)).flip(2).flatten(2, 3)
     for pos_embed, alike in (("none", True), ("learned", False), ("sincos", False)):
         model = build(TINY.replace(pos_embed=pos_embed), 1, 10).eval()
         with torch.no_grad():
             model.head.weight.mul_(50)
-            assert torch.allclose(model(pictures), model(turned), atol=1e-5) == alike
+            assert torch.allclose(model(images), model(turned), atol=1e-5) == alike
 
 
 def test_the_distribution_is_timms() -> None:
@@ -267,5 +267,5 @@ def test_parameters_that_nothing_would_initialise_are_refused() -> None:
     """They would keep what was drawn before, whatever the run's seed."""
     model = build(TINY, 1, 10)
     model.blocks[0].attn.extra = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(3))])
-    with pytest.raises(SpecError, match=r"ParameterList \(blocks.0.attn.extra\) holds parameters .* 0; wanted is"):
+    with pytest.raises(SpecError, match=r"ParameterList \(blocks.0.attn.extra\) has parameters .* 0; add a method"):
         initialise(model, TINY)

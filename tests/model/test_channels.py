@@ -1,4 +1,4 @@
-"""Every feature branch by its promise: shapes, dropout, and attention over features against timm's own."""
+"""Every channel mixer: shapes, dropout, and attention over channels compared with timm's attention."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from timm.layers import Attention
 from torch import nn
 
 from ablate.model.build import build
+from ablate.spec.errors import SpecError
 from ablate.spec.parts import CHANNELS
-from ablate.spec.run import SpecError
 from tests.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -84,8 +84,8 @@ def test_none_has_neither_branch_nor_norm() -> None:
 
 
 def test_heads_over_features_divide_the_tokens() -> None:
-    with pytest.raises(SpecError, match=r"channel_heads 3 does not divide the 10 tokens"):
+    with pytest.raises(SpecError, match=r"channel_heads must divide the 10 tokens, got 3"):
         TINY.replace(channel="attention", channel_heads=3, pool="cls")
-    with pytest.raises(SpecError, match=r"channel_heads 2 does not divide the 197 tokens"):
+    with pytest.raises(SpecError, match=r"channel_heads must divide the 197 tokens, got 2"):
         TINY.replace(channel="attention", channel_heads=2, pool="cls", image_size=224, patch_size=16)
     assert TINY.replace(channel_heads=3, pool="cls").channel == "ff", "without it the number of heads does not matter"

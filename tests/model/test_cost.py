@@ -1,4 +1,4 @@
-"""Parameters, MACs and activations against the model itself, torch's counter, and the paper's numbers."""
+"""Parameters, MACs and activations compared with the model, torch's counter and the paper."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class Activations(TorchDispatchMode):
 
 
 def on_meta(run: Run, channels: int, classes: int) -> tuple[VisionTransformer, torch.Tensor]:
-    """The model and one picture without numbers."""
+    """The model and one image without numbers."""
     with torch.device("meta"):
         return build(run, channels, classes).eval(), torch.empty(1, channels, run.image_size, run.image_size)
 
 
 def counted(run: Run, channels: int, classes: int) -> tuple[int, int]:
     """MACs (half of torch's FLOPs) and activations of one image, attention unfused, as its counter would miss it."""
-    model, picture = on_meta(run, channels, classes)
+    model, image = on_meta(run, channels, classes)
     flops, outputs = FlopCounterMode(display=False), Activations()
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), flops, outputs:
-        model(picture)
+        model(image)
     assert flops.get_total_flops() % 2 == 0
     return flops.get_total_flops() // 2, outputs.total
 
@@ -83,7 +83,7 @@ PAIRS = [(mixer, channel) for mixer in MIXERS for channel in CHANNELS if legal(m
 
 @pytest.mark.parametrize(("mixer", "channel"), PAIRS)
 def test_costs_are_what_torch_counts_exactly(mixer: str, channel: str) -> None:
-    """At every shape, and with every stem at some; channels of the picture and classes vary along."""
+    """At every shape, and with every stem at some; channels of the image and classes vary along."""
     for at, (shape, stem) in enumerate(zip(SHAPES, cycle(STEMS), strict=False)):
         run, channels, classes = shape.replace(mixer=mixer, channel=channel, stem=stem), 1 + 2 * (at % 2), 7 + at
         pairs = zip(counted(run, channels, classes), by_hand(run), strict=True)

@@ -1,4 +1,4 @@
-"""Every mixer by its promise: what it is given, what it gives, and whether tokens meet in it."""
+"""Every token mixer: shapes, formulas, and which tokens it mixes."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def model_of(run: Run) -> VisionTransformer:
 
 
 def reach(model: VisionTransformer, run: Run) -> torch.Tensor:
-    """(tokens, patches): how much the last block's output at a token moves with a patch of the picture."""
+    """(tokens, patches): how much the last block's output at a token moves with a patch of the image."""
     torch.manual_seed(0)
-    pictures = torch.randn(1, 1, run.image_size, run.image_size, requires_grad=True)
-    stream = model.blocks(model._pos_embed(model.patch_embed(pictures)))
+    images = torch.randn(1, 1, run.image_size, run.image_size, requires_grad=True)
+    stream = model.blocks(model._pos_embed(model.patch_embed(images)))
     rows = []
     for token in range(stream.shape[1]):
-        (gradient,) = torch.autograd.grad(stream[0, token].square().sum(), pictures, retain_graph=True)
+        (gradient,) = torch.autograd.grad(stream[0, token].square().sum(), images, retain_graph=True)
         rows.append(nn.functional.avg_pool2d(gradient.abs(), run.patch_size).flatten())
     return torch.stack(rows)
 
@@ -78,16 +78,16 @@ def test_none_keeps_every_token_to_its_patch() -> None:
 
 
 def moved_by_first_patch(run: Run) -> torch.Tensor:
-    """By how much the logits move when the first patch changes, for 8 different rests of the picture."""
+    """By how much the logits move when the first patch changes, for 8 different rests of the image."""
     model = model_of(run)
     torch.manual_seed(0)
-    pictures = torch.randn(8, 1, run.image_size, run.image_size)
+    images = torch.randn(8, 1, run.image_size, run.image_size)
     before, after = torch.randn(2, 1, 1, run.patch_size, run.patch_size)
     with torch.no_grad():
         logits = []
         for patch in (before, after):
-            pictures[:, :, : run.patch_size, : run.patch_size] = patch
-            logits.append(model(pictures))
+            images[:, :, : run.patch_size, : run.patch_size] = patch
+            logits.append(model(images))
     return logits[1] - logits[0]
 
 
@@ -104,7 +104,7 @@ def test_a_norm_after_the_pooling_or_a_mixer_couples_the_patches(changes: dict[s
     assert (moved - moved[:1]).abs().max() > 1e-3
 
 
-def test_with_a_class_token_and_no_mixing_the_picture_does_not_matter() -> None:
+def test_without_mixing_a_class_token_does_not_depend_on_the_image() -> None:
     run = TINY.replace(mixer="none", pool="cls")
     torch.manual_seed(0)
     logits = model_of(run)(torch.randn(4, 1, 12, 12))
@@ -138,11 +138,11 @@ def test_every_parameter_is_trained(mixer: str, pool: str, norm_before_pool: boo
 def test_shapes_are_kept_and_evaluation_is_free_of_chance(mixer: str, drop: float) -> None:
     run = TINY.replace(mixer=mixer, drop=drop, drop_path=drop)
     model = build(run, 3, 7).eval()
-    pictures = torch.randn(2, 3, 12, 12)
-    assert model(pictures).shape == (2, 7)
-    assert torch.equal(model(pictures), model(pictures))
+    images = torch.randn(2, 3, 12, 12)
+    assert model(images).shape == (2, 7)
+    assert torch.equal(model(images), model(images))
     if drop:
-        assert not torch.equal(model.train()(pictures), model(pictures)), "dropout reaches the model"
+        assert not torch.equal(model.train()(images), model(images)), "dropout reaches the model"
 
 
 @pytest.mark.parametrize("mixer", MIXING)
@@ -205,7 +205,7 @@ def test_a_grid_mixer_leaves_the_class_token_out(mixer: str) -> None:
 
 
 def neighbours(row: int, column: int, side: int) -> Iterator[tuple[int, int, int, int]]:
-    """Of a patch, those inside the picture: row, column, and the place in a 3×3 window."""
+    """Of a patch, those inside the image: row, column, and the place in a 3×3 window."""
     for down, right in product(range(3), range(3)):
         if 0 <= row + down - 1 < side and 0 <= column + right - 1 < side:
             yield row + down - 1, column + right - 1, down, right
@@ -288,15 +288,15 @@ def test_fourier_is_computed_in_fp32_whatever_the_precision() -> None:
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x), mixing_layer(mixer="fourier")(x))
         rough = layer(x.bfloat16())
-    assert torch.equal(rough, layer(x.bfloat16())), "without autocast, which mends it on a CPU, too"
+    assert torch.equal(rough, layer(x.bfloat16())), "also without autocast, which changes the type on a CPU"
     assert rough.dtype == torch.bfloat16
     assert torch.equal(rough, torch.fft.fft2(x.bfloat16().float(), norm="ortho").real.bfloat16())
 
 
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_half_precision_is_close(mixer: str) -> None:
-    model, pictures = model_of(TINY.replace(mixer=mixer)), torch.randn(4, 1, 12, 12)
+    model, images = model_of(TINY.replace(mixer=mixer)), torch.randn(4, 1, 12, 12)
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        rough = model(pictures)
-    exact = model(pictures)
+        rough = model(images)
+    exact = model(images)
     assert (rough - exact).norm() < 0.05 * exact.norm()

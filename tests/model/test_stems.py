@@ -1,4 +1,4 @@
-"""Every stem by its promise: one token a patch in the order of reading, and what is frozen stays."""
+"""Every stem: one token per patch in row order, and frozen weights that stay unchanged."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def test_tokens_come_in_the_order_of_reading(stem: str) -> None:
     torch.manual_seed(0)
     plain = torch.randn(1, 1, 12, 12)
     for at in range(9):
-        pictures = plain.clone()
-        pictures[:, :, 4 * (at // 3), 4 * (at % 3)] += 3
-        moved = (layer(pictures) - layer(plain))[0].abs().sum(dim=1)
+        images = plain.clone()
+        images[:, :, 4 * (at // 3), 4 * (at % 3)] += 3
+        moved = (layer(images) - layer(plain))[0].abs().sum(dim=1)
         assert (moved > 1e-3).nonzero().tolist() == [[at]]
 
 
@@ -53,8 +53,8 @@ def test_patchify_and_frozen_are_timms_patch_embedding() -> None:
         layer = stem_of(TINY.replace(stem=stem), 3)
         reference = PatchEmbed(12, 4, 3, 16)
         reference.load_state_dict(layer.state_dict())
-        pictures = torch.randn(2, 3, 12, 12)
-        assert torch.equal(layer(pictures), reference(pictures))
+        images = torch.randn(2, 3, 12, 12)
+        assert torch.equal(layer(images), reference(images))
 
 
 def test_frozen_starts_as_patchify_does() -> None:
@@ -97,14 +97,17 @@ def test_the_early_convolutions_double_their_width_up_to_dim(patch_size: int, wi
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"patch_size": 3}, "patch_size is 3; stem 'conv' halves the picture and wants a power of 2"),
-        ({"patch_size": 1}, "patch_size is 1; stem 'conv' halves the picture and wants a power of 2"),
+        ({"patch_size": 3}, "patch_size must be a power of 2 with stem 'conv', got 3"),
+        ({"patch_size": 1}, "patch_size must be a power of 2 with stem 'conv', got 1"),
         ({"dim": 18, "patch_size": 4, "image_size": 16}, None),
-        ({"dim": 18, "patch_size": 8, "image_size": 16}, "dim is 18; stem 'conv' with patch_size 8 halves it 2 times"),
+        (
+            {"dim": 18, "patch_size": 8, "image_size": 16},
+            "dim must be divisible by 4 with stem 'conv' and patch_size 8, got 18",
+        ),
     ],
     ids=str,
 )
-def test_what_the_early_convolutions_cannot_halve_is_a_sentence(changes: dict[str, int], sentence: str | None) -> None:
+def test_what_the_early_convolutions_cannot_halve_is_refused(changes: dict[str, int], sentence: str | None) -> None:
     if sentence is None:
         assert TINY.replace(stem="conv", **changes).stem == "conv"
         return

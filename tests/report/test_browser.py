@@ -45,7 +45,7 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        give_up("playwright is not installed: pip install 'ablate[dev]'")
+        give_up("playwright is not installed: pip install playwright")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS, timeout=LIMIT_MS)
         yield chromium

@@ -166,7 +166,7 @@ def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
     assert place.states() == ["queued"]
     say("scontrol", "update", f"JobId={name}", "TimeLimit=5")
     until(lambda: place.states() == ["done"])
-    assert "going on from" in place.log(place.runs[0])
+    assert "resuming from" in place.log(place.runs[0])
     assert place.numbers() == long
 
 
@@ -181,7 +181,7 @@ def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, lon
     assert not place.holders()
     place.submit()
     until(lambda: place.states() == ["done"])
-    assert "going on from" in place.log(place.runs[0]), "Slurm's SIGTERM was answered by a checkpoint"
+    assert "resuming from" in place.log(place.runs[0]), "Slurm's SIGTERM was answered by a checkpoint"
     assert place.numbers() == long
 
 
@@ -210,7 +210,7 @@ def test_a_job_requeued_by_hand_goes_on_from_its_checkpoint(tmp_path: Path, long
     say("scontrol", "requeue", name)
     until(lambda: place.states() == ["queued"])
     until(lambda: place.states() == ["done"])
-    assert "going on from" in place.log(place.runs[0])
+    assert "resuming from" in place.log(place.runs[0])
     assert place.numbers() == long
 
 

@@ -1,17 +1,17 @@
-"""Keys written out as literals: whatever enters a key stands here by name, and no name may change.
+"""Golden keys: every name that enters a key is listed here, and no name may change.
 
-A key is a digest of a run's fields and of the behaviour numbers above 1, each under a name such as `workers.py` or
-`mixers/pool`. Such a name began as a file's path and is only a name now: a file may move and its module be renamed,
-while the name stays. So nothing here looks at paths: the file that a name stands for is that of an imported module.
+A key is a digest of the fields of a run and of the behaviour numbers above 1, each under a name such as `workers.py` or
+`mixers/pool`. Such a name was once the path of a file. A file may move and its module may be renamed; the name stays.
+So these tests use no paths: the file behind a name is that of an imported module.
 
-When a test fails here, one of these was done:
+A test fails here after one of these changes:
 
-- A name, a default, the layout of the text or the digest changed. Take it back: every record anybody has is orphaned.
-- A piece was mended on purpose and its BEHAVIOUR raised. Renew the keys it enters, which `python -m tests.test_keys`
-  prints, write the number where `behaviours` is tested, and train again, or take out, the records that are stale now.
-- DEIT or a data set's LOADER was changed on purpose. Renew the keys of those runs alone.
-- A mixer, channel, stem or data set is new. Add its line. No other key changes.
-- A piece is new. It begins with the BEHAVIOUR 1, and only RAISED is renewed.
+- A name, a default, the layout of the text or the digest changed. Revert it: existing records would not be found.
+- The BEHAVIOUR of a part was raised on purpose. Renew the keys that it enters, which `python -m tests.spec.test_keys`
+  prints. Update the number where `behaviours` is tested. Train the outdated records again, or remove them.
+- DEIT or the LOADER of a dataset was changed on purpose. Renew the keys of those runs only.
+- A mixer, channel, stem or dataset is new. Add its line. No other key changes.
+- A file that every run uses is new. It starts with BEHAVIOUR 1. Renew only RAISED.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from ablate.train import loop, optim
 
 RESULTS = Path(__file__).parents[2] / "results"
 
-# The pieces of every run, by the names under which their behaviour numbers enter its key.
-PIECES: dict[str, ModuleType] = {
+# The modules that every run uses, by the names under which their behaviour numbers enter its key.
+MODULES: dict[str, ModuleType] = {
     "seeds.py": seeds,
     "block.py": block,
     "models.py": build,
@@ -49,13 +49,13 @@ PIECES: dict[str, ModuleType] = {
     "optim.py": optim,
     "train.py": loop,
 }
-RESIDENT = ("digits", "digits_pairs", "digits_shifted", "cifar10", "cifar100")  # the others are read by workers
+RESIDENT = ("digits", "digits_pairs", "digits_shifted", "cifar10", "cifar100")  # loader processes read the others
 
-# A run of which one field at a time is changed. Some of its fields enter the key; others stay out of it, since they
-# were added later and hold the value that stands for the time before.
+# A run of which the tests change one field at a time. Some of its fields enter the key; others do not, since they were
+# added later and have the value that means the behaviour before.
 BASE = Run(pool="avg", patch_size=4, dim=64, heads=4, lr=2e-3, stem="conv")
 
-# Field and value, the key and the architecture of BASE with it: each mixer, channel, stem, data set and loader.
+# Field, value, and the key and architecture of BASE with it: each mixer, channel, stem, dataset and loader.
 KEYS = [
     ("mixer", "attention", "faf279bf19", "d0ced3ef30"),
     ("mixer", "dwconv", "83dce0aad4", "62fa7908d4"),
@@ -85,7 +85,7 @@ KEYS = [
 ]
 
 WHOLE: dict[str, dict[str, Any]] = {"default": {}, "DeiT": DEIT}
-# Key and architecture of these two, were every behaviour number 2: every name that enters them is in the digest.
+# Key and architecture of these two if every behaviour number were 2: then every name is in the digest.
 RAISED = {
     "default": ("6e8be0009f", "624aa67f5a"),
     "DeiT": ("b476d97963", "897c3d1499"),
@@ -101,8 +101,8 @@ def test_the_keys_of_every_part(field: str, value: str, key: str, architecture: 
 @pytest.mark.parametrize(
     ("field", "parts"), [("mixer", MIXERS), ("channel", CHANNELS), ("stem", STEMS), ("dataset", DATASETS)]
 )
-def test_every_part_has_its_line(field: str, parts: Registry) -> None:
-    """But for parts in files of their own, which another test may have made known."""
+def test_every_part_is_listed(field: str, parts: Registry) -> None:
+    """Parts in the user's own files, which another test may have registered, are excluded."""
     lines = {value for name, value, *_ in KEYS if name == field}
     assert {name for name in parts if parts.file(name) is None} == lines - {"a_folder"}
 
@@ -113,14 +113,14 @@ def test_the_key_of_a_default_run() -> None:
 
 
 def test_the_key_of_deits_recipe() -> None:
-    """The workers' number is the only one above 1 so far."""
+    """The number of workers.py is the only one above 1."""
     run = Run(**DEIT)
     assert behaviours(run) == {"workers.py": 2}
     assert (run.key, run.architecture) == ("9b5ec09dad", "e869e1f777")
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[Path], int]) -> None:
-    """Have every file declare the behaviour number that a function of its path gives it."""
+    """Replace the behaviour number of every file by a function of its path."""
     declared = source.constant
 
     def constant(path: Path, name: str) -> Any:
@@ -137,11 +137,11 @@ def test_the_key_with_every_number_raised(name: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(("field", "value"), [line[:2] for line in KEYS])
-def test_whose_number_enters_under_which_name(field: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A raised number is that of the file in use, under the name of old; what a run does not bring in stays out."""
+def test_each_number_enters_under_its_name(field: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number comes from the current file, under its fixed name; parts that a run does not use stay out."""
     run = BASE.replace(**{field: value})
     read_by_workers = run.loader == "workers" or (run.loader == "auto" and run.dataset not in RESIDENT)
-    wanted = PIECES | {
+    expected = MODULES | {
         f"mixers/{run.mixer}": MIXERS[run.mixer],
         f"channels/{run.channel}": CHANNELS[run.channel],
         f"stems/{run.stem}": STEMS[run.stem],
@@ -152,25 +152,25 @@ def test_whose_number_enters_under_which_name(field: str, value: str, monkeypatc
     files: list[Path] = []
 
     def own(path: Path) -> int:
-        """Another number for each file."""
+        """Return a distinct number for each file."""
         if path not in files:
             files.append(path)
         return 2 + files.index(path)
 
     declare(monkeypatch, own)
-    assert behaviours(run) == {name: own(Path(str(module.__file__)).resolve()) for name, module in wanted.items()}
+    assert behaviours(run) == {name: own(Path(str(module.__file__)).resolve()) for name, module in expected.items()}
 
 
-def test_committed_records_hold_the_runs_of_their_keys() -> None:
+def test_committed_records_have_the_keys_of_their_runs() -> None:
     found = {key: records.read(path, history=False).as_run().key for key, path in records.index(RESULTS).items()}
-    assert found, "without records this would tell nothing"
+    assert found, "there must be records to check"
     assert {key: now for key, now in found.items() if now != key} == {}
 
 
-def test_committed_measurements_hold_the_models_of_their_architectures() -> None:
+def test_committed_measurements_have_the_architectures_of_their_models() -> None:
     subjects = [found.subject for _, found in speed_record.read_all(RESULTS)]
     of_runs = [subject for subject in subjects if subject["run"]]
-    assert of_runs, "without measurements this would tell nothing"
+    assert of_runs, "there must be measurements to check"
     for subject in of_runs:
         assert Run.from_dict({**ADDED_LATER, **subject["run"]}).architecture == subject["architecture"], subject[
             "label"

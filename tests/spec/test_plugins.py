@@ -1,4 +1,4 @@
-"""A part in a file of the user's own: known by its name, refused in sentences, and found by a worker elsewhere."""
+"""Parts in the user's own files: registration, messages, and use by workers in other processes."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def mean(tmp_path: Path) -> Path:
-    """The document's mixer."""
+    """Write the mixer of docs/extending.md to a file."""
     path = tmp_path / "mixers" / "mean.py"
     path.parent.mkdir()
     path.write_text(MIXER)
     return path
 
 
-def test_the_documents_mixer_is_short_and_does_what_it_says(mean: Path) -> None:
+def test_the_documented_mixer_is_short_and_computes_the_mean(mean: Path) -> None:
     assert len([line for line in MIXER.splitlines() if line.strip()]) <= 22
     assert use(mean) == "mean"
     layer = build(TINY.replace(mixer="mean"), 1, 10).blocks[0].attn
@@ -62,7 +62,7 @@ def test_the_documents_mixer_is_short_and_does_what_it_says(mean: Path) -> None:
 
 
 @pytest.mark.parametrize("pool", ["avg", "cls"])
-def test_the_documents_mixer_trains_a_step_and_costs_what_torch_counts(mean: Path, pool: str) -> None:
+def test_the_documented_mixer_trains_a_step_and_costs_what_torch_counts(mean: Path, pool: str) -> None:
     use(mean)
     run = TINY.replace(mixer="mean", pool=pool)
     train_a_step(run)
@@ -75,7 +75,7 @@ def test_the_documents_mixer_trains_a_step_and_costs_what_torch_counts(mean: Pat
     assert cost["activations"] - complexity(run.replace(mixer="none"), 3, 7)["activations"] == 2 * 16
 
 
-def test_the_documents_study_loads_beside_its_mixer(mean: Path) -> None:
+def test_the_documented_study_loads_with_its_mixer(mean: Path) -> None:
     (mean.parent.parent / "my_study.py").write_text(STUDY)
     study = load(mean.parent.parent / "my_study.py")
     assert [variant.run.mixer for variant in study.variants()] == ["attention", "mean", "none"]
@@ -94,12 +94,12 @@ def test_every_slot_takes_a_file(tmp_path: Path) -> None:
     assert files_of(TINY) == {}
 
 
-def test_a_path_starts_at_the_callers_folder_else_the_current_one(mean: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_path_is_relative_to_the_callers_folder_else_the_current_one(
+    mean: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code = "from ablate import use\nuse('mean.py')"
     exec(code, {"__file__": str(mean.parent / "study.py")})
-    with pytest.raises(
-        SpecError, match=r"there is no mixer file mean\.py; wanted is a \.py file, looked for as /.*and"
-    ):
+    with pytest.raises(SpecError, match=r"there is no mixer file mean\.py; it must be a \.py file, tried /.*and"):
         exec(code, {"__file__": "/elsewhere/study.py"})
     monkeypatch.chdir(mean.parent)
     exec(code, {"__file__": "/elsewhere/study.py"})
@@ -107,7 +107,7 @@ def test_a_path_starts_at_the_callers_folder_else_the_current_one(mean: Path, mo
     assert "mean" in SLOTS["mixer"]
 
 
-def test_using_a_file_twice_is_the_same_and_two_files_of_one_name_are_refused(mean: Path) -> None:
+def test_a_file_may_be_used_twice_but_two_files_of_one_name_are_refused(mean: Path) -> None:
     use(mean)
     use(str(mean))
     assert SLOTS["mixer"]["mean"] is SLOTS["mixer"]["mean"]
@@ -128,25 +128,28 @@ def test_using_a_file_twice_is_the_same_and_two_files_of_one_name_are_refused(me
     ("content", "sentence"),
     [
         (MIXER.replace("BEHAVIOUR = 1", ""), r"mean\.py assigns no BEHAVIOUR; add a line such as BEHAVIOUR = 1"),
-        (MIXER.replace("def layer", "def lair"), r"mean\.py defines no layer; a mixer's file defines BEHAVIOUR, layer"),
-        (MIXER.replace("def macs", "def max"), r"mean\.py defines no macs; a mixer's file defines"),
-        ("BEHAVIOUR = 1", r"mean\.py defines no layer, macs, activations; a mixer's file defines"),
+        (
+            MIXER.replace("def layer", "def lair"),
+            r"mean\.py must define layer; the file of a mixer defines BEHAVIOUR, layer",
+        ),
+        (MIXER.replace("def macs", "def max"), r"mean\.py must define macs; the file of a mixer defines"),
+        ("BEHAVIOUR = 1", r"mean\.py must define layer, macs, activations; the file of a mixer defines"),
         ("BEHAVIOUR = (", r"mean\.py, line 1: '\(' was never closed"),
-        ("BEHAVIOUR = one", r"mean\.py assigns BEHAVIOUR no plain value"),
-        ("BEHAVIOUR = 'new'", r"mean\.py has the BEHAVIOUR 'new'; wanted is a whole number"),
+        ("BEHAVIOUR = one", r"BEHAVIOUR in .*mean\.py must be a literal"),
+        ("BEHAVIOUR = 'new'", r"BEHAVIOUR in .*mean\.py must be a whole number, got 'new'"),
     ],
 )
-def test_what_a_file_lacks_is_a_sentence(mean: Path, content: str, sentence: str) -> None:
+def test_an_incomplete_file_is_refused(mean: Path, content: str, sentence: str) -> None:
     mean.write_text(content)
     with pytest.raises(SpecError, match=sentence):
         use(mean)
     assert "mean" not in SLOTS["mixer"]
 
 
-def test_a_file_that_fails_is_a_sentence(mean: Path) -> None:
+def test_a_file_that_fails_is_reported(mean: Path) -> None:
     mean.write_text(MIXER + "\nraise KeyError('gone')\n")
     use(mean)
-    with pytest.raises(SpecError, match=r"mean\.py fails when loaded: KeyError: 'gone'"):
+    with pytest.raises(SpecError, match=r"mean\.py cannot be imported: KeyError: 'gone'"):
         build(TINY.replace(mixer="mean"), 1, 10)
 
 
@@ -155,17 +158,17 @@ def test_a_file_that_fails_is_a_sentence(mean: Path) -> None:
     [
         ("nowhere.py", "mixer", r"there is no mixer file nowhere\.py"),
         (".", "stem", r"there is no stem file \."),
-        ("mean.txt", "channel", r"there is no channel file .*mean\.txt; wanted is a \.py file"),
+        ("mean.txt", "channel", r"there is no channel file .*mean\.txt; it must be a \.py file"),
         ("mean.py", "mixr", r"unknown slot 'mixr': did you mean 'mixer'\? known are channel, mixer, stem"),
     ],
 )
-def test_what_is_no_part_is_a_sentence(mean: Path, path: str, slot: str, sentence: str) -> None:
+def test_a_wrong_path_or_slot_is_refused(mean: Path, path: str, slot: str, sentence: str) -> None:
     mean.with_suffix(".txt").write_text(MIXER)
     with pytest.raises(SpecError, match=sentence):
         use(mean.parent / path if path.startswith("mean") else path, slot)
 
 
-def test_a_study_names_the_line_that_asked_for_it(tmp_path: Path) -> None:
+def test_an_error_in_a_study_names_its_line(tmp_path: Path) -> None:
     (tmp_path / "study.py").write_text("from ablate import use\nuse('gone.py')\n")
     with pytest.raises(SpecError, match=r"study\.py, line 2: there is no mixer file gone\.py(.|\n)*use\('gone\.py'\)"):
         load(tmp_path / "study.py")
@@ -183,12 +186,12 @@ def test_a_raised_number_changes_the_key(mean: Path, tmp_path: Path) -> None:
 
 
 def forget(name: str) -> None:
-    """As in another process."""
+    """Unregister a part, as in another process."""
     for registry in SLOTS.values():
         registry._modules.pop(name, None)
 
 
-def test_a_request_carries_the_path(mean: Path, root: Root) -> None:
+def test_a_request_contains_the_path(mean: Path, root: Root) -> None:
     use(mean)
     run = TINY.replace(mixer="mean")
     request(root, run, Resources())
@@ -198,7 +201,7 @@ def test_a_request_carries_the_path(mean: Path, root: Root) -> None:
     assert "mean" in SLOTS["mixer"]
 
 
-def test_a_request_from_before_there_were_such_files_is_read(root: Root) -> None:
+def test_a_request_of_an_earlier_version_is_read(root: Root) -> None:
     request(root, TINY, Resources())
     path = root.run_folder(TINY.key) / "run.json"
     content = orjson.loads(path.read_bytes())
@@ -211,11 +214,11 @@ def test_a_request_from_before_there_were_such_files_is_read(root: Root) -> None
     ("change", "sentence"),
     [
         (lambda path: path.unlink(), "there is no mixer file"),
-        (lambda path: path.write_text("BEHAVIOUR = 1"), "mean.py defines no layer, macs, activations"),
+        (lambda path: path.write_text("BEHAVIOUR = 1"), "mean.py must define layer, macs, activations"),
         (lambda path: path.rename(path.with_name("moved.py")), "there is no mixer file"),
     ],
 )
-def test_a_file_spoiled_after_the_request_fails_its_run_and_stops_nobody(
+def test_a_file_damaged_after_the_request_fails_only_its_run(
     mean: Path, root: Root, change: object, sentence: str
 ) -> None:
     use(mean)
@@ -230,7 +233,7 @@ def test_a_file_spoiled_after_the_request_fails_its_run_and_stops_nobody(
     assert list(records.index(root.results)) == [TINY.key]
 
 
-def test_a_request_whose_key_is_another_by_now_fails_its_run(mean: Path, root: Root) -> None:
+def test_a_request_whose_key_has_changed_fails_its_run(mean: Path, root: Root) -> None:
     use(mean)
     run = TINY.replace(mixer="mean")
     request(root, run, Resources())
@@ -244,8 +247,8 @@ def test_a_request_whose_key_is_another_by_now_fails_its_run(mean: Path, root: R
     assert f"run {run.key} is" in (failure_of(root.run_folder(run.key)) or {})["error"]
 
 
-def test_worker_processes_know_the_file(mean: Path, tmp_path: Path) -> None:
-    """End to end: the study is run by the command line, its workers are processes of their own."""
+def test_worker_processes_register_the_file(mean: Path, tmp_path: Path) -> None:
+    """End to end: run a study by the command line with worker processes."""
     study = """
         from ablate import Run, Scale, Study, use
 

@@ -1,4 +1,4 @@
-"""Every recipe is a legal run, and those that follow somebody say what that one says."""
+"""Recipes: each is a valid run, and published ones match their source."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ablate.spec.run import Run
 RECIPES: dict[str, Any] = {"CIFAR": CIFAR, "DEIT": DEIT, "SIMPLE": SIMPLE}
 SCALES = {"CIFAR10": CIFAR10, "DIGITS": DIGITS, "IMAGENET": IMAGENET, "PAIRS": PAIRS}
 
-# facebookresearch/deit, main.py as of May 2021: option, default, and the field of `Run` that it is, with its value.
-# lr is 5e-4 · batch / 512 there, at the batch of 8 × 128.
+# facebookresearch/deit, main.py of May 2021: option, default, and the corresponding field of `Run` with its value.
+# Its lr is 5e-4 · batch / 512, at a batch size of 8 × 128.
 DEITS: dict[str, tuple[object, str, object]] = {
     "--batch-size": (128, "batch_size", 8 * 128),
     "--epochs": (300, "epochs", 300),
@@ -47,23 +47,23 @@ DEITS: dict[str, tuple[object, str, object]] = {
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_a_recipe_is_a_legal_run(name: str) -> None:
+def test_a_recipe_is_a_valid_run(name: str) -> None:
     for mixer in ("attention", "patch_ff"):
         run = Run(**RECIPES[name], mixer=mixer)
         assert run.to_dict().items() >= RECIPES[name].items()
 
 
 @pytest.mark.parametrize("name", SCALES)
-def test_a_scale_is_a_legal_run(name: str) -> None:
+def test_a_scale_is_a_valid_run(name: str) -> None:
     assert Run.from_dict(SCALES[name].fields).key
 
 
-def test_deits_defaults_are_met_field_by_field() -> None:
+def test_the_recipe_deit_equals_the_published_defaults() -> None:
     assert {name: value for _, name, value in DEITS.values()} == DEIT
 
 
-def test_what_deits_recipe_leaves_out_is_the_model_or_neutral() -> None:
-    """A field that is not in the recipe keeps its default: what shapes the model, what is held out, the seed."""
+def test_fields_outside_the_recipe_deit_are_the_model_or_neutral() -> None:
+    """A field outside the recipe keeps its default: the model, the held-out part, the seed."""
     rest = {item.name: item.default for item in fields(Run) if item.name not in DEIT}
     after = list(rest)[list(rest).index("holdout") :]
     assert {name: rest[name] for name in after} == {
@@ -86,11 +86,11 @@ def test_cifar_is_small_and_short() -> None:
     run = Run.from_dict(CIFAR10.fields)
     assert complexity(run, 3, 10)["params"] < 2e6
     assert run.epochs == 20
-    assert run.holdout == 0, "accuracy is reported with nothing held out"
+    assert run.holdout == 0, "accuracy is reported without a held-out part"
     assert run.precision == "bf16"
 
 
-def test_the_quickstart_has_the_three_scales_and_its_old_runs() -> None:
+def test_the_quickstart_has_three_scales_and_unchanged_runs() -> None:
     study = load("quickstart")
     assert list(study.scales) == ["digits", "cifar10", "imagenet"]
     assert study.runs()[0].key == study.runs("digits")[0].key == "08e4f74ab3"

@@ -1,4 +1,4 @@
-"""Names to objects: what is known, what was meant, no name twice, and constants read without importing."""
+"""Registries: names, messages for unknown ones, no duplicates, and constants read without importing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_behaviour_number_is_read_without_importing(folder: Path) -> None:
     assert Registry("thing", "nowhere", folder).behaviour("alpha") == 3
 
 
-def test_a_missing_behaviour_number_says_what_line_to_add(folder: Path) -> None:
+def test_a_missing_behaviour_number_is_reported_with_the_line_to_add(folder: Path) -> None:
     with pytest.raises(SpecError, match=r"beta\.py assigns no BEHAVIOUR; add a line such as BEHAVIOUR = 1"):
         Registry("thing", "nowhere", folder).behaviour("beta")
 
@@ -76,13 +76,13 @@ def test_an_entry_may_be_a_file(folder: Path, tmp_path: Path) -> None:
     del sys.modules[registry["gamma"].__name__]
 
 
-def test_a_name_cannot_stand_for_two_modules(folder: Path) -> None:
+def test_a_name_cannot_have_two_modules(folder: Path) -> None:
     registry = Registry("thing", "nowhere", folder)
     with pytest.raises(SpecError, match=r"thing 'alpha' is defined twice: in nowhere\.alpha and in other\.alpha"):
         registry.add("alpha", "other.alpha", folder / "alpha.py")
 
 
-def test_one_more_module_can_be_made_known(folder: Path) -> None:
+def test_a_module_can_be_added(folder: Path) -> None:
     registry = Registry("thing", "nowhere", folder)
     registry.add("json", "json", folder / "alpha.py")
     registry.add("json", "json", folder / "alpha.py")
@@ -94,27 +94,27 @@ def test_one_more_module_can_be_made_known(folder: Path) -> None:
     ("name", "hint"),
     [("alhpa", "did you mean 'alpha'? known are alpha, beta"), ("zzz", "'zzz': known are alpha, beta")],
 )
-def test_an_unknown_name_is_answered_with_the_nearest_and_the_list(folder: Path, name: str, hint: str) -> None:
+def test_an_unknown_name_is_reported_with_the_most_similar_and_the_list(folder: Path, name: str, hint: str) -> None:
     with pytest.raises(SpecError) as error:
         Registry("thing", "nowhere", folder)[name]
     assert f"unknown thing {name!r}" in str(error.value)
     assert hint in str(error.value)
 
 
-def test_an_empty_list_of_names_is_said() -> None:
+def test_an_empty_registry_is_reported() -> None:
     assert str(unknown("thing", "a", [])) == "unknown thing 'a': known are none"
 
 
 @pytest.mark.parametrize("registry", [MIXERS, CHANNELS, STEMS, DATASETS], ids=lambda registry: registry.kind)
-def test_every_entry_states_its_behaviour_and_imports(registry: Registry) -> None:
+def test_every_entry_declares_its_behaviour_and_imports(registry: Registry) -> None:
     assert len(registry) >= 2
     for name in registry:
         module = registry[name]
         assert module.BEHAVIOUR == registry.behaviour(name) >= 1
-        assert module.__doc__, f"{name} says what it is for"
+        assert module.__doc__, f"{name} has a docstring"
 
 
 def test_behaviour_is_a_number(tmp_path: Path) -> None:
-    path = tmp_path / "piece.py"
+    path = tmp_path / "part.py"
     path.write_text("BEHAVIOUR = 2\n")
     assert behaviour(path) == 2

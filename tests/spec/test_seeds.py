@@ -1,4 +1,4 @@
-"""One rule for all randomness."""
+"""Seeds of random numbers: fixed, distinct, and in the range of generators."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from ablate.spec.seeds import derive
 
 
-def test_a_seed_is_a_function_of_its_parts_and_stays_what_it_was() -> None:
-    """Golden: were these to change, every run would, and with them every record's meaning."""
+def test_golden_seeds() -> None:
+    """If these change, the results of every run change, and existing records no longer match their keys."""
     assert derive(0, "order", 1) == 452969769437431254
     assert derive(7, "weights", "blocks.0.attn.qkv") == 1300650773695448354
 
@@ -22,5 +22,5 @@ def test_different_parts_give_different_seeds() -> None:
 
 
 @pytest.mark.parametrize("number", range(50))
-def test_a_seed_fits_what_generators_take(number: int) -> None:
+def test_a_seed_is_in_the_range_of_generators(number: int) -> None:
     assert 0 <= derive(number, "x") < 2**63

@@ -1,4 +1,4 @@
-"""The user's settings: which file has the last word, and sentences for files that will not do."""
+"""The settings files: precedence, paths, and messages for invalid files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_current_folder_has_the_last_word(here: Path) -> None:
+def test_the_current_folder_overrides_the_user(here: Path) -> None:
     user = here.parent / "config" / "ablate" / "ablate.toml"
     user.parent.mkdir(parents=True)
     user.write_text("[slurm]\npartition = 'long'\nnodes = 2\n")
@@ -28,18 +28,18 @@ def test_the_current_folder_has_the_last_word(here: Path) -> None:
     assert section("other") == {}
 
 
-def test_a_place_is_taken_from_the_folder_of_its_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/somebody")
+def test_paths_are_relative_to_the_folder_of_their_file(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/anna")
     (here / "ablate.toml").write_text('[data]\none = "near"\ntwo = "/far"\nthree = "~/mine"\n')
-    assert data_folders() == {"one": here / "near", "two": Path("/far"), "three": Path("/home/somebody/mine")}
+    assert data_folders() == {"one": here / "near", "two": Path("/far"), "three": Path("/home/anna/mine")}
 
 
-def test_the_shelf_has_a_directory_a_data_set(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shelf = here / "shelf"
-    (shelf / "birds").mkdir(parents=True)
-    (shelf / "notes.txt").touch()
-    monkeypatch.setenv("ABLATE_DATA", "shelf")
-    assert data_folders() == {"birds": shelf / "birds"}
+def test_the_environment_names_a_folder_of_datasets(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = here / "folder"
+    (folder / "birds").mkdir(parents=True)
+    (folder / "notes.txt").touch()
+    monkeypatch.setenv("ABLATE_DATA", "folder")
+    assert data_folders() == {"birds": folder / "birds"}
     monkeypatch.setenv("ABLATE_DATA", "gone")
     assert data_folders() == {}
 
@@ -48,17 +48,17 @@ def test_the_shelf_has_a_directory_a_data_set(here: Path, monkeypatch: pytest.Mo
     ("text", "sentence"),
     [
         ("[data", "cannot read the settings .*ablate.toml"),
-        ("data = 3", r"data in .* is 3; wanted is a table \[data\]"),
-        ("[data]\none = 3", "data.one in .*ablate.toml is 3; wanted is a path, in quotes"),
+        ("data = 3", r"data in .* must be a table \[data\] with lines NAME = VALUE, got 3"),
+        ("[data]\none = 3", "data.one in .*ablate.toml must be a path, in quotes, got 3"),
     ],
 )
-def test_a_file_that_will_not_do_is_a_sentence(here: Path, text: str, sentence: str) -> None:
+def test_an_invalid_file_is_refused(here: Path, text: str, sentence: str) -> None:
     (here / "ablate.toml").write_text(text)
     with pytest.raises(SpecError, match=sentence):
         data_folders()
 
 
-def test_the_cache_is_where_the_environment_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_sets_the_cache_folder(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ABLATE_CACHE", "/fast/disk")
     assert cache_folder() == Path("/fast/disk")
     monkeypatch.delenv("ABLATE_CACHE")

@@ -1,4 +1,4 @@
-"""What is kept in the cache: made once, whole or not at all."""
+"""The cache: entries are created once, completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(folder: Path) -> None:
 
 
 def refuse(folder: Path) -> None:
-    raise AssertionError("it is there already")
+    raise AssertionError("it already exists")
 
 
 def test_a_folder_is_made_once() -> None:
@@ -30,7 +30,7 @@ def test_a_folder_is_made_once() -> None:
     assert cache.folder("things", "key", refuse) == first == cache_folder() / "things" / "key"
 
 
-def test_what_fails_leaves_nothing_behind() -> None:
+def test_a_failure_leaves_nothing_behind() -> None:
     def fail(folder: Path) -> None:
         write(folder)
         raise OSError("no space left")
@@ -41,44 +41,44 @@ def test_what_fails_leaves_nothing_behind() -> None:
     assert (cache.folder("things", "key", write) / "made").exists()
 
 
-def test_when_two_make_the_same_the_first_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file system knows no locks."""
+def test_when_two_processes_create_the_same_folder_the_first_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system without locks."""
 
-    def overtaken(folder: Path) -> None:
+    def lose_the_race(folder: Path) -> None:
         other = cache_folder() / "things" / "key"
         other.mkdir()
         (other / "made").write_text("by another")
         write(folder)
 
-    assert (cache.folder("things", "key", overtaken) / "made").read_text() == "by another"
+    assert (cache.folder("things", "key", lose_the_race) / "made").read_text() == "by another"
     assert sorted(path.name for path in (cache_folder() / "things").iterdir()) == ["key", "key.lock"]
 
 
-def appending(folder: Path) -> None:
+def append(folder: Path) -> None:
     with open(folder.parent / "calls", "a") as file:
         file.write("x")
 
 
-def ask(_: int) -> None:
-    cache.folder("things", "key", appending)
+def request(_: int) -> None:
+    cache.folder("things", "key", append)
 
 
-def test_processes_wait_for_the_one_that_makes_it() -> None:
+def test_processes_wait_for_the_one_that_creates_a_folder() -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
-        pool.map(ask, range(4), chunksize=1)
+        pool.map(request, range(4), chunksize=1)
     assert (cache_folder() / "things" / "calls").read_text() == "x"
 
 
-def test_notes_are_read_back_and_damage_is_nothing() -> None:
-    assert cache.note("facts", "key") is None
-    cache.keep_note("facts", "key", {"classes": ["a"]})
-    assert cache.note("facts", "key") == {"classes": ["a"]}
+def test_a_damaged_note_is_ignored() -> None:
+    assert cache.read_note("facts", "key") is None
+    cache.write_note("facts", "key", {"classes": ["a"]})
+    assert cache.read_note("facts", "key") == {"classes": ["a"]}
     for text in ("{", "[]"):
         (cache_folder() / "facts" / "key.json").write_text(text)
-        assert cache.note("facts", "key") is None
+        assert cache.read_note("facts", "key") is None
 
 
-def test_a_key_is_of_all_its_parts() -> None:
+def test_a_key_depends_on_all_its_parts() -> None:
     keys = {cache.key_of(*parts) for parts in (("a", 1), ("a", 2), ("a1",), ("a", "1", ""))}
     assert len(keys) == 4
     assert cache.key_of("a", 1) == cache.key_of("a", "1")

@@ -1,4 +1,4 @@
-"""One JSON a run: atomic, exact, refused in a sentence when it is damaged or not one."""
+"""Records: atomic and exact, with messages for damaged files and for files that are not records."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import pytest
 
-from ablate.spec import run as run_module
 from ablate.spec.errors import SpecError
 from ablate.store import records
 from ablate.store.records import SCHEMA, Record
@@ -26,15 +25,15 @@ def rewrite(path: Path, **changes: Any) -> None:
     path.write_bytes(orjson.dumps(orjson.loads(path.read_bytes()) | changes))
 
 
-def test_a_record_survives_being_written(written: Path) -> None:
+def test_a_record_is_equal_after_a_round_trip(written: Path) -> None:
     assert records.read(written) == record_of(TINY)
 
 
-def test_a_trained_record_survives_being_written_bit_for_bit(root: Root, trained: Record) -> None:
+def test_a_trained_record_is_bit_equal_after_a_round_trip(root: Root, trained: Record) -> None:
     assert records.read(records.write(root.results, trained)) == trained
 
 
-def test_it_lies_where_its_run_says_and_nothing_else_does(root: Root, written: Path) -> None:
+def test_a_record_is_the_only_file_and_named_after_its_run(root: Root, written: Path) -> None:
     assert written == records.path_of(root.results, TINY) == root.results / TINY.dataset / f"{TINY.key}.json"
     assert [path for path in root.results.rglob("*") if path.is_file()] == [written]
     assert written.read_bytes().endswith(b"}\n")
@@ -57,37 +56,39 @@ def test_a_failed_write_leaves_no_record(root: Root, monkeypatch: pytest.MonkeyP
     ("content", "sentence"),
     [
         (b"", "cannot read the record"),
-        (b'{"schema": 1, "key"', "cannot read the record .*; restore it, or move it away to train it again"),
-        (b"[1, 2]", "is no record of a run: it has no schema number"),
-        (b'{"key": "a"}', "is no record of a run: it has no schema number; move it out of the results folder"),
+        (b'{"schema": 1, "key"', "cannot read the record .*; restore it, or move it away to train the run again"),
+        (b"[1, 2]", "is not the record of a run: it has no schema number"),
+        (b'{"key": "a"}', "is not the record of a run: it has no schema number; move it out of the results folder"),
         (b'{"schema": "1"}', "has no schema number"),
         (b'{"schema": 1, "key": "a"}', "lacks run, metrics, history, complexity, dataset, cost, provenance"),
     ],
 )
-def test_a_file_that_is_no_record_is_a_sentence(written: Path, content: bytes, sentence: str) -> None:
+def test_a_file_that_is_not_a_record_is_refused(written: Path, content: bytes, sentence: str) -> None:
     written.write_bytes(content)
     with pytest.raises(SpecError, match=sentence) as error:
         records.read(written)
     assert str(written) in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="cannot read the record"):
         records.read(tmp_path / "gone.json")
 
 
 def test_a_newer_schema_is_refused(written: Path) -> None:
     rewrite(written, schema=SCHEMA + 1)
-    with pytest.raises(SpecError, match=rf"has schema {SCHEMA + 1}; this version of ablate knows up to {SCHEMA}"):
+    with pytest.raises(
+        SpecError, match=rf"must be at most {SCHEMA} for this version of ablate, got {SCHEMA + 1}; upgrade"
+    ):
         records.read(written)
 
 
-def test_what_is_unknown_in_a_record_does_no_harm(written: Path) -> None:
+def test_unknown_fields_of_a_record_are_ignored(written: Path) -> None:
     rewrite(written, remark="from a later version of this schema")
     assert records.read(written) == record_of(TINY)
 
 
-def test_two_files_cannot_stand_for_one_run(root: Root, written: Path) -> None:
+def test_two_records_of_one_run_are_refused(root: Root, written: Path) -> None:
     twin = root.results / "elsewhere" / written.name
     twin.parent.mkdir()
     twin.write_bytes(written.read_bytes())
@@ -97,7 +98,7 @@ def test_two_files_cannot_stand_for_one_run(root: Root, written: Path) -> None:
 
 def test_a_copy_under_another_name_is_refused_not_counted_twice(written: Path, root: Root) -> None:
     written.with_name("copy.json").write_bytes(written.read_bytes())
-    with pytest.raises(SpecError, match=rf"copy\.json is the record of run {TINY.key}, under another name"):
+    with pytest.raises(SpecError, match=rf"copy\.json is the record of run {TINY.key} under another name"):
         records.read_all(root.results)
 
 
@@ -129,16 +130,16 @@ def test_a_record_answers_its_run_and_its_data_only() -> None:
 
 
 def test_a_record_from_before_a_raised_behaviour_number_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Same fields, other key: what trained it then is not what would train it now."""
+    """The fields are the same and the key is not: the code that trained it has changed."""
     record = record_of(TINY)
-    monkeypatch.setattr(run_module, "behaviours", lambda _: {"train.py": 2})
+    monkeypatch.setattr("ablate.spec.run.behaviours", lambda _: {"train.py": 2})
     assert record.as_run() == TINY
     assert not record.answers(TINY.replace())
 
 
 def test_a_record_older_than_a_field_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     later = {"smoothing": TINY.smoothing}
-    monkeypatch.setattr(run_module, "ADDED_LATER", later)
+    monkeypatch.setattr("ablate.spec.run.ADDED_LATER", later)
     monkeypatch.setattr(records, "ADDED_LATER", later)
     now = TINY.replace()
     old = {name: value for name, value in now.to_dict().items() if name != "smoothing"}
@@ -147,7 +148,7 @@ def test_a_record_older_than_a_field_still_answers(monkeypatch: pytest.MonkeyPat
     assert not record.answers(now.replace(smoothing=0.3))
 
 
-def test_a_record_set_aside_is_kept_but_counts_no_more(root: Root, written: Path) -> None:
+def test_a_record_set_aside_is_kept_but_no_longer_a_record(root: Root, written: Path) -> None:
     content = written.read_bytes()
     records.set_aside(written)
     assert records.index(root.results) == {}
@@ -156,14 +157,14 @@ def test_a_record_set_aside_is_kept_but_counts_no_more(root: Root, written: Path
     assert records.read(written).dataset["fingerprint"] == "0" * 16
 
 
-def test_what_a_record_holds_leads_nowhere(root: Root) -> None:
+def test_a_fingerprint_cannot_change_the_folder(root: Root) -> None:
     path = records.write(root.results, record_of(TINY, fingerprint="/../../x"))
     records.set_aside(path)
     assert [one.name for one in path.parent.iterdir()] == [f"{TINY.key}._______x.superseded"]
 
 
 def test_a_record_is_complete(trained: Record) -> None:
-    """What the module's docstring promises, on a run that was really trained."""
+    """A trained run has all fields that the docstring of the module lists."""
     assert trained.schema == SCHEMA
     assert trained.key == TINY.key
     assert trained.as_run() == TINY
@@ -175,11 +176,11 @@ def test_a_record_is_complete(trained: Record) -> None:
     assert {"commit", "versions", "device", "resources"} <= set(trained.provenance)
 
 
-def test_a_record_that_was_not_touched_is_intact(written: Path, root: Root, trained: Record) -> None:
+def test_an_unchanged_record_is_intact(written: Path, root: Root, trained: Record) -> None:
     assert records.intact(records.read(written)) is True
     assert records.intact(records.read(records.write(root.results / "other", trained))) is True
     written.write_bytes(orjson.dumps(dict(reversed(orjson.loads(written.read_bytes()).items()))))
-    assert records.intact(records.read(written)) is True, "the layout of the file is no content"
+    assert records.intact(records.read(written)) is True, "the layout of the file is not part of the content"
 
 
 @pytest.mark.parametrize("part", ["metrics", "history", "run", "cost", "provenance"])
@@ -193,7 +194,7 @@ def test_a_record_that_was_edited_is_read_but_not_intact(written: Path, part: st
     assert records.intact(records.read(written)) is False
 
 
-def test_a_record_older_than_checksums_cannot_tell(written: Path) -> None:
+def test_a_record_older_than_checksums_is_not_checked(written: Path) -> None:
     content = orjson.loads(written.read_bytes())
     del content["checksum"]
     written.write_bytes(orjson.dumps(content))
@@ -202,7 +203,7 @@ def test_a_record_older_than_checksums_cannot_tell(written: Path) -> None:
 
 @pytest.mark.parametrize("layout", [orjson.OPT_INDENT_2, None])
 @pytest.mark.parametrize("epochs", [0, 1, 2])
-def test_a_record_without_its_history_is_the_same_else(written: Path, layout: int | None, epochs: int) -> None:
+def test_a_record_read_without_its_history_is_otherwise_equal(written: Path, layout: int | None, epochs: int) -> None:
     content = orjson.loads(written.read_bytes())
     content["run"]["mixer"] = 'none\n  "history": [\n'
     content["history"] = [{"epoch": 1, "a": ["\n  ],\n"]}] * epochs

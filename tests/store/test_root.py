@@ -1,4 +1,4 @@
-"""Where things lie, and writing so that nobody sees a part."""
+"""The root folder, and atomic writes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablate.spec.errors import SpecError
 from ablate.store.root import Root, write_atomically
 
 
-def test_the_root_is_as_given_else_from_the_environment_else_here(
+def test_the_root_is_the_given_one_else_the_environments_else_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -22,7 +22,7 @@ def test_the_root_is_as_given_else_from_the_environment_else_here(
     assert Root.at("below").path == tmp_path / "below"
 
 
-def test_its_folders_are_made_and_left_empty(tmp_path: Path) -> None:
+def test_its_folders_are_created_and_left_empty(tmp_path: Path) -> None:
     root = Root.at(tmp_path / "a" / "b")
     root.make_writable()
     assert [folder.name for folder in (root.results, root.runs, root.reports)] == ["results", "runs", "reports"]
@@ -32,13 +32,13 @@ def test_its_folders_are_made_and_left_empty(tmp_path: Path) -> None:
     assert root.run_folder("abc").parent == root.runs
 
 
-def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "results").write_text("a file is in the way")
-    with pytest.raises(SpecError, match=r"cannot write in .*results: .*; wanted is a folder this user may write"):
+    with pytest.raises(SpecError, match=r"cannot write in .*results: .*; choose a writable folder with --root"):
         Root.at(tmp_path).make_writable()
 
 
-def test_writing_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_writing_creates_folders_and_leaves_only_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a" / "file.json"
     write_atomically(path, b"one")
     write_atomically(path, b"two")
@@ -47,9 +47,7 @@ def test_writing_makes_folders_and_leaves_nothing_else(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_write_that_fails_keeps_the_old_content_and_cleans_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
+def test_a_failed_write_keeps_the_old_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     path = tmp_path / "file.json"
     write_atomically(path, b"old")
 

@@ -1,4 +1,4 @@
-"""Rows kept in the cache: the same as rows read now, never stale, and nothing depends on them."""
+"""Cached rows: equal to fresh ones, never outdated, and optional."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tests.tiny import TINY, record_of
 
 @pytest.fixture(autouse=True)
 def _settled_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files of just now may be kept too, or a test would have to wait."""
+    """Cache rows of files just written too, so that tests need not wait."""
     monkeypatch.setattr(rows, "SETTLED_NS", 0)
 
 
 @pytest.fixture
 def written(root: Root) -> Root:
-    """Three records, of which the second knows something the others do not."""
+    """Write three records, of which the second has additional metrics."""
     for seed, extra in enumerate([{}, {"ema_top1": 71.5, "ema_correct": "8A=="}, {}]):
         records.write(root.results, record_of(TINY.replace(seed=seed), top1=70.0 + seed / 3, **extra))
     return root
@@ -36,7 +36,7 @@ def written(root: Root) -> Root:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The records read since."""
+    """Return the list of records that are read from now on."""
     found: list[Path] = []
     read = records.read
 
@@ -61,7 +61,7 @@ def test_a_record_is_read_once(written: Root, reads: list[Path]) -> None:
     pd.testing.assert_frame_equal(frame(root=written.path), pd.DataFrame(cold))
 
 
-def test_what_a_record_lacks_is_missing(written: Root) -> None:
+def test_values_that_a_record_lacks_are_missing(written: Root) -> None:
     found = rows.columns(written.results)
     by_seed = dict(zip(found["seed"], found["ema_top1"], strict=True))
     assert by_seed == {0: None, 1: 71.5, 2: None}
@@ -69,50 +69,50 @@ def test_what_a_record_lacks_is_missing(written: Root) -> None:
     assert not {"correct", "ema_correct", "history"} & set(found)
 
 
-def test_columns_come_in_one_order(written: Root) -> None:
+def test_columns_are_sorted(written: Root) -> None:
     names = list(rows.columns(written.results))
     fields = list(TINY.to_dict())
     assert names[: len(fields) + 3] == ["key", *fields, "top1", "top5"]
 
 
-def edited(path: Path) -> None:
-    """Another accuracy of as many digits, with the file's old time."""
+def edit(path: Path) -> None:
+    """Write another accuracy with as many digits, and restore the time of the file."""
     stat, content = path.stat(), path.read_bytes()
     path.write_bytes(content.replace(b"70.0", b"99.0"))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert path.stat().st_size == stat.st_size
 
 
-def replaced(path: Path) -> None:
-    """Another file under the name, with the old size and time."""
+def replace(path: Path) -> None:
+    """Replace the file by another one of the same size and time."""
     other = path.with_name(".other")
     shutil.copy2(path, other)
-    edited(other)
+    edit(other)
     os.replace(other, path)
 
 
-@pytest.mark.parametrize("change", [edited, replaced])
-def test_no_row_is_ever_stale(written: Root, reads: list[Path], change: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("change", [edit, replace])
+def test_a_changed_record_is_read_again(written: Root, reads: list[Path], change: Callable[[Path], None]) -> None:
     rows.columns(written.results)
     path = path_of(written, 0)
     change(path)
     del reads[:]
     assert max(rows.columns(written.results)["top1"]) == 99.0
-    assert reads == [path], "the others are as they were"
+    assert reads == [path], "the others are unchanged"
 
 
-def test_a_file_of_just_now_is_not_kept(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within one tick of a file system's clock, an edit may leave all its times as they were."""
+def test_a_file_just_written_is_not_cached(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit within one tick of the file system's clock may leave all times unchanged."""
     monkeypatch.setattr(rows, "SETTLED_NS", 60 * 10**9)
     old = path_of(written, 0)
     os.utime(old, (1, 1))
     rows.columns(written.results)
     del reads[:]
     rows.columns(written.results)
-    assert len(reads) == 3, "its status was changed just now, whatever its time says"
+    assert len(reads) == 3, "its status has just changed, whatever its modification time"
 
 
-def test_records_come_and_go(written: Root, reads: list[Path]) -> None:
+def test_records_may_be_added_and_removed(written: Root, reads: list[Path]) -> None:
     rows.columns(written.results)
     path_of(written, 1).unlink()
     records.write(written.results, record_of(TINY.replace(seed=9), top1=55.0))
@@ -123,14 +123,14 @@ def test_records_come_and_go(written: Root, reads: list[Path]) -> None:
     assert len(reads) == 1
 
 
-def test_a_record_set_aside_while_one_looks_is_not_there(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_removed_during_the_listing_is_ignored(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     listed = records.names(written.results)
     monkeypatch.setattr(records, "names", lambda _: listed)
     path_of(written, 1).unlink()
     assert sorted(rows.columns(written.results)["seed"]) == [0, 2]
 
 
-def test_it_may_be_deleted_at_any_time(written: Root) -> None:
+def test_the_cache_may_be_deleted_at_any_time(written: Root) -> None:
     found = rows.columns(written.results)
     shutil.rmtree(cache_folder())
     assert rows.columns(written.results) == found
@@ -140,7 +140,7 @@ def test_it_may_be_deleted_at_any_time(written: Root) -> None:
     "content",
     [b"", b"{", b"[]", b'{"stamps": 3, "columns": {}}', b'{"stamps": {"a": [1]}, "columns": {"key": []}}'],
 )
-def test_a_damaged_one_is_not_believed(written: Root, content: bytes) -> None:
+def test_a_damaged_cache_is_ignored(written: Root, content: bytes) -> None:
     found = rows.columns(written.results)
     for kept in (cache_folder() / rows.KIND).glob("*.json"):
         kept.write_bytes(content)
@@ -154,7 +154,9 @@ def test_a_cache_that_cannot_be_written_only_costs_time(written: Root, monkeypat
     assert rows.columns(written.results) == rows.columns(written.results)
 
 
-def test_another_source_makes_rows_anew(written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_change_of_the_source_creates_rows_again(
+    written: Root, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows.columns(written.results)
     monkeypatch.setattr(rows, "_sources", lambda: "a later version")
     del reads[:]
@@ -162,21 +164,21 @@ def test_another_source_makes_rows_anew(written: Root, reads: list[Path], monkey
     assert len(reads) == 3
 
 
-def test_a_record_that_is_damaged_later_is_refused_all_the_same(written: Root) -> None:
+def test_a_record_damaged_after_caching_is_refused(written: Root) -> None:
     rows.columns(written.results)
     path_of(written, 0).write_bytes(b"{")
     with pytest.raises(SpecError, match="cannot read the record"):
         rows.columns(written.results)
 
 
-def test_a_frame_of_columns_is_one_of_records(written: Root, trained: records.Record) -> None:
-    """The row of a record is the same, whether it was made from the record or came through the cache."""
+def test_a_cached_row_equals_that_of_its_record(written: Root, trained: records.Record) -> None:
+    """The row of a trained record is equal whether computed or read from the cache."""
     records.write(
         written.results, dataclasses.replace(trained, key=TINY.replace(seed=7).key, run=TINY.replace(seed=7).to_dict())
     )
     found = rows.columns(written.results)
-    place = found["seed"].index(7)
-    kept = {name: column[place] for name, column in found.items() if column[place] is not None}
+    position = found["seed"].index(7)
+    kept = {name: column[position] for name, column in found.items() if column[position] is not None}
     row = rows.row(records.read(path_of(written, 7)))
     assert kept == orjson.loads(orjson.dumps({name: value for name, value in row.items() if value is not None}))
 

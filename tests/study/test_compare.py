@@ -14,8 +14,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ablate.model.build import build
 from ablate.model.cost import complexity, parameters
+from ablate.spec.errors import SpecError
 from ablate.spec.parts import CHANNELS, MIXERS, STEMS
-from ablate.spec.run import Run, SpecError
+from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.study import receptive_field
 from ablate.study.architecture import fill
@@ -23,7 +24,7 @@ from ablate.study.compare import Audit, audit, classes_of, describe
 from ablate.study.outline import outline
 from ablate.study.receptive_field import unseen
 from ablate.study.study import Scale, Study
-from tests.tiny import TINY, parquet_folder, picture_folder
+from tests.tiny import TINY, image_folder, parquet_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 BASE = {"dataset": "imagenet", "image_size": 224, "patch_size": 16, "dim": 768, "depth": 12, "heads": 12, "pool": "cls"}
@@ -270,7 +271,7 @@ def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pyte
 
 
 def test_classes_are_the_folders_where_it_is_at_hand(tmp_path: Path) -> None:
-    where = picture_folder(tmp_path / "pets", {"cat": 1, "dog": 1}, {"cat": 1, "dog": 1})
+    where = image_folder(tmp_path / "pets", {"cat": 1, "dog": 1}, {"cat": 1, "dog": 1})
     assert classes_of("pets", {"pets": str(where)}) == (3, 2)
     assert classes_of("pets", {}) == (3, 1000)
     assert classes_of("digits", {}) == (1, 10)

@@ -307,7 +307,7 @@ def test_the_nearest_folder_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_claims_are_checked_at_every_scale(tmp_path: Path) -> None:
     text = GOOD.replace('scales={"digits": DIGITS}', 'scales={"digits": DIGITS, "odd": Scale({"heads": 5})}')
-    with pytest.raises(SpecError, match="heads 5 does not divide dim 192"):
+    with pytest.raises(SpecError, match="heads must divide dim, which is 192, got 5"):
         load(write(tmp_path, text.replace("DIGITS, Claim", "DIGITS, Claim, Scale")))
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, two of them, read without running code, and passed over when damaged."""
+"""Checkpoints: atomic, two of them, read without running code, and skipped when damaged."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_newest_is_of_the_latest_lease(tmp_path: Path) -> None:
 def test_none_where_there_is_none(tmp_path: Path) -> None:
     assert latest(tmp_path / "nowhere") is None
     (tmp_path / ".0001-000000001.pt.new").write_bytes(b"half")
-    (tmp_path / "notes.pt").write_bytes(b"somebody's")
+    (tmp_path / "notes.pt").write_bytes(b"another file")
     assert latest(tmp_path) is None
 
 
@@ -78,7 +78,7 @@ def test_a_damaged_newest_one_falls_back(damage: str, tmp_path: Path, caplog: py
     assert found is not None
     assert found[1]["step"] == 1
     assert f"{newest} is damaged" in caplog.text
-    assert "going on from what was written before it" in caplog.text
+    assert "using the previous checkpoint" in caplog.text
 
 
 def test_a_flipped_bit_is_seen_or_without_effect(tmp_path: Path) -> None:
@@ -145,14 +145,14 @@ def test_torchs_own_error_gives_way_to_the_disks(tmp_path: Path, monkeypatch: py
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     Checkpoints(tmp_path).save(1, STATE)
-    with pytest.raises(SpecError, match=f"is of run {TINY.key}, not of .*; move it away"):
+    with pytest.raises(SpecError, match=f"must be of run .*, got {TINY.key}; move it away"):
         Checkpoints(tmp_path).latest(TINY.replace(seed=1))
     assert Checkpoints(tmp_path).latest(TINY) is not None
 
 
 def test_who_lost_the_lease_writes_nothing(tmp_path: Path) -> None:
     lost = Checkpoints(tmp_path, held=lambda: False)
-    with pytest.raises(TakenOverError, match="another worker took this run over"):
+    with pytest.raises(TakenOverError, match="another worker has taken over this run"):
         lost.save(1, STATE)
     assert not lost.folder.exists()
 
@@ -166,18 +166,22 @@ def test_weights_are_written_and_read_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "wanted"),
-    [({"model": {}}, "lacks run, channels, classes"), ([1], "holds a list"), (None, "No such file")],
+    ("content", "sentence"),
+    [
+        ({"model": {}}, "lacks run, channels, classes"),
+        ([1], "must contain a dict, as ablate writes it, got a list"),
+        (None, "No such file"),
+    ],
 )
-def test_a_file_that_holds_no_weights_is_a_sentence(content: Any, wanted: str, tmp_path: Path) -> None:
+def test_a_file_without_weights_is_refused(content: Any, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "w.pt"
     if content is not None:
         torch.save(content, path)
-    with pytest.raises(SpecError, match=wanted):
+    with pytest.raises(SpecError, match=sentence):
         weights(path)
 
 
 def test_the_checksums_are_there_to_be_checked() -> None:
-    """torch can be told to leave them out."""
+    """torch can be configured to omit them."""
     assert torch.serialization.get_crc32_options()
     assert checkpoint.KEPT == 2

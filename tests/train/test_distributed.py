@@ -1,4 +1,4 @@
-"""Several processes train one run as one would; and none waits for one that is gone."""
+"""Several processes train one run like a single one, and none waits for a lost one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
 from ablate.train import distributed
-from ablate.train.distributed import ALONE, World, first_host, is_main, place
+from ablate.train.distributed import ALONE, World, first_host, from_environment, is_main
 from ablate.train.evaluate import evaluate
 from ablate.train.execute import execute
 from tests import processes
@@ -59,7 +59,7 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "wanted"),
+    ("environment", "expected"),
     [
         ("", ALONE),
         ("RANK=0 WORLD_SIZE=1 LOCAL_RANK=0", ALONE),
@@ -71,21 +71,23 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
         ("RANK=1 WORLD_SIZE=2 LOCAL_RANK=1 SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1", World(1, 2, 1)),
     ],
 )
-def test_a_process_finds_its_place(environment: str, wanted: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_reads_its_rank(environment: str, expected: World, monkeypatch: pytest.MonkeyPatch) -> None:
     for setting in environment.split():
         monkeypatch.setenv(*setting.split("="))
-    assert place() == wanted
-    assert is_main() == (wanted.rank == 0)
+    assert from_environment() == expected
+    assert is_main() == (expected.rank == 0)
 
 
-def test_a_place_that_is_no_number_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rank_that_is_not_a_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "first")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SpecError, match="RANK is 'first' in the environment; wanted is a whole number"):
-        place()
+    with pytest.raises(
+        SpecError, match="RANK in the environment must be a whole number, as torchrun and srun set it, got 'first'"
+    ):
+        from_environment()
 
 
-def test_asking_for_the_place_needs_no_torch() -> None:
+def test_reading_the_rank_does_not_import_torch() -> None:
     code = "import sys; from ablate.train.distributed import is_main; is_main(); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
@@ -113,12 +115,12 @@ def test_the_meeting_place_of_a_slurm_job(monkeypatch: pytest.MonkeyPatch) -> No
     assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("node07", "20001")
 
 
-def test_no_meeting_place_is_a_sentence() -> None:
+def test_a_missing_address_is_reported() -> None:
     with pytest.raises(SpecError, match="MASTER_ADDR is not set; start the processes by torchrun or srun, or set it"):
         distributed._set_address()
 
 
-def test_the_device_is_as_asked() -> None:
+def test_the_device_is_as_requested() -> None:
     assert str(ALONE.device("meta")) == "meta"
     assert str(ALONE.device("auto")) in ("cpu", "cuda")
 
@@ -139,7 +141,7 @@ SHARED: dict[str, tuple[Run, Resources]] = {
 
 # Largest relative difference of a loss. Two processes add up the gradients of halves of a batch, which rounds otherwise
 # than adding them up at once: by 6e-8 in fp32, and by 4e-3 and 5e-4 for one activation in bf16 and fp16, of which a
-# mean over hundreds of pictures keeps little. Within two or three epochs that has become 1e-7 and 3e-6, on three
+# mean over hundreds of images keeps little. Within two or three epochs that has become 1e-7 and 3e-6, on three
 # instruction sets; allowed is more than a hundred times as much.
 TOLERANCES = {"fp32": 1e-5, "bf16": 1e-3, "fp16": 1e-3}
 
@@ -160,7 +162,7 @@ def ask(root: Root, run: Run, resources: Resources) -> str:
 def by_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     """The record of each, trained by two processes, which train one after the other."""
     root = Root(tmp_path_factory.mktemp("by_two"))
-    keys = [ask(root, *asked) for asked in SHARED.values()]
+    keys = [ask(root, *requested) for requested in SHARED.values()]
     ranks = processes.start_ranks(at_work, root.path, keys)
     assert processes.end(*ranks) == [0, 0]
     return {name: records.read(records.path_of(root.results, run)) for name, (run, _) in SHARED.items()}
@@ -168,7 +170,7 @@ def by_two(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 
 @pytest.mark.parametrize("name", SHARED)
 def test_two_processes_train_as_one(name: str, by_two: dict[str, Record]) -> None:
-    """By their losses: an accuracy jumps by a whole picture where one lies on the border of two classes."""
+    """Compare losses: accuracy changes by a whole image when one is close to a class boundary."""
     alone = execute(*SHARED[name])
     tolerance = TOLERANCES[SHARED[name][0].precision]
     for one, two in zip([*alone.history, alone.metrics], [*by_two[name].history, by_two[name].metrics], strict=True):
@@ -186,7 +188,7 @@ def gather_rows(folder: Path) -> None:
     """Each process has another number of rows, one has none."""
     world = distributed.join()
     rows = torch.arange(6.0).view(3, 2)[: 3 * world.rank]
-    torch.save([world.gather(rows), world.most([world.rank, -world.rank]), world.all(world.rank)], folder / "found")
+    torch.save([world.gather(rows), world.maximum([world.rank, -world.rank]), world.all(world.rank)], folder / "found")
 
 
 def test_what_they_tell_each_other(tmp_path: Path) -> None:
@@ -197,7 +199,7 @@ def test_what_they_tell_each_other(tmp_path: Path) -> None:
     assert every == [0, 1]
 
 
-def evaluate_one_picture(folder: Path) -> None:
+def evaluate_one_image(folder: Path) -> None:
     world = distributed.join()
     images = open_images(TINY, Resources(), torch.device("cpu"))[0]
     images.parts["test"] = images.parts["test"][:1]
@@ -206,9 +208,9 @@ def evaluate_one_picture(folder: Path) -> None:
     (folder / f"rank{world.rank}").write_text(json.dumps(found.metrics()))
 
 
-def test_more_processes_than_pictures_evaluate_each_once(tmp_path: Path) -> None:
-    """One of the two has no picture, and still takes part."""
-    assert processes.end(*processes.start_ranks(evaluate_one_picture, tmp_path)) == [0, 0]
+def test_more_processes_than_images_evaluate_each_once(tmp_path: Path) -> None:
+    """One of the two has no image, and still takes part."""
+    assert processes.end(*processes.start_ranks(evaluate_one_image, tmp_path)) == [0, 0]
     alone, *others = (json.loads(path.read_text()) for path in sorted(tmp_path.iterdir()))
     assert others == [alone]
     assert alone["n"] == 1
@@ -226,14 +228,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Record:
     return records.read(records.path_of(root.results, LONG))
 
 
-@pytest.mark.parametrize("told", [0, 1])
-def test_a_signal_to_one_stops_both_and_they_go_on_bit_for_bit(told: int, root: Root, undisturbed: Record) -> None:
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_signal_to_one_stops_both_and_they_resume_bit_for_bit(rank: int, root: Root, undisturbed: Record) -> None:
     key = ask(root, LONG, Resources())
     folder = root.run_folder(key)
     gate = root.path / "go on"
     ranks = processes.start_ranks(at_work, root.path, [key], gate)
     processes.wait_for((folder / "progress.json").exists, "progress")
-    os.kill(ranks[told].pid, signal.SIGTERM)
+    os.kill(ranks[rank].pid, signal.SIGTERM)
     gate.touch()
     assert 0 not in processes.end(*ranks)
     assert len(list(folder.glob("checkpoints/*"))) == 1
@@ -277,7 +279,7 @@ def test_the_process_that_fails_says_why(rank: int, root: Root) -> None:
     ranks = processes.start_ranks(failing, root.path, [key], rank)
     assert processes.end(*ranks) == [1, 1]
     note = failure_of(root.run_folder(key)) or {}
-    assert note["error"].startswith("the machine is out of memory, with 32 pictures in one forward pass, after 3 steps")
+    assert note["error"].startswith("the machine is out of memory, with 32 images in one forward pass, after 3 steps")
     assert note["step"] == 3
     assert not records.path_of(root.results, LONG).exists()
 

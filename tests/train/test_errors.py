@@ -1,4 +1,4 @@
-"""What a user reads when a run fails: which failure, after how many steps, what to try."""
+"""Explanations of failed runs: what failed, after how many steps, and what to try."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
 from ablate.train.errors import DivergedError, explain
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, image_folder
 
 STATE = {"epoch": 2, "step": 5, "steps": 10}
 
 
-def told(error: BaseException, run: Run = TINY, size: int = 1, **resources: Any) -> str:
+def explained(error: BaseException, run: Run = TINY, size: int = 1, **resources: Any) -> str:
     return explain(error, run, Resources(**resources), STATE, size)
 
 
@@ -45,52 +45,52 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "/somewhere/x.pt")
         (ValueError("this one"), "ValueError: this one"),
         (
             FULL,
-            "the disk is full at /somewhere/x.pt, after 25 steps; free some space or work elsewhere with --root, then "
-            "--retry",
+            "the disk is full at /somewhere/x.pt, after 25 steps; free disk space or use another --root, then "
+            "--retry-failed",
         ),
         (
             with_cause(RuntimeError("unexpected pos"), OSError(errno.EDQUOT, "Disk quota exceeded")),
-            "the disk is full, after 25 steps; free some space or work elsewhere with --root, then --retry",
+            "the disk is full, after 25 steps; free disk space or use another --root, then --retry-failed",
         ),
         (
             MemoryError(),
-            "the machine is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch "
-            "128, which gives the same result, then --retry",
+            "the machine is out of memory, with 256 images in one forward pass, after 25 steps; try --micro-batch "
+            "128, which gives the same result, then --retry-failed",
         ),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
-            "the GPU is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch 128, "
-            "which gives the same result, then --retry",
+            "the GPU is out of memory, with 256 images in one forward pass, after 25 steps; try --micro-batch 128, "
+            "which gives the same result, then --retry-failed",
         ),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
-            "a loader process was lost (signal Killed; often for want of memory), after 25 steps; try --workers 2, "
-            "then --retry",
+            "a loader process was lost (signal Killed; often because of insufficient memory), "
+            "after 25 steps; try --workers 2, then --retry-failed",
         ),
         (
             RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"),
-            "a loader process was lost, after 25 steps; try --workers 2, then --retry",
+            "a loader process was lost, after 25 steps; try --workers 2, then --retry-failed",
         ),
         (
             FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/a.png"),
-            "a file is gone, /data/a.png, after 25 steps; put it back, then --retry",
+            "a file is missing: /data/a.png, after 25 steps; restore it, then --retry-failed",
         ),
         (
             FileNotFoundError(
                 "Caught it in DataLoader worker process 0.\n[Errno 2] No such file or directory: '/d/b.png'"
             ),
-            "a file is gone, /d/b.png, after 25 steps; put it back, then --retry",
+            "a file is missing: /d/b.png, after 25 steps; restore it, then --retry-failed",
         ),
     ],
 )
 def test_each_failure_has_its_sentence(error: BaseException, sentence: str) -> None:
-    assert told(error, workers=4) == sentence
+    assert explained(error, workers=4) == sentence
 
 
 def test_the_real_thing_is_known() -> None:
     with pytest.raises(RuntimeError) as raised:
         torch.empty(2**58, dtype=torch.uint8)
-    assert told(raised.value).startswith("the machine is out of memory")
+    assert explained(raised.value).startswith("the machine is out of memory")
 
 
 @pytest.mark.parametrize(
@@ -100,12 +100,12 @@ def test_the_real_thing_is_known() -> None:
         ({}, 64, "try --micro-batch 32,"),
         ({"mixup": 0.8}, 0, "try --micro-batch 128,"),
         ({"mixup": 0.8}, 192, "try --micro-batch 64,"),
-        ({"mixup": 0.8}, 64, "take a machine with more memory,"),
-        ({}, 1, "take a machine with more memory,"),
+        ({"mixup": 0.8}, 64, "use a machine with more memory,"),
+        ({}, 1, "use a machine with more memory,"),
     ],
 )
 def test_the_advised_micro_batch_can_be_had(changes: dict[str, Any], micro_batch: int, advice: str) -> None:
-    sentence = told(MemoryError(), TINY.replace(**changes), micro_batch=micro_batch)
+    sentence = explained(MemoryError(), TINY.replace(**changes), micro_batch=micro_batch)
     assert advice in sentence
     assert GROUP == 64
 
@@ -118,11 +118,11 @@ def test_the_advised_micro_batch_can_be_had(changes: dict[str, Any], micro_batch
         "NCCL communicator was aborted on rank 0.",
     ],
 )
-def test_a_lost_peer_is_told_where_there_are_peers(words: str) -> None:
-    assert told(RuntimeError(words), size=4).startswith(
-        "another of the 4 processes of this run was lost, after 25 steps; see the end of its own output"
+def test_a_lost_process_is_reported_if_there_are_several(words: str) -> None:
+    assert explained(RuntimeError(words), size=4).startswith(
+        "another of the 4 processes of this run was lost, after 25 steps; see the end of its output"
     )
-    assert told(RuntimeError(words)) == f"RuntimeError: {words}"
+    assert explained(RuntimeError(words)) == f"RuntimeError: {words}"
 
 
 def test_before_the_first_step() -> None:
@@ -158,8 +158,8 @@ def raise_full(_: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_picture_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = picture_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
+def test_an_image_that_is_gone(workers: int, root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = image_folder(tmp_path / "mine", {"a": 8, "b": 8}, {"a": 2, "b": 2})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     after_opening(monkeypatch, lambda: (place / "train" / "a" / "3.png").unlink())
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=workers))
@@ -183,7 +183,7 @@ def after_opening(monkeypatch: pytest.MonkeyPatch, act: Any) -> None:
 
 
 def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = picture_folder(tmp_path / "mine", {"a": 40, "b": 40}, {"a": 2, "b": 2})
+    place = image_folder(tmp_path / "mine", {"a": 40, "b": 40}, {"a": 2, "b": 2})
     run = TINY.replace(dataset="mine", batch_size=4, holdout=0.0)
     call = worker.Progress.__call__
 
@@ -198,4 +198,4 @@ def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(worker.Progress, "__call__", kill)
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=2))
     assert note["error"].startswith("a loader process was lost")
-    assert "; try --workers 1, then --retry" in note["error"]
+    assert "; try --workers 1, then --retry-failed" in note["error"]

@@ -1,4 +1,4 @@
-"""Exact evaluation, by hand and with parts missing or twice."""
+"""Exact evaluation, compared with one by hand, and with missing and repeated images."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def images_of(run: Run) -> Images:
     return open_images(run, Resources(), torch.device("cpu"))[0]
 
 
-def test_the_outcome_of_each_picture_is_kept(trained: Record) -> None:
+def test_the_outcome_of_each_image_is_kept(trained: Record) -> None:
     metrics = trained.metrics
     bits = np.unpackbits(np.frombuffer(base64.b64decode(metrics["correct"]), np.uint8))
     assert metrics["n"] == 360
@@ -35,11 +35,11 @@ def test_the_outcome_of_each_picture_is_kept(trained: Record) -> None:
 
 
 class Fixed(torch.nn.Module):
-    """Logits by the picture's mean, whatever the batch: class 0 up to the middle, then class 6."""
+    """Logits by the image's mean, whatever the batch: class 0 up to the middle, then class 6."""
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        bright = pictures.mean((1, 2, 3)) > -0.8
-        logits = torch.arange(10.0, 0.0, -1.0).repeat(len(pictures), 1)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        bright = images.mean((1, 2, 3)) > -0.8
+        logits = torch.arange(10.0, 0.0, -1.0).repeat(len(images), 1)
         logits[:, 6] = torch.where(bright, 20.0, 0.0)
         return logits
 
@@ -47,12 +47,12 @@ class Fixed(torch.nn.Module):
 @pytest.mark.parametrize("batch_size", [7, 256, 360])
 @pytest.mark.parametrize("part", ["test", "heldout"])
 def test_an_evaluation_by_hand(batch_size: int, part: Part) -> None:
-    """Exact on any batch size: every picture once, in the part's order."""
+    """Exact on any batch size: every image once, in the part's order."""
     run = TINY.replace(batch_size=batch_size)
     images = images_of(run)
     outcome = evaluate(Fixed(), images.evaluation(part), images.sizes[part])
-    pictures, labels = (torch.cat(list(both)) for both in zip(*images.evaluation(part), strict=True))
-    logits = Fixed()(pictures)
+    pixels, labels = (torch.cat(list(both)) for both in zip(*images.evaluation(part), strict=True))
+    logits = Fixed()(pixels)
     correct = logits.argmax(1) == labels
     assert torch.equal(outcome.correct, correct)
     assert len(correct) == images.sizes[part]
@@ -69,14 +69,14 @@ def test_an_evaluation_is_without_dropout() -> None:
     model = build(run, 1, 10).train()
     one, other = (evaluate(model, images.evaluation("test"), images.sizes["test"]) for _ in range(2))
     assert one.loss == other.loss
-    pictures, labels = (torch.cat(list(both)) for both in zip(*images.evaluation("test"), strict=True))
+    pixels, labels = (torch.cat(list(both)) for both in zip(*images.evaluation("test"), strict=True))
     with torch.no_grad():
-        exact = torch.nn.functional.cross_entropy(model.eval()(pictures), labels).item()
+        exact = torch.nn.functional.cross_entropy(model.eval()(pixels), labels).item()
     assert one.loss == pytest.approx(exact, rel=1e-5)
 
 
 @pytest.mark.parametrize("other", [-1, 1])
-def test_a_picture_too_few_or_too_many_is_no_evaluation(other: int) -> None:
+def test_an_image_too_few_or_too_many_is_no_evaluation(other: int) -> None:
     images = images_of(TINY)
-    with pytest.raises(AssertionError, match="an evaluation reads each of"):
+    with pytest.raises(AssertionError, match="an evaluation must read each of"):
         evaluate(Fixed(), images.evaluation("test"), images.sizes["test"] + other)

@@ -1,4 +1,4 @@
-"""From a folder laid out as ImageNet to records of the paper's models, by the commands that docs/imagenet.md tells."""
+"""From a folder with the layout of ImageNet to records of the paper's models, with the commands of docs/imagenet.md."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "imagenet.md"
 
 @dataclass
 class Trained:
-    """The study `paper` in small, trained by the command line with two processes a run."""
+    """A small version of the study `paper`, trained by the command line with two processes per run."""
 
     folder: Path
     root: Root
     study: Study
     records: dict[str, Record]
-    said: str
+    output: str
 
     def ablate(self, *words: str, code: int = 0) -> str:
         result = CliRunner().invoke(app, [*words, "--root", str(self.root.path)])
@@ -71,9 +71,9 @@ def test_only_sizes_are_smaller_than_in_the_paper_s_runs(trained: Trained) -> No
     assert {small.drop for small, _ in pairs.values()} == {0.0, 0.1}
 
 
-def test_the_folder_is_told_and_kept_in_each_record(trained: Trained) -> None:
-    line = next(line for line in trained.said.splitlines() if line.startswith("imagenet at"))
-    assert "1,000 classes, 1,000 pictures to train on, 1,000 to test on" in line
+def test_the_folder_is_described_and_recorded(trained: Trained) -> None:
+    line = next(line for line in trained.output.splitlines() if line.startswith("imagenet at"))
+    assert "1,000 classes, 1,000 images to train on, 1,000 to test on" in line
     assert line.endswith("as published it has 1,281,167 and 50,000")
     (fingerprint,) = {record.dataset["fingerprint"] for record in trained.records.values()}
     assert fingerprint in line
@@ -88,7 +88,7 @@ def test_one_process_finds_the_loss_that_two_wrote(trained: Trained) -> None:
     """Over the whole validation part, from the weights that the run left.
 
     By the loss: in fp16, and in batches of another size, one of the 1,000 logits of a model that has learnt nothing may
-    overtake the next. The mean over 1,000 pictures keeps little of an error of 5e-4 in each.
+    overtake the next. The mean over 1,000 images keeps little of an error of 5e-4 in each.
     """
     record = trained.records["FF-Tiny"]
     words = ("evaluate", record.key, "--data", f"imagenet={trained.folder}", "--device", "cpu", "--json")
@@ -114,7 +114,7 @@ def test_the_paper_s_table_takes_no_shrunk_run(trained: Trained) -> None:
 
 def test_the_full_study_is_refused_by_so_small_a_folder(trained: Trained) -> None:
     words = ("run", "paper", "--scale", "imagenet", "--data", f"imagenet={trained.folder}")
-    assert "batch_size is 1024; dataset imagenet has 1000 pictures" in trained.ablate(*words, code=2)
+    assert "batch_size is 1024; dataset imagenet has 1000 images" in trained.ablate(*words, code=2)
 
 
 def test_released_weights_say_themselves_what_they_are_of(trained: Trained, tmp_path: Path) -> None:

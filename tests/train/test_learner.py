@@ -1,4 +1,4 @@
-"""One optimiser step: in pieces as at once, in each precision, compiled, with its moving average."""
+"""One optimiser step: in one or several forward passes, in each precision, compiled, with moving average."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_each_piece_draws_its_own_dropout() -> None:
 
 
 def test_a_batch_that_cannot_be_cut_is_refused() -> None:
-    with pytest.raises(SpecError, match="comes in pieces of 100"):
+    with pytest.raises(SpecError, match="must be multiples of 64 images, got 100"):
         learner_of(TINY.replace(mixup=0.8), micro_batch=100)
 
 
@@ -134,7 +134,7 @@ def test_the_moving_average_by_hand() -> None:
 
 
 def test_mixed_targets_are_smoothed_once() -> None:
-    """Where lambda leaves the pictures nearly alone, the loss is that of smoothed labels."""
+    """Where lambda leaves the images nearly alone, the loss is that of smoothed labels."""
     plain, _ = steps(TINY.replace(smoothing=0.1), 1)
     mixed, _ = steps(TINY.replace(smoothing=0.1, mixup=1e-6), 1)
     assert mixed == pytest.approx(plain, rel=0.02)

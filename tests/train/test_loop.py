@@ -1,4 +1,4 @@
-"""The loop: what it computes, that it computes it twice alike, and when it reads which part."""
+"""The training loop: its results, their reproducibility, and when it reads which part."""
 
 from __future__ import annotations
 
@@ -49,18 +49,18 @@ def ten_losses(run: Run) -> list[float]:
     """The losses of ten steps: ten epochs of one batch."""
     run = run.replace(dataset="digits", epochs=10, batch_size=1024, lr=3e-2, warmup_epochs=1, drop=0.1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop._Training, "_held_out", lambda _: {})  # only the losses are asked for
+        patch.setattr(loop._Training, "_held_out", lambda _: {})  # only the losses are needed
         return [entry["train_loss"] for entry in fitted(run).history]
 
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_golden_losses(name: str) -> None:
     golden = json.loads(GOLDEN.read_text())
-    told = f"a change of the numbers is meant? raise the BEHAVIOUR of what changed, and renew with `{RENEW}`"
+    advice = f"if results should change, raise the BEHAVIOUR of the changed part, and renew with `{RENEW}`"
     assert name in golden, f"a new part: add its losses with `{RENEW}`"
     # Ten steps in fp32. Other instruction sets (AVX-512, AVX2, SSE) and weights changed by 1e-6 move these losses by up
     # to 2e-6; a fused AdamW, which rounds otherwise where a gradient is about as small as its epsilon, by 1.5e-5.
-    assert ten_losses(TRAINED[name]) == pytest.approx(golden[name], rel=1e-4), told
+    assert ten_losses(TRAINED[name]) == pytest.approx(golden[name], rel=1e-4), advice
 
 
 def test_golden_losses_fall_and_differ() -> None:
@@ -91,7 +91,7 @@ def test_another_seed_or_dropout_is_another_run() -> None:
     assert len(set(losses)) == 4
 
 
-def test_dropout_is_drawn_anew_each_step() -> None:
+def test_dropout_differs_between_steps() -> None:
     drawn: list[float] = []
 
     def report(state: dict[str, Any]) -> None:
@@ -126,34 +126,34 @@ def test_history_has_an_entry_an_epoch(trained: Record) -> None:
     assert trained.metrics["heldout_top1"] == trained.history[-1]["heldout_top1"]
 
 
-def test_nothing_is_held_out_unless_asked() -> None:
+def test_nothing_is_held_out_by_default() -> None:
     result = fitted(TINY.replace(holdout=0.0, epochs=2))
     assert not [name for name in (*result.metrics, *result.history[0]) if name.startswith("heldout")]
 
 
 class Spied(Images):
-    """Another data set's batches, with a note of what was asked for and when."""
+    """Batches of another dataset, and a list of the requested ones."""
 
     def __init__(self, images: Images) -> None:
         self.__dict__.update(images.__dict__)
-        self.images, self.asked = images, list[str]()
+        self.images, self.requested = images, list[str]()
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
-        self.asked.append(f"train {epoch}")
+        self.requested.append(f"train {epoch}")
         yield from self.images.training(epoch, start, share)
 
     def evaluation(self, part: Part, share: Share = WHOLE) -> Iterator[Batch]:
-        self.asked.append(part)
+        self.requested.append(part)
         yield from self.images.evaluation(part, share)
 
 
 def test_the_test_part_is_read_once_at_the_end() -> None:
     spied = Spied(images_of(TINY))
     fit(TINY, spied, CPU, lambda _: None)
-    assert spied.asked == ["train 0", "heldout", "train 1", "heldout", "test"]
+    assert spied.requested == ["train 0", "heldout", "train 1", "heldout", "test"]
 
 
-def test_a_loss_that_is_no_number_is_a_sentence() -> None:
+def test_a_loss_that_is_not_finite_is_reported() -> None:
     with pytest.raises(
         DivergedError, match=r"the training loss of epoch 1 is (nan|inf) at step [234]; try a lower lr, or clip_grad=1"
     ):
@@ -207,7 +207,7 @@ def test_what_is_reported_on_the_way() -> None:
     assert states[4]["train_loss"] > 0
 
 
-def test_speed_is_counted_in_trained_pictures(trained: Record) -> None:
+def test_speed_is_counted_in_trained_images(trained: Record) -> None:
     cost = trained.cost
     assert cost["images_per_s"] * cost["training_s"] == pytest.approx(2 * 4 * 256)
     assert 0 < cost["training_s"] < cost["total_s"]
@@ -245,13 +245,13 @@ def test_the_first_bad_step_is_named_though_it_is_seen_later(monkeypatch: pytest
 
 def test_what_is_seen_about_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     """The loss of the epoch so far, speed and memory; between two looks the device is not waited for."""
-    monkeypatch.setattr("ablate.train.signals.LOOK_S", 0.0)
+    monkeypatch.setattr("ablate.train.signals.CHECK_S", 0.0)
     seen: list[dict[str, Any]] = []
     history = fitted(TINY, lambda state: seen.append(state)).history
     last = [state for state in seen if state["step"] == 4]
     assert [state["loss"] for state in last] == [entry["train_loss"] for entry in history]
     assert all(state["images_per_s"] > 0 for state in last)
-    monkeypatch.setattr("ablate.train.signals.LOOK_S", math.inf)
+    monkeypatch.setattr("ablate.train.signals.CHECK_S", math.inf)
     looks: list[dict[str, Any]] = []
     fitted(TINY, looks.append)
     assert not [state for state in looks if "loss" in state]
@@ -265,19 +265,19 @@ def test_deterministic_is_for_one_run_only() -> None:
     assert execute(TINY, Resources()).provenance["arithmetic"]["deterministic"] is False
 
 
-def test_pictures_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
     from ablate.data import open as open_
     from ablate.train.execute import execute
 
     opened = open_.open_images
 
-    def with_broken(*arguments: Any) -> Any:
+    def with_corrupt(*arguments: Any) -> Any:
         images, facts = opened(*arguments)
-        images.broken |= {7, 3}
+        images.corrupt |= {7, 3}
         return images, facts
 
     assert "broken" not in execute(TINY, Resources()).dataset
-    monkeypatch.setattr(open_, "open_images", with_broken)
+    monkeypatch.setattr(open_, "open_images", with_corrupt)
     assert execute(TINY, Resources()).dataset["broken"] == {"count": 2, "names": ["3", "7"]}
 
 

@@ -1,4 +1,4 @@
-"""Peak memory, counted anew for each run of a process."""
+"""Peak memory of each run, also when a process trains several."""
 
 from __future__ import annotations
 

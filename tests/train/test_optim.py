@@ -1,4 +1,4 @@
-"""Who is decayed, and the learning rate of every epoch."""
+"""Parameters with weight decay, and the learning rate of every epoch."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_decay_pos_embed_moves_the_position_embedding_and_nothing_else(
 
 
 @pytest.mark.parametrize(("opt", "name"), [("adamw", "AdamW"), ("sgd", "SGD")])
-def test_the_optimiser_is_the_one_asked_for(opt: str, name: str) -> None:
+def test_the_optimiser_is_the_requested_one(opt: str, name: str) -> None:
     run = TINY.replace(opt=opt)
     found = optimiser(run, build(run, 1, 10))
     assert type(found).__name__ == name

@@ -1,4 +1,4 @@
-"""Where and what a number came from."""
+"""The provenance of a result."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 import ablate
 from ablate.spec.resources import Resources
 from ablate.train import provenance
-from ablate.train.provenance import PACKAGES, where_and_what
+from ablate.train.provenance import PACKAGES, provenance_of
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def git(folder: Path, *words: str) -> str:
 
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of its own that the package seems to run from."""
+    """Create a repository, and let the package appear to be in it."""
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"):
         monkeypatch.delenv(name, raising=False)
     tree = tmp_path / "tree"
@@ -55,11 +55,11 @@ def commit() -> dict[str, Any]:
     return found
 
 
-def test_it_is_complete_and_can_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # of the process, and measuring speed sets it
-    found = where_and_what(Resources(threads=2, data={"mine": "/home/somebody/mine"}), CPU)
+def test_the_provenance_is_complete_and_ready_for_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # a setting of the process, which speed tests change
+    found = provenance_of(Resources(threads=2, data={"mine": "/home/anna/mine"}), CPU)
     text = orjson.dumps(found).decode()
-    assert set(found["versions"]) == {"python", "torch", *PACKAGES}
+    assert set(found["versions"]) == {"python", "torch", "ablate", *PACKAGES}
     assert found["versions"]["torch"] == torch.__version__
     assert found["versions"]["ablate"] == ablate.__version__
     assert found["resources"]["threads"] == 2
@@ -68,7 +68,7 @@ def test_it_is_complete_and_can_be_written_down(monkeypatch: pytest.MonkeyPatch)
     assert found["device"]
     assert found["host"]
     assert datetime.fromisoformat(found["finished"]).tzinfo is not None
-    assert "somebody" not in text, "paths of data stay at home"
+    assert "anna" not in text, "records are published without paths of data"
 
 
 def test_a_clean_tree(tree: Path) -> None:
@@ -79,14 +79,14 @@ def test_a_clean_tree(tree: Path) -> None:
     ("name", "dirty"),
     [("ablate/train/provenance.py", True), ("ablate/new.py", True), ("studies/s.py", True), ("README.md", False)],
 )
-def test_only_a_change_of_what_runs_is_dirt(tree: Path, name: str, dirty: bool) -> None:
+def test_only_changes_of_code_and_studies_make_a_tree_dirty(tree: Path, name: str, dirty: bool) -> None:
     (tree / name).parent.mkdir(exist_ok=True)
     (tree / name).write_text("changed\n")
     assert commit()["dirty"] is dirty
 
 
-def test_gits_own_variables_do_not_lead_elsewhere(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside a hook, git sets GIT_DIR for its children."""
+def test_variables_of_git_are_ignored(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A git hook sets GIT_DIR for its child processes."""
     head = git(tree, "rev-parse", "HEAD")
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
     assert commit()["commit"] == head

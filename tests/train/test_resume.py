@@ -1,4 +1,4 @@
-"""A run that was killed or stopped anywhere and goes on gives, bit for bit, the record of one left in peace."""
+"""A run that is killed or stopped at any point and resumed has bit for bit the record of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_killed_again_and_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("part", ["heldout", "test"])
 def test_stopped_during_an_evaluation(part: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A signal is heard between two batches of an evaluation, which is made anew; so is a kill."""
+    """A signal or a kill interrupts an evaluation between two batches; the evaluation is repeated."""
     from ablate.data.resident import Resident
 
     undisturbed = execute(SHORT, Resources())
@@ -112,7 +112,7 @@ def test_stopped_during_an_evaluation(part: str, tmp_path: Path, monkeypatch: py
     assert numbers(execute(SHORT, Resources(), checkpoints=Checkpoints(tmp_path, 2))) == numbers(undisturbed)
 
 
-# Below, real processes. They stand still in a step until they are told to go on, so that none is over too soon.
+# Tests with real processes. They wait in a step until a file appears, so that none ends too early.
 LONG = TINY.replace(batch_size=64, epochs=2, drop=0.1, ema=0.9)
 
 
@@ -168,7 +168,7 @@ def test_many_real_kills(root: Root, undisturbed: Numbers) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopped_by_a_signal(number: int, root: Root, undisturbed: Numbers) -> None:
-    """It writes a checkpoint, lets the lease go, and the run waits for whoever comes next."""
+    """The worker writes a checkpoint and releases the lease, and the run waits for the next worker."""
     job.request(root, LONG, Resources())
     folder = root.run_folder(LONG.key)
     gate = root.path / "go on"
@@ -186,12 +186,12 @@ def test_stopped_by_a_signal(number: int, root: Root, undisturbed: Numbers) -> N
     job.work(str(root.path), [LONG.key], "second")
     assert recorded(root) == undisturbed
     log = (folder / "log.txt").read_text()
-    assert "asked to stop by SIG" in log
-    assert f"going on from {newest_name(log)}" in log
+    assert "received SIG" in log
+    assert f"resuming from {newest_name(log)}" in log
 
 
 def newest_name(log: str) -> str:
-    return log.rpartition("going on from ")[2].split()[0]
+    return log.rpartition("resuming from ")[2].split()[0]
 
 
 def test_a_second_signal_stops_at_once(root: Root) -> None:
@@ -200,7 +200,7 @@ def test_a_second_signal_stops_at_once(root: Root) -> None:
     worker = processes.start(at_work, root.path, "first", 1, root.path / "never")
     processes.wait_for((folder / "progress.json").exists, "progress")
     os.kill(worker.pid, signal.SIGTERM)
-    processes.wait_for(lambda: "asked to stop" in (folder / "log.txt").read_text(), "the first signal's echo")
+    processes.wait_for(lambda: "received SIG" in (folder / "log.txt").read_text(), "the first signal's echo")
     os.kill(worker.pid, signal.SIGTERM)
     assert processes.end(worker) != [0]
     assert not newest(root)
@@ -208,7 +208,7 @@ def test_a_second_signal_stops_at_once(root: Root) -> None:
 
 
 def test_a_checkpoint_on_demand(root: Root, undisturbed: Numbers) -> None:
-    """SIGUSR1 has one written, and training goes on."""
+    """SIGUSR1 makes the run write one, and training continues."""
     job.request(root, LONG, Resources(keep="all"))
     gate = root.path / "go on"
     worker = processes.start(at_work, root.path, "first", 3, gate)
@@ -218,7 +218,7 @@ def test_a_checkpoint_on_demand(root: Root, undisturbed: Numbers) -> None:
     processes.wait_for(lambda: newest(root), "a checkpoint")
     assert processes.end(worker) == [0]
     assert recorded(root) == undisturbed
-    assert newest(root), "all is kept, as asked"
+    assert newest(root), "all files are kept, as requested"
 
 
 def test_progress_goes_on_where_it_was(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -240,7 +240,7 @@ def test_progress_goes_on_where_it_was(root: Root, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("keep", ["all", "final", "none"])
-def test_what_stays_beside_the_record(keep: str, root: Root) -> None:
+def test_what_is_kept_in_addition_to_the_record(keep: str, root: Root) -> None:
     run = SHORT.replace(ema=0.9)
     job.request(root, run, Resources(checkpoint_minutes=0, keep=keep))
     job.work(str(root.path), [run.key], "worker")
@@ -274,7 +274,7 @@ def test_kept_weights_give_the_recorded_numbers(root: Root) -> None:
         }
 
 
-def test_going_on_with_other_resources_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_resuming_with_other_resources_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     undisturbed = execute(SHORT, ALWAYS)
     assert "earlier" not in undisturbed.provenance
     for generation, changes in ((1, {}), (2, {"micro_batch": 160})):
@@ -284,7 +284,7 @@ def test_going_on_with_other_resources_is_told(tmp_path: Path, caplog: pytest.Lo
     record = execute(SHORT, Resources(micro_batch=80), checkpoints=Checkpoints(tmp_path, 3))
     assert [earlier["micro_batch"] for earlier in record.provenance["earlier"]] == [0, 160]
     assert record.provenance["resources"]["micro_batch"] == 80
-    assert "going on under other conditions, micro_batch 160 → 80: the last bits will differ" in caplog.text
+    assert "resuming under other conditions, micro_batch 160 → 80: the last bits will differ" in caplog.text
     losses = [[entry["train_loss"] for entry in one.history] for one in (record, undisturbed)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)  # six steps in fp32: 6e-8 each, and room
 

@@ -1,4 +1,4 @@
-"""When something is due: by the clock, by signals, and alike on all processes."""
+"""When something is due: by time, by signals, and the same on all processes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_thread_listens_to_no_signal() -> None:
 class Pretended(World):
     """One of two processes, whose mate says what is given."""
 
-    def most(self, values: Sequence[int]) -> list[int]:
+    def maximum(self, values: Sequence[int]) -> list[int]:
         return [max(both) for both in zip(values, MATE, strict=True)]
 
 

@@ -1,4 +1,4 @@
-"""Curves for TensorBoard: what is in them, at which step, and what is said where it is not installed."""
+"""Curves for TensorBoard: their values and steps, and the message if it is not installed."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ def test_a_run_leaves_its_curves(root: Root) -> None:
     assert found["loss"] == found["images_per_s"] == list(range(1, 9))
 
 
-def test_none_unless_asked(root: Root) -> None:
+def test_no_curves_by_default(root: Root) -> None:
     worker.request(root, TINY, Resources())
     worker.work(str(root.path), [TINY.key], "worker")
     assert not (root.run_folder(TINY.key) / "tensorboard").exists()
 
 
-def test_not_installed_is_a_sentence(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_installation_is_reported(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith(("torch.utils.tensorboard", "tensorboard"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    with pytest.raises(SpecError, match="tensorboard is asked for and not installed; install it with pip install"):
+    with pytest.raises(SpecError, match="TensorBoard is not installed; run pip install tensorboard"):
         Board(root.path)
     worker.request(root, TINY, Resources(tensorboard=True))
     worker.work(str(root.path), [TINY.key], "worker")
-    assert (failure_of(root.run_folder(TINY.key)) or {})["error"].startswith("tensorboard is asked for")
+    assert (failure_of(root.run_folder(TINY.key)) or {})["error"].startswith("TensorBoard is not installed")

@@ -1,4 +1,4 @@
-"""A model evaluated here has the accuracy it has by timm's own loader and `timm.utils.accuracy`: exactly."""
+"""The accuracy of a model equals exactly that by timm's loader and `timm.utils.accuracy`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.zoo.assess import EvalOptions, assess
 from ablate.zoo.candidates import OfRun, OfTimm
-from ablate.zoo.timm_images import TimmPictures
-from tests.tiny import TINY, picture_folder
+from ablate.zoo.timm_images import TimmImages
+from tests.tiny import TINY, image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -56,7 +56,7 @@ def folder(request: pytest.FixtureRequest) -> Path:
         found: Path = request.getfixturevalue("noise")
         return found
     if not (DATA / "imagenette128_folder600").is_dir():
-        pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA says where test data lies")
+        pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA sets the folder of test data")
     return DATA / "imagenette128_folder600"
 
 
@@ -86,14 +86,14 @@ def timms_loader(model: torch.nn.Module, folder: Path, size: int, **changes: Any
 def by_timm(
     model: torch.nn.Module, folder: Path, size: int, **changes: Any
 ) -> tuple[list[float], float, int, list[int]]:
-    """Top-1 and top-5 in percent, the loss and the number of pictures, with nothing of ours.
+    """Top-1 and top-5 in percent, the loss and the number of images, with nothing of ours.
 
-    Last the numbers of pictures of which rounding may decide: in which the first two logits, and the fifth and sixth,
+    Last the numbers of images of which rounding may decide: in which the first two logits, and the fifth and sixth,
     are as good as equal.
     """
     loader = timms_loader(model, folder, size, **changes)
     with torch.no_grad():
-        found = [(model.eval()(pictures), labels) for pictures, labels in loader]
+        found = [(model.eval()(images), labels) for images, labels in loader]
     logits, labels = (torch.cat(parts) for parts in zip(*found, strict=True))
     top = accuracy(logits, labels, topk=(1, 5))  # type: ignore[no-untyped-call]
     ranked = logits.sort(descending=True).values
@@ -114,21 +114,21 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
     model = timm.create_model(name, num_classes=classes, **size)
     candidate = OfTimm(name, saved(model, tmp_path))
     top, loss, n, ties = by_timm(model, folder, 7, **changes)
-    asked = EvalOptions(
-        dataset="pictures",
-        data={"pictures": str(folder)},
+    options = EvalOptions(
+        dataset="images",
+        data={"images": str(folder)},
         device=CPU,
         batch_size=7,
         image_size=changes.get("img_size"),
         eval_crop=changes.get("crop_pct"),
     )
-    outcome, facts = assess(candidate, asked)
+    outcome, facts = assess(candidate, options)
     assert len(outcome.correct) == n == sum(path.suffix in (".jpg", ".JPEG") for path in (folder / "val").rglob("*"))
     # timm reads the files of a class in another order, so a batch holds others, and the last digits differ: by 6e-8 for
     # an addition in fp32, of which a logit has seen some hundreds.
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
     for theirs, ours, undecided in zip(top, (outcome.top1, outcome.top5), ties, strict=True):
-        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of pictures"
+        assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of images"
     assert 0 < outcome.correct.sum() < n, "the model neither knows nor misses everything"
     assert facts["broken"] == 0
 
@@ -136,31 +136,31 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
 @by_timm_too
 def test_every_pixel_is_timms(folder: Path) -> None:
     model = timm.create_model(SMALL)
-    module, location = source("pictures", {"pictures": str(folder)})
-    ours = TimmPictures(module.load(Run(dataset="pictures"), location), "test", model).batches(7, 0, CPU)
-    found = [torch.cat([pictures for pictures, _ in batches]) for batches in (ours, timms_loader(model, folder, 7))]
-    order = [pictures.double().sum((1, 2, 3)).argsort() for pictures in found]
+    module, location = source("images", {"images": str(folder)})
+    ours = TimmImages(module.load(Run(dataset="images"), location), "test", model).batches(7, 0, CPU)
+    found = [torch.cat([images for images, _ in batches]) for batches in (ours, timms_loader(model, folder, 7))]
+    order = [images.double().sum((1, 2, 3)).argsort() for images in found]
     assert torch.equal(found[0][order[0]], found[1][order[1]])
 
 
 def test_the_number_of_workers_changes_nothing(noise: Path) -> None:
-    asked = [
+    options = [
         EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, batch_size=5, workers=workers)
         for workers in (0, 2)
     ]
     found = []
-    for one in asked:
+    for one in options:
         torch.manual_seed(0)
         found.append(assess(OfTimm(SMALL), one)[0])
     assert found[0].loss == found[1].loss
     assert torch.equal(found[0].correct, found[1].correct)
 
 
-def test_a_picture_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
-    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
-    (folder / "val" / "b" / "1.png").write_bytes(b"no picture")
-    asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
-    outcome, facts = assess(OfTimm(SMALL), asked)
+def test_an_image_that_cannot_be_decoded_is_counted(tmp_path: Path) -> None:
+    folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 3, "b": 3})
+    (folder / "val" / "b" / "1.png").write_bytes(b"no image")
+    options = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=4)
+    outcome, facts = assess(OfTimm(SMALL), options)
     assert (len(outcome.correct), facts["broken"]) == (6, 1)
 
 
@@ -170,56 +170,59 @@ def of_run(run: Run, classes: int, channels: int = 3) -> OfRun:
 
 
 def test_a_batch_may_be_larger_than_the_part_trained_on(tmp_path: Path) -> None:
-    folder = picture_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
+    folder = image_folder(tmp_path, {"a": 2, "b": 2}, {"a": 9, "b": 9})
     candidate = of_run(TINY.replace(dataset="x", holdout=0.5, loader="workers", mixup=0.8), 2)
     for part, n in (("test", 18), ("heldout", 2), ("train", 2)):
-        asked = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
-        assert len(assess(candidate, asked)[0].correct) == n
+        options = EvalOptions(dataset="x", data={"x": str(folder)}, device=CPU, batch_size=16, part=part)  # type: ignore[arg-type]
+        assert len(assess(candidate, options)[0].correct) == n
 
 
-def test_a_part_without_pictures_is_a_sentence(noise: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
-    with pytest.raises(SpecError, match="part heldout of noise has no picture"):
-        assess(OfTimm(SMALL), asked)
+def test_a_part_without_images_is_reported(noise: Path) -> None:
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU, part="heldout")
+    with pytest.raises(SpecError, match="part heldout of noise has no image"):
+        assess(OfTimm(SMALL), options)
 
 
 def test_another_number_of_classes_is_refused(noise: Path, tmp_path: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
     path = saved(timm.create_model(SMALL, num_classes=10), tmp_path)
-    with pytest.raises(SpecError, match=r"weights\.pth has 10 classes and the data 3; wanted are as many"):
-        assess(OfTimm(SMALL, path), asked)
-    with pytest.raises(SpecError, match="test_vit has 1,000 classes and the data 3"):
-        assess(OfTimm("test_vit", pretrained=True), asked)
-    with pytest.raises(SpecError, match="has 10 classes and the data 3"):
-        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), asked)
+    with pytest.raises(SpecError, match=r"weights\.pth must have 3 classes, as the data, got 10"):
+        assess(OfTimm(SMALL, path), options)
+    with pytest.raises(SpecError, match="test_vit must have 3 classes, as the data, got 1,000"):
+        assess(OfTimm("test_vit", pretrained=True), options)
+    with pytest.raises(SpecError, match="must have 3 classes, as the data, got 10"):
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 10), options)
 
 
-def test_pictures_of_other_channels_are_refused(noise: Path) -> None:
-    asked = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
-    with pytest.raises(SpecError, match=r"wants pictures of 1 channels; noise's have 3"):
-        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), asked)
+def test_images_of_other_channels_are_refused(noise: Path) -> None:
+    options = EvalOptions(dataset="noise", data={"noise": str(noise)}, device=CPU)
+    with pytest.raises(SpecError, match=r"must have 1 channels, got 3 in noise"):
+        assess(of_run(TINY.replace(dataset="noise", loader="workers"), 3, channels=1), options)
 
 
 def test_digits_can_be_read_by_a_model_of_timms() -> None:
     outcome, facts = assess(OfTimm(SMALL), EvalOptions(dataset="digits", device=CPU, image_size=32, batch_size=360))
     assert (len(outcome.correct), facts["image_size"]) == (360, 32)
-    with pytest.raises(SpecError, match="lie at random offsets"):
+    with pytest.raises(SpecError, match="has random offsets"):
         assess(OfTimm(SMALL), EvalOptions(dataset="digits_shifted", device=CPU))
 
 
 @pytest.mark.parametrize(("name", "size"), [("convnext_atto", 1), ("test_vit", 1), ("nest_tiny", 30)])
-def test_a_size_a_model_cannot_take_is_a_sentence(name: str, size: int) -> None:
-    """One model of timm's fails when it is shown a picture, another when it is made, each in its own way."""
-    with pytest.raises(SpecError, match=f"{name} cannot take pictures of {size} pixels: .*; wanted is another"):
+def test_a_size_a_model_cannot_take_is_reported(name: str, size: int) -> None:
+    """One model of timm's fails when it is shown an image, another when it is made, each in its own way."""
+    with pytest.raises(SpecError, match=f"{name} cannot process images of {size} pixels: .*; change --image-size"):
         assess(OfTimm(name), EvalOptions(dataset="digits", device=CPU, image_size=size))
 
 
-def test_a_failed_download_is_a_sentence(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_reported(noise: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: Any, **__: Any) -> None:
         raise OSError("we couldn't connect\nto the hub")
 
     monkeypatch.setattr(timm, "create_model", gone)
-    with pytest.raises(SpecError, match="cannot get the weights of resnet10t: we couldn't connect to the hub; wanted"):
+    with pytest.raises(
+        SpecError,
+        match="cannot download the weights of resnet10t: we couldn't connect to the hub; check the connection",
+    ):
         OfTimm("resnet10t", pretrained=True).model(1000)
 
 

@@ -1,4 +1,4 @@
-"""Weights in the paper's naming give the paper's logits, and what does not fit is one sentence."""
+"""Released weights give the logits of the paper's model, and weights that do not fit are reported."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import timm
 import torch
 from torch import nn
 
-import ablate.zoo.timm_models
 from ablate.spec.errors import SpecError
-from ablate.zoo.released import converted, load, positions, read
+from ablate.zoo.released import convert, load, positions, read
+from ablate.zoo.timm_models import run_of
 from tests.reference import AttentionOnly, FeedForwardOnly, redrawn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -24,7 +24,7 @@ SMALL: dict[str, Any] = {"dim": 32, "depth": 2, "heads": 4, "num_classes": 7}
 
 def small(**changes: Any) -> FeedForwardOnly:
     """A reference as large as `SMALL`, on a grid of 3×3."""
-    made = redrawn(FeedForwardOnly(**{"dim": 32, "depth": 2, "patch_size": 16, "classes": 7, "picture": 48, **changes}))
+    made = redrawn(FeedForwardOnly(**{"dim": 32, "depth": 2, "patch_size": 16, "classes": 7, "image": 48, **changes}))
     assert isinstance(made, FeedForwardOnly)
     return made
 
@@ -45,12 +45,12 @@ def saved(content: Any, where: Path) -> str:
 
 
 def assert_equal_logits(mine: nn.Module, reference: nn.Module, side: int = 224) -> None:
-    pictures = torch.randn(2, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(2, 3, side, side, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        found, wanted = mine(pictures), reference(pictures)
-    assert wanted.std() > 0.01
-    assert (wanted[0] - wanted[1]).abs().max() > 0.01, "the logits depend on the picture"
-    assert (found - wanted).abs().max() < 1e-9 * wanted.abs().max()
+        found, expected = mine(images), reference(images)
+    assert expected.std() > 0.01
+    assert (expected[0] - expected[1]).abs().max() > 0.01, "the logits depend on the image"
+    assert (found - expected).abs().max() < 1e-9 * expected.abs().max()
 
 
 @pytest.mark.parametrize("outer", [True, False])
@@ -74,7 +74,7 @@ def test_shrunken_larger_ones_too(name: str, patch_size: int, heads: int, tmp_pa
 
 @pytest.mark.parametrize("side", [48, 256])
 def test_other_grids_both_ways(side: int, tmp_path: Path) -> None:
-    reference = small(picture=side)
+    reference = small(image=side)
     model = small_ours(img_size=side, checkpoint_path=saved(reference.state_dict(), tmp_path))
     assert_equal_logits(model, reference, side)
 
@@ -93,7 +93,7 @@ def test_a_grid_of_the_same_size_is_taken_as_it_is() -> None:
 
 
 def test_halving_the_map_means_the_middle_of_four() -> None:
-    """Corners not aligned: between 14 and 7 each new point lies in the middle of four old ones."""
+    """Corners are not aligned: from 14 to 7, each new point is in the centre of four old ones."""
     grid = torch.randn(1, 5, 14, 14)
     found = positions(grid, torch.zeros(1, 1, 5), 7)[0, 1:].T.reshape(5, 7, 7)
     assert torch.allclose(found, nn.functional.avg_pool2d(grid, 2)[0], atol=1e-6)
@@ -145,14 +145,20 @@ def without(weights: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 MISFITS: dict[str, tuple[dict[str, Any], str]] = {
-    "classes": ({"num_classes": 10}, r"^the weights do not fit in head.weight, which is 7×32 and not 10×32; head.bias"),
-    "width": ({"dim": 64}, r"cls_token, which is 1×1×32 and not 1×1×64; .* and \d+ more$"),
-    "channels": ({"in_chans": 1}, r"patch_embed.proj.weight, which is 32×3×16×16 and not 32×1×16×16$"),
-    "size": ({"img_size": 64}, r"blocks.0.norm1.weight, which is 10 and not 17; "),
-    "deeper": ({"depth": 3}, r"^the weights lack blocks.2.norm1.weight; .* and 9 more, in timm's names$"),
-    "shallower": ({"depth": 1}, r"^the weights hold blocks.1.norm2.weight; .* which the model has not$"),
-    "order": ({"order": "token_first"}, r"order is 'token_first', wanted is 'channel_first'$"),
-    "mixer": ({"mixer": "attention"}, r"mixer is 'attention', wanted is 'patch_ff'$"),
+    "classes": ({"num_classes": 10}, r"^the weights do not fit: head.weight must be 10×32, got 7×32; head.bias"),
+    "width": ({"dim": 64}, r"cls_token must be 1×1×64, got 1×1×32; .* and \d+ more$"),
+    "channels": ({"in_chans": 1}, r"patch_embed.proj.weight must be 32×1×16×16, got 32×3×16×16$"),
+    "size": ({"img_size": 64}, r"blocks.0.norm1.weight must be 17, got 10; "),
+    "deeper": ({"depth": 3}, r"^the weights lack blocks.2.norm1.weight; .* and 9 more \(names in timm\)$"),
+    "shallower": ({"depth": 1}, r"^the model has no blocks.1.norm2.weight; .* which the weights contain$"),
+    "order": (
+        {"order": "token_first"},
+        r"order must be 'channel_first' for weights of the paper's feed-forward model, got 'token_first'$",
+    ),
+    "mixer": (
+        {"mixer": "attention"},
+        r"mixer must be 'patch_ff' for weights of the paper's feed-forward model, got 'attention'$",
+    ),
 }
 
 
@@ -167,15 +173,15 @@ def test_weights_that_do_not_fit_are_named(case: str, tmp_path: Path) -> None:
 def test_damaged_weights_are_named() -> None:
     weights = small().state_dict()
     model = small_ours()
-    with pytest.raises(SpecError, match=r"lack blocks\.1.attn.fc2.bias, in timm's names$"):
+    with pytest.raises(SpecError, match=r"lack blocks\.1.attn.fc2.bias \(names in timm\)$"):
         model.load_state_dict(without(weights, "blocks.1.mlp2.fc2.bias"))
     with pytest.raises(SpecError, match=r"^the weights lack pos_encoding\.cls_pos_embed$"):
         model.load_state_dict(without(weights, "pos_encoding.cls_pos_embed"))
-    with pytest.raises(SpecError, match=r"pos_encoding\.pos_embed is 1×196×32; wanted is a map, 1×D×H×W"):
+    with pytest.raises(SpecError, match=r"pos_encoding\.pos_embed must be a map 1×D×H×W, got 1×196×32"):
         model.load_state_dict({**weights, "pos_encoding.pos_embed": torch.zeros(1, 196, 32)})
-    with pytest.raises(SpecError, match=r"pos_encoding\.cls_pos_embed is 1×1×5; wanted is 1×1×32$"):
+    with pytest.raises(SpecError, match=r"pos_encoding\.cls_pos_embed must be 1×1×32, got 1×1×5$"):
         model.load_state_dict({**weights, "pos_encoding.cls_pos_embed": torch.zeros(1, 1, 5)})
-    with pytest.raises(SpecError, match=r"norm\.bias, which is a str and not 32$"):
+    with pytest.raises(SpecError, match=r"norm\.bias must be 32, got a str$"):
         model.load_state_dict({**weights, "norm.bias": "gone"})
 
 
@@ -213,7 +219,7 @@ class Malicious:
 def test_a_pickle_that_wants_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = saved({"model": small().state_dict(), "extra": Malicious()}, tmp_path)
-    with pytest.raises(SpecError, match=r"it wants .*pathlib\.\S+, and unpickling that could run code; wanted is"):
+    with pytest.raises(SpecError, match=r"unpickling its .*pathlib\.\S+ could run code; pass a file"):
         read(path)
     with pytest.raises(RuntimeError, match="weights_only=True blocked"):
         small_ours(checkpoint_path=path)
@@ -224,12 +230,12 @@ def test_a_pickle_that_wants_more_is_refused(tmp_path: Path, monkeypatch: pytest
     ("content", "sentence"),
     [
         (b"", "cannot be read|is not read"),
-        (b"not a pickle", "is not read: it is no pickle of tensors"),
+        (b"not a pickle", "is refused: it is not a pickle of tensors"),
         (None, "cannot be read as a weight file: "),
     ],
     ids=["empty", "text", "truncated"],
 )
-def test_a_damaged_file_is_a_sentence(content: bytes | None, sentence: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported(content: bytes | None, sentence: str, tmp_path: Path) -> None:
     path = Path(saved(small().state_dict(), tmp_path))
     path.write_bytes(path.read_bytes()[:1000] if content is None else content)
     with pytest.raises(SpecError, match=sentence) as caught:
@@ -241,11 +247,11 @@ def test_a_damaged_file_is_a_sentence(content: bytes | None, sentence: str, tmp_
 def test_other_files_are_sentences(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"there is no weight file nowhere\.pth$"):
         read("nowhere.pth")
-    with pytest.raises(SpecError, match="holds a list; wanted are tensors by name"):
+    with pytest.raises(SpecError, match="must contain tensors by name, got a list"):
         read(saved([torch.zeros(1)], tmp_path))
 
 
 def test_conversion_keeps_what_it_does_not_know() -> None:
     weights = OrderedDict(small().state_dict(), **{"blocks.0.extra.weight": torch.zeros(1), "other": torch.zeros(1)})
-    found = converted(weights, ablate.timm_models.run_of("linear_tiny", img_size=48))
+    found = convert(weights, run_of("linear_tiny", img_size=48))
     assert {"blocks.0.extra.weight", "other", "blocks.0.attn.fc1.weight", "blocks.0.norm2.weight"} <= set(found)

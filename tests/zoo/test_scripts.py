@@ -1,4 +1,4 @@
-"""timm's scripts run with the models, and a user's mistakes in them are sentences."""
+"""timm's scripts run with the models of ablate, and a user's mistakes are reported in one sentence."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ model = create_model(
 resolve_data_config(vars(args), model=model)
 ema = ModelEmaV3(model, decay=0.9)
 optimizer = create_optimizer_v2(model, opt="adamw", lr=1e-3, weight_decay=0.05)
-pictures, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
+images, labels = torch.randn(4, 3, 32, 32), torch.arange(4)
 losses = []
 for _ in range(8):
     optimizer.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(pictures), labels)
+    loss = torch.nn.functional.cross_entropy(model(images), labels)
     loss.backward()
     optimizer.step()
     ema.update(model)
@@ -62,7 +62,7 @@ SMALL_ARGS = ["img_size=32", "patch_size=8", "dim=32", "depth=2", "heads=4"]
 
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
-    """A script with a module beside it, as timm's have their repository."""
+    """Write a script and a module next to it, as in timm's repository."""
     (tmp_path / "helper.py").write_text(f"WHERE = {str(tmp_path / 'out.pth')!r}\n")
     path = tmp_path / "script.py"
     path.write_text(SCRIPT)
@@ -85,7 +85,7 @@ def test_a_script_runs_with_the_models(script: Path) -> None:
 
 @pytest.fixture
 def _clean_helper() -> Iterator[None]:
-    """The module beside the script is another one in the next test."""
+    """Unload the module next to the script, which the next test replaces."""
     yield
     sys.modules.pop("helper", None)
 
@@ -100,13 +100,13 @@ def test_the_familys_fields_are_model_kwargs(script: Path, capsys: pytest.Captur
 
 
 @pytest.mark.usefixtures("_clean_helper")
-def test_a_users_mistake_in_a_script_is_a_sentence(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_mistake_in_a_script_is_reported(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(script), "--model", "ablate_tiny", "--model-kwargs", "mixer=pol"]) == 2
     assert capsys.readouterr().err.startswith("ablate: unknown mixer 'pol': did you mean 'pool'?")
 
 
 @pytest.mark.usefixtures("_clean_helper")
-def test_a_refused_weight_file_is_a_sentence(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_weight_file_is_reported(script: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = script.parent / "bad.pth"
     torch.save({"model": {}, "extra": pickle.Pickler}, path)
     assert main([str(script), "--model", "linear_tiny", "--checkpoint", str(path), "--model-kwargs", *SMALL_ARGS]) == 2
@@ -122,12 +122,11 @@ def test_a_scripts_own_error_keeps_its_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"), [([], "no script is given; "), (["gone.py", "--x"], "there is no script gone.py; ")]
+    ("arguments", "sentence"),
+    [([], "the path of a script is missing; "), (["gone.py", "--x"], "there is no script gone.py; ")],
 )
-def test_a_missing_script_is_a_sentence(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_script_is_reported(arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"ablate: {sentence}wanted is the path of timm's train.py")
+    assert error.startswith(f"ablate: {sentence}pass the path of timm's train.py")
     assert error.count("\n") == 1

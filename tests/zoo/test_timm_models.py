@@ -1,4 +1,4 @@
-"""timm knows the models, and its arguments reach the fields of a run."""
+"""The models in timm, and its arguments as fields of a run."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_timm_lists_them() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_timm_knows_their_pictures(name: str) -> None:
+def test_timm_has_their_image_size(name: str) -> None:
     with torch.device("meta"):
         model = timm.create_model(name, depth=1)
     config = resolve_data_config({}, model=model)
@@ -105,9 +105,9 @@ def test_they_are_the_runs_of_the_recipes(name: str) -> None:
     assert run == run_of(name, depth=1, seed=3)
     model, built = timm.create_model(name, depth=1, seed=3), build(run, 3, 1000)
     assert type(model) is VisionTransformer
-    for (one, mine), (other, wanted) in zip(model.state_dict().items(), built.state_dict().items(), strict=True):
+    for (one, mine), (other, expected) in zip(model.state_dict().items(), built.state_dict().items(), strict=True):
         assert one == other
-        assert torch.equal(mine, wanted), one
+        assert torch.equal(mine, expected), one
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -130,13 +130,13 @@ def test_drop_rate_is_the_papers_drop() -> None:
     assert dropouts == dict.fromkeys({"pos_drop", *inside}, 0.3)
 
 
-def test_what_a_script_passes_unasked_does_not_contradict_a_field() -> None:
+def test_an_option_that_a_script_always_passes_does_not_contradict_a_field() -> None:
     assert run_of("linear_tiny", drop_rate=0.0, drop=0.1).drop == 0.1
     assert run_of("linear_tiny", drop_rate=0.1, drop=0.1).drop == 0.1
 
 
 @pytest.mark.parametrize("word", ["img_size", "image_size"])
-def test_pictures_classes_and_channels(word: str) -> None:
+def test_images_classes_and_channels(word: str) -> None:
     model = timm.create_model(
         "ablate_tiny", in_chans=1, **{**{k: v for k, v in SMALL.items() if k != "img_size"}, word: 32}
     )
@@ -155,11 +155,11 @@ SENTENCES: dict[str, tuple[dict[str, Any], str]] = {
     "training": ({"lr": 0.1}, "unknown argument of a model 'lr'"),
     "timm's": ({"bn_momentum": 0.1}, "unknown argument of a model 'bn_momentum'"),
     "mixer": ({"mixer": "pol"}, r"unknown mixer 'pol': did you mean 'pool'\?"),
-    "pool": ({"global_pool": "map"}, "pool is 'map'; wanted is one of avg, cls"),
-    "oblong": ({"img_size": (32, 64)}, "img_size is 32×64; wanted is a square, or its side"),
-    "size": ({"img_size": 30}, "patch_size 8 does not divide image_size 30"),
-    "twice": ({"drop": 0.1, "drop_rate": 0.2}, "drop is 0.1 and, as drop_rate, 0.2; wanted is one of them"),
-    "two sizes": ({"image_size": 64}, "image_size is 64 and, as img_size, 32; wanted is one of them"),
+    "pool": ({"global_pool": "map"}, "pool must be one of avg, cls, got 'map'"),
+    "oblong": ({"img_size": (32, 64)}, "img_size must be a square, got 32×64"),
+    "size": ({"img_size": 30}, "patch_size must divide image_size, which is 30, got 8"),
+    "twice": ({"drop": 0.1, "drop_rate": 0.2}, "drop and drop_rate must not differ, got 0.1 and 0.2; pass one of them"),
+    "two sizes": ({"image_size": 64}, "image_size and img_size must not differ, got 64 and 32; pass one of them"),
 }
 
 
@@ -171,7 +171,7 @@ def test_wrong_arguments_are_sentences(case: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_an_unknown_name_is_a_sentence() -> None:
+def test_an_unknown_name_is_reported() -> None:
     with pytest.raises(SpecError, match="unknown model 'linear_tinny': did you mean 'linear_tiny'"):
         run_of("linear_tinny")
 
@@ -189,15 +189,15 @@ def test_weights_are_drawn_as_a_script_seeds_them() -> None:
 
 @pytest.mark.parametrize("name", ["linear_tiny", "attention_only_tiny", "ablate_tiny"])
 def test_what_timms_transformer_offers_works(name: str) -> None:
-    model, pictures = small(name).eval(), torch.randn(2, 3, 32, 32)
-    plain = model(pictures)
+    model, images = small(name).eval(), torch.randn(2, 3, 32, 32)
+    plain = model(images)
     model.set_grad_checkpointing()
-    assert torch.allclose(model.train()(pictures), plain, atol=1e-6)
+    assert torch.allclose(model.train()(images), plain, atol=1e-6)
     assert {"pos_embed", "cls_token"} <= model.no_weight_decay()
-    assert model.forward_features(pictures).shape == (2, 17, 32)
-    assert [part.shape for part in model.get_intermediate_layers(pictures, 2)] == [(2, 16, 32)] * 2
+    assert model.forward_features(images).shape == (2, 17, 32)
+    assert [part.shape for part in model.get_intermediate_layers(images, 2)] == [(2, 16, 32)] * 2
     model.reset_classifier(3)
-    assert model(pictures).shape == (2, 3)
+    assert model(images).shape == (2, 3)
     assert model.get_classifier().out_features == 3
 
 
@@ -208,7 +208,7 @@ def test_features_only() -> None:
 
 def test_there_is_nothing_to_download() -> None:
     with pytest.raises(
-        SpecError, match=r"^linear_tiny has no weights that timm could download; wanted is checkpoint_path"
+        SpecError, match=r"^linear_tiny has no weights to download; pass the path of a file as checkpoint_path"
     ):
         small(pretrained=True)
 

@@ -1,16 +1,16 @@
-"""What a data set is before any tensor: its facts, its pictures, and its three parts.
+"""Datasets, one file each: facts, images and the parts train, heldout and test.
 
-One file a data set. `NAME.py` defines
+The file `NAME.py` defines
 
-- `BEHAVIOUR`, an integer that enters the key of every run on it;
-- `fingerprint(location)`, a hash of what the data is, computed without torch;
-- `check(run, location)`, a `SpecError` where a run asks for what the data cannot give;
-- `load(run, location)`, `Arrays` (small, kept in memory) or `Encoded` (decoded when needed);
-- optionally `CHANNELS` and `CLASSES`; `LOADER = "resident"` where its pictures are kept decoded by default;
-  `LOCATED = True` where the data must be given a place.
+- `BEHAVIOUR`, an integer that enters the key of every run on the dataset;
+- `fingerprint(location)`, a hash that identifies the data, computed without torch;
+- `check(run, location)`, which raises a `SpecError` if a run does not fit the data;
+- `load(run, location)`, which returns `Arrays` (small, in memory) or `Encoded` (decoded when needed);
+- optionally `CHANNELS` and `CLASSES`; `LOADER = "resident"` to keep its images decoded by default; `LOCATED = True` if
+  the dataset needs a path.
 
-A name with no file here is a directory of images, `_directory.py`. It and located ones are found where `--data
-NAME=PATH`, an `ablate.toml` or ABLATE_DATA says.
+A name without a file here is a directory of images, `_directory.py`. The path of such a dataset, and of one that needs
+a path, comes from `--data NAME=PATH`, `ablate.toml` or ABLATE_DATA.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """Pictures in memory.
+    """Images in memory.
 
     Args:
         images: uint8, (n, height, width, channels).
         labels: int64, (n,), from 0.
-        parts: for each part the indices of its pictures, in a fixed order.
-        classes: the names of the labels.
-        shifted: place a picture at a random offset on the canvas instead of in its middle.
+        parts: indices of the images of each part, in a fixed order.
+        classes: names of the labels.
+        shifted: place images at random offsets on the canvas instead of the centre.
     """
 
     images: np.ndarray
@@ -58,29 +58,29 @@ class Arrays:
 
 
 class Reader(Protocol):
-    """Pictures by index; it can be pickled, so that loader processes may have it."""
+    """Images by index. A reader can be pickled for loader processes."""
 
     def __getitem__(self, index: int) -> Image.Image:
-        """The picture, opened; whatever is wrong with it may be raised here or when it is decoded."""
+        """Return the opened image; a corrupt one may raise here or when it is decoded."""
 
     def name(self, index: int) -> str:
-        """What to call it in a message."""
+        """Return the name of an image for messages."""
 
-    def in_any_order(self) -> Reader:
-        """A reader that is quick in any order: itself, or one of a copy in the cache."""
+    def random_access(self) -> Reader:
+        """Return a reader that is fast in any order: this one, or a reader of a copy in the cache."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoded:
-    """Pictures to be decoded when needed.
+    """Encoded images, to be decoded when needed.
 
     Args:
-        reader: the pictures by index.
+        reader: images by index.
         labels: int64, (n,), from 0.
-        parts: for each part the indices of its pictures, in a fixed order.
-        classes: the names of the labels.
-        fingerprint: of what is read.
-        mean, std: what a channel, from 0 to 1, is normalised by.
+        parts: indices of the images of each part, in a fixed order.
+        classes: names of the labels.
+        fingerprint: hash that identifies the data.
+        mean, std: for the normalisation of each channel, which ranges from 0 to 1.
     """
 
     reader: Reader
@@ -96,54 +96,55 @@ Data = Arrays | Encoded
 
 
 def needs_location(name: str) -> bool:
-    """Whether a data set must be given a place: all but those that come with an installed package."""
+    """Return whether a dataset needs a path, as all do except those of an installed package."""
     return name not in DATASETS or bool(optional(DATASETS.path(name), "LOCATED", False))
 
 
 def locate(name: str, given: Mapping[str, str]) -> Path | None:
-    """Where a data set lies; None where nobody said, or it needs no place.
+    """Return the path of a dataset; None if it is unknown or not needed.
 
     Args:
-        given: paths by name, as `--data NAME=PATH` gives them; they come before all settings.
+        name: name of the dataset.
+        given: paths by name, from `--data NAME=PATH`; they override all settings.
     """
     if not needs_location(name):
         return None
     return Path(given[name]) if name in given else data_folders().get(name)
 
 
-def at_hand(name: str, given: Mapping[str, str]) -> bool:
-    """Whether a data set can be looked at: it needs no place, or has one."""
+def is_available(name: str, given: Mapping[str, str]) -> bool:
+    """Return whether a dataset can be read: its path is known or not needed."""
     return not needs_location(name) or locate(name, given) is not None
 
 
 def resolve(names: Iterable[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Where the named data sets lie, so that a worker elsewhere, with other settings, reads the same."""
+    """Return the absolute paths of datasets, so that a worker with other settings reads the same data."""
     found = {name: locate(name, given) for name in sorted(set(names))}
-    return {name: str(place.absolute()) for name, place in found.items() if place is not None}
+    return {name: str(path.absolute()) for name, path in found.items() if path is not None}
 
 
 def source(name: str, given: Mapping[str, str]) -> tuple[ModuleType, Path | None]:
-    """The module that knows a data set, and where the data lies.
+    """Return the module of a dataset, and the path of its data.
 
     Raises:
-        SpecError: for a name that is neither a file of this folder nor located, or that needs a place and has none.
+        SpecError: when the dataset is unknown, or its path is needed and unknown.
     """
     location = locate(name, given)
     if name in DATASETS:
         if location is None and needs_location(name):
-            raise SpecError(f"nobody said where dataset {name} lies; wanted is --data {name}=PATH, see ablate data")
+            raise SpecError(f"dataset {name} has no path: pass --data {name}=PATH (see `ablate data`)")
         return DATASETS[name], location
     if location is None:
         error = unknown("dataset", name, DATASETS)
-        raise SpecError(f"{error}, or a directory of images given with --data {name}=PATH")
+        raise SpecError(f"{error}, or pass a directory of images with --data {name}=PATH")
     return import_module("ablate.data.datasets._directory"), location
 
 
 def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions to train on and positions held out: one fixed, class-balanced split, whatever the seed of a run.
+    """Return positions to train on and held-out positions: a fixed stratified split, independent of the seed of a run.
 
     Raises:
-        SpecError: when the fraction leaves either side without a picture of some class.
+        SpecError: when either side would have no image of some class.
     """
     import numpy as np
 
@@ -155,25 +156,24 @@ def hold_out(labels: np.ndarray, fraction: float) -> tuple[np.ndarray, np.ndarra
     try:
         train, held = train_test_split(everything, test_size=fraction, stratify=labels, random_state=0)
     except ValueError as error:
-        raise SpecError(f"holdout {fraction:g} does not split {len(labels)} pictures by class: {error}") from None
+        raise SpecError(f"holdout {fraction:g} cannot split {len(labels)} images by class: {error}") from None
     for side, positions in (("to train on", train), ("held out", held)):
         if lost := sorted(set(labels.tolist()) - set(labels[positions].tolist())):
-            raise SpecError(f"holdout {fraction:g} leaves no picture of class {lost[0]} {side}; try another share")
+            raise SpecError(f"holdout {fraction:g} leaves no image of class {lost[0]} {side}; change holdout")
     return np.sort(train), np.sort(held)
 
 
-def check_batch(run: Run, pictures: int, classes: int) -> None:
-    """Refuse a batch larger than what is left of the training part's pictures when some are held out.
-
-    And a share of them with fewer pictures than classes.
-    """
-    left = pictures - math.ceil(pictures * run.holdout)
+def check_batch(run: Run, images: int, classes: int) -> None:
+    """Refuse a batch larger than the training images without the held-out ones, or fewer images than classes."""
+    left = images - math.ceil(images * run.holdout)
     if run.batch_size > left:
-        raise SpecError(f"batch_size is {run.batch_size}; dataset {run.dataset} has {left} pictures to train on")
+        raise SpecError(
+            f"batch_size must be at most {left}, the training images of {run.dataset}, got {run.batch_size}"
+        )
     if (used := round(run.train_fraction * left)) < classes and run.train_fraction < 1:
         raise SpecError(
-            f"train_fraction {run.train_fraction:g} of {left} pictures leaves {used}; dataset {run.dataset} wants "
-            f"one of each of its {classes} classes"
+            f"train_fraction {run.train_fraction:g} of {left} images leaves {used}, but {run.dataset} needs one "
+            f"for each of its {classes} classes; increase it"
         )
 
 
@@ -189,10 +189,9 @@ _PLAIN = {
 
 
 def check_plain(run: Run) -> None:
-    """Refuse crops, flips and the like, for data in memory whose only augmentation is its own."""
+    """Refuse crops, flips and similar options for data in memory, which has only its own augmentation."""
     if run.loader == "workers":
-        raise SpecError(f"loader is 'workers'; dataset {run.dataset} is kept in memory, wanted is 'auto' or 'resident'")
+        raise SpecError(f"loader must be 'auto' or 'resident' for {run.dataset}, which is in memory, got 'workers'")
     for name, neutral in _PLAIN.items():
         if getattr(run, name) != neutral:
-            value = getattr(run, name)
-            raise SpecError(f"{name} is {value!r}; dataset {run.dataset} has none, wanted is {neutral!r}")
+            raise SpecError(f"{name} must be {neutral!r} for {run.dataset}, got {getattr(run, name)!r}")

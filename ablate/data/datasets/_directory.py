@@ -1,6 +1,6 @@
-"""Any directory of images: a folder a class, or Parquet files as the Hugging Face hub has them.
+"""Any directory of images: one folder per class, or Parquet files as on the Hugging Face hub.
 
-Which it is, is seen from what lies there. `holdout` is taken from the training part.
+The content of the directory determines which. `holdout` is taken from the training part.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, 
 from ablate.data.datasets._layout import Facts, Layout
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
-from ablate.store.cache import keep_note, key_of, note
+from ablate.store.cache import key_of, read_note, write_note
 
 if TYPE_CHECKING:
     import numpy as np
 
-BEHAVIOUR = 1  # raise it too when what comes from a layout is mended
-MANY = 10_000  # pictures from which the facts are kept in the cache
+BEHAVIOUR = 1  # raise it too when results of a layout change
+MANY = 10_000  # number of images from which on facts are cached
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A kind of data set that lies in a directory.
+    """A dataset in a directory.
 
     Args:
-        layouts: what it may look like, the first that fits is taken.
-        classes: how many there must be; 0 takes any number.
-        usual: pictures to train on and to test on that it has as published; another number is only said.
-        folders: what a class's folder is called, as a pattern; other names would number the classes otherwise, and
-            weights from elsewhere would be wrong on all pictures.
-        example: of such a name.
+        layouts: possible layouts; the first that fits is used.
+        classes: required number of classes; 0 allows any number.
+        usual: published number of training and test images; a different number is only reported.
+        folders: pattern for names of class folders. Other names would change the order of classes, and published
+            weights would predict wrong labels.
+        example: name that matches the pattern.
     """
 
     layouts: Sequence[Layout] = (_parquet, _folder)
@@ -44,19 +44,19 @@ class Directory:
     example: str = ""
 
     def facts(self, location: Path | None) -> Facts:
-        """What lies there; for many pictures, kept until a folder or a Parquet file changes.
+        """Return the facts about a directory; those of many images are cached until a folder or Parquet file changes.
 
         Raises:
-            SpecError: when it will not do.
+            SpecError: when the directory is not a valid dataset.
         """
         where, layout = self._layout(location)
         key = key_of(where.absolute(), layout, layout.stamp(where))
-        kept = note("facts", key)
-        facts = _from_json(kept) if kept else layout.facts(where)
-        if not kept and sum(facts.train) + sum(facts.test) >= MANY:
-            keep_note("facts", key, asdict(facts))
+        cached = read_note("facts", key)
+        facts = _from_json(cached) if cached else layout.facts(where)
+        if not cached and sum(facts.train) + sum(facts.test) >= MANY:
+            write_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
-            raise SpecError(f"{where} has {len(facts.classes):,} classes; wanted are {self.classes:,}, one folder each")
+            raise SpecError(f"{where} must have {self.classes:,} classes, one folder each, got {len(facts.classes):,}")
         if self.folders and layout is _folder:
             self._check_names(where, facts.classes)
         return facts
@@ -64,28 +64,26 @@ class Directory:
     def _check_names(self, where: Path, classes: Sequence[str]) -> None:
         if odd := [name for name in classes if not re.fullmatch(self.folders, name)]:
             raise SpecError(
-                f"{where} has {len(odd):,} class folders that are not called as {self.example} is, such as {odd[0]}; "
-                "rename them, or give the data another name with --data NAME=PATH"
+                f"class folders in {where} must have names such as {self.example}, got {len(odd):,} others such as "
+                f"{odd[0]}; rename them, or use another name for the data with --data NAME=PATH"
             )
 
     def fingerprint(self, location: Path | None) -> str:
-        """Hash of the files' names and sizes and of the labels, as the layout's `facts` says."""
+        """Return the hash that identifies the data, as the `facts` of the layout define it."""
         return self.facts(location).fingerprint
 
     def check(self, run: Run, location: Path | None) -> None:
-        """The data must be there, hold the batch and the held-out part, and be read in a way that can augment it."""
+        """Refuse missing or insufficient data, and an augmentation that the loader cannot do."""
         import numpy as np
 
         if run.resident and run.auto_augment:
-            raise SpecError(
-                f"auto_augment is {run.auto_augment!r}, which works on single pictures; wanted is loader='workers'"
-            )
+            raise SpecError(f"auto_augment {run.auto_augment!r} works on single images; set loader='workers'")
         train = self.facts(location).train
         check_batch(run, sum(train), len(train))
         hold_out(np.repeat(np.arange(len(train)), train), run.holdout)
 
     def load(self, run: Run, location: Path | None) -> Encoded:
-        """The pictures of all parts."""
+        """Return the images of all parts."""
         import numpy as np
 
         where, layout = self._layout(location)
@@ -102,25 +100,25 @@ class Directory:
         )
 
     def line(self, name: str, location: Path | None) -> str:
-        """What lies there, in one line."""
+        """Return the facts about a directory in one line."""
         facts = self.facts(location)
         numbers = sum(facts.train), sum(facts.test)
-        told = (
-            f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} pictures to train on, "
+        text = (
+            f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} images to train on, "
             f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}"
         )
         if self.usual is None or numbers == self.usual:
-            return told
-        return f"{told}; as published it has {self.usual[0]:,} and {self.usual[1]:,}"
+            return text
+        return f"{text}; the published dataset has {self.usual[0]:,} and {self.usual[1]:,}"
 
     def _layout(self, location: Path | None) -> tuple[Path, Layout]:
         if location is None or not location.is_dir():
-            raise SpecError(f"there is no image folder {location}; wanted is a directory with train/ and val/ in it")
+            raise SpecError(f"there is no image folder {location}; pass a directory that contains train/ and val/")
         return location, next((layout for layout in self.layouts if layout.fits(location)), self.layouts[-1])
 
 
-def _from_json(kept: dict[str, list[str]]) -> Facts:
-    return Facts(**{name: tuple(value) if isinstance(value, list) else value for name, value in kept.items()})  # type: ignore[arg-type]
+def _from_json(content: dict[str, list[str]]) -> Facts:
+    return Facts(**{name: tuple(value) if isinstance(value, list) else value for name, value in content.items()})  # type: ignore[arg-type]
 
 
 DIRECTORY = Directory()

@@ -1,7 +1,7 @@
-"""A folder a class: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `validation`, or `test`); ImageNet's layout too.
+"""One folder per class, as in ImageNet: `train/CLASS/*.jpg` and `val/CLASS/*.jpg` (or `validation`, or `test`).
 
-The second folder is the test part. File names are kept as one array of bytes: a million strings would be copied into
-every loader process as they are counted.
+The second folder is the test part. File names are stored in one array of bytes: with a million strings, reference
+counting would copy them into every loader process.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Listing = dict[str, list[os.DirEntry[str]]]
 
 @dataclass(frozen=True)
 class FolderReader:
-    """Files by index; `names` are paths below `location`, (n,), as bytes."""
+    """Files by index; `names` are paths relative to `location`, (n,), as bytes."""
 
     location: Path
     names: np.ndarray
@@ -38,21 +38,21 @@ class FolderReader:
         return Image.open(io.BytesIO((self.location / self.name(index)).read_bytes()))
 
     def name(self, index: int) -> str:
-        """The path below the directory."""
+        """Return the path relative to the directory."""
         return os.fsdecode(bytes(self.names[index]))
 
-    def in_any_order(self) -> FolderReader:
-        """Itself."""
+    def random_access(self) -> FolderReader:
+        """Return this reader."""
         return self
 
 
 def fits(location: Path) -> bool:
-    """Whether there is a folder to train on."""
+    """Return whether there is a training folder."""
     return (location / "train").is_dir()
 
 
 def stamp(location: Path) -> str:
-    """Every class's folder with the time it was changed: a picture altered in place is not seen."""
+    """Return name and time of every class folder; an image that is overwritten in place is not detected."""
     found: list[object] = [location.stat().st_mtime_ns]
     for part in _parts(location):
         found.append(part.stat().st_mtime_ns)
@@ -61,11 +61,11 @@ def stamp(location: Path) -> str:
 
 
 def facts(location: Path) -> Facts:
-    """The fingerprint is over every picture's part, class, name and size in bytes, not over its content."""
+    """Read the facts; the fingerprint covers part, class, name and size of every file, not its content."""
     parts = _parts(location)
     train, test = (_listing(part) for part in parts)
     if odd := sorted(set(train) ^ set(test)):
-        raise SpecError(f"train and test of {location} differ in their classes: only one has {', '.join(odd[:5])}")
+        raise SpecError(f"train and test of {location} must have the same classes; only one has {', '.join(odd[:5])}")
     digest = hashlib.sha256()
     for part, listing in zip(parts, (train, test), strict=True):
         for name, entries in listing.items():
@@ -77,7 +77,7 @@ def facts(location: Path) -> Facts:
 
 
 def load(location: Path) -> Catalogue:
-    """The files of both parts, classes in alphabetical order."""
+    """Return the files of both parts, with classes in alphabetical order."""
     import numpy as np
 
     parts = _parts(location)
@@ -98,36 +98,36 @@ def load(location: Path) -> Catalogue:
 
 
 def _parts(location: Path) -> tuple[Path, Path]:
-    """The folders to train on and to test on."""
+    """Return the training and the test folder."""
     train = location / "train"
     tests = [location / name for name in TEST_NAMES if (location / name).is_dir()]
     if not train.is_dir() or not tests:
         missing = "val" if train.is_dir() else "train"
-        raise SpecError(f"{location} has no {missing} folder; wanted are train/ and val/, or Parquet files")
+        raise SpecError(f"{location} has no {missing} folder; it must contain train/ and val/, or Parquet files")
     return train, tests[0]
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """What lies in a folder, in alphabetical order."""
+    """Return the entries of a folder in alphabetical order."""
     with os.scandir(folder) as entries:
         return sorted(entries, key=lambda entry: entry.name)
 
 
 def _listing(folder: Path) -> Listing:
-    """The pictures of each class, in alphabetical order."""
+    """Return the images of each class in alphabetical order."""
     entries = _entries(folder)
-    found = {entry.name: list(filter(_is_picture, _entries(entry.path))) for entry in entries if entry.is_dir()}
-    empty = [name for name, pictures in found.items() if not pictures]
-    if not found and any(map(_is_picture, entries)):
+    found = {entry.name: list(filter(_is_image, _entries(entry.path))) for entry in entries if entry.is_dir()}
+    empty = [name for name, images in found.items() if not images]
+    if not found and any(map(_is_image, entries)):
         raise SpecError(
-            f"{folder} holds pictures but no class folders; move each picture into the folder of its class, "
+            f"{folder} contains images but no class folders; move each image into the folder of its class, "
             f"{folder.name}/CLASS/, for ImageNet its wnid such as n01440764"
         )
     if not found or empty:
         what = f"class {empty[0]} in {folder}" if empty else f"the image folder {folder}"
-        raise SpecError(f"{what} is empty; wanted are pictures as CLASS/NAME with an ending of {', '.join(SUFFIXES)}")
+        raise SpecError(f"{what} is empty; it must contain images CLASS/NAME with a suffix of {', '.join(SUFFIXES)}")
     return found
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
+def _is_image(entry: os.DirEntry[str]) -> bool:
     return entry.name.lower().endswith(SUFFIXES)

@@ -1,4 +1,4 @@
-"""What every layout of a directory of images tells: facts, quickly, and the pictures themselves."""
+"""The interface of a layout of image directories: facts, which are read quickly, and the images."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ablate.data.datasets import Reader
 if TYPE_CHECKING:
     import numpy as np
 
-TEST_NAMES = ("val", "validation", "test")  # the first one that is there is the test part
+TEST_NAMES = ("val", "validation", "test")  # the first existing one is the test part
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What a directory holds, without its pictures.
+    """Facts about a directory, without its images.
 
     Args:
         classes: names of the labels.
-        train, test: number of pictures of each class.
-        fingerprint: sixteen hex digits over what the data is.
+        train, test: number of images of each class.
+        fingerprint: sixteen hex digits that identify the data.
     """
 
     classes: tuple[str, ...]
@@ -32,12 +32,12 @@ class Facts:
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All pictures of a directory, those to train on first.
+    """All images of a directory, training images first.
 
     Args:
-        reader: the pictures by index.
+        reader: images by index.
         labels: int64, (n,).
-        n_train: how many of them are to train on.
+        n_train: number of training images.
         classes: names of the labels.
     """
 
@@ -48,20 +48,20 @@ class Catalogue:
 
 
 class Layout(Protocol):
-    """One way to lay out a directory of images."""
+    """A layout of a directory of images."""
 
     def fits(self, location: Path) -> bool:
-        """Whether the directory looks as if it were laid out so."""
+        """Return whether a directory has this layout."""
 
     def stamp(self, location: Path) -> str:
-        """Names and times that change when the data does, as far as can be seen quickly."""
+        """Return names and times that change with the data, as far as can be checked quickly."""
 
     def facts(self, location: Path) -> Facts:
         """Read the facts.
 
         Raises:
-            SpecError: when the directory will not do.
+            SpecError: when the directory is invalid.
         """
 
     def load(self, location: Path) -> Catalogue:
-        """List the pictures, in the order of the facts."""
+        """Return the images, in the order of the facts."""

@@ -1,7 +1,7 @@
-"""Parquet files as the Hugging Face hub has them: `data/train-*.parquet` and `data/validation-*.parquet` (or `test-`).
+"""Parquet files as on the Hugging Face hub: `data/train-*.parquet` and `data/validation-*.parquet` (or `test-`).
 
-A row has `image` (a struct of `bytes` and `path`, or the bytes alone) or `img`, and `label` or `fine_label`. Names of
-the classes come from the files' metadata, else from `classes.txt`, else they are numbers.
+A row has `image` or `img` (a struct of `bytes` and `path`, or only the bytes), and `label` or `fine_label`. Class names
+come from the metadata of the files, else from `classes.txt`, else they are numbers.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ IMAGE, LABEL = ("image", "img"), ("label", "fine_label")
 
 @dataclass(frozen=True)
 class ParquetReader:
-    """Rows by index. The last row group read is kept, so it is quick in order only.
+    """Rows by index. Only the last row group is kept in memory, so it is fast only in order.
 
     Args:
-        files: in the order of the indices.
-        column: the pictures' column.
-        fingerprint: names the copy that is quick in any order.
+        files: paths in the order of the indices.
+        column: name of the column with images.
+        fingerprint: name of the copy in the cache for random access.
     """
 
     files: tuple[Path, ...]
@@ -45,7 +45,7 @@ class ParquetReader:
 
     @cached_property
     def _groups(self) -> tuple[list[tuple[Path, int]], list[int]]:
-        """Every row group as file and number, and the index each one ends before."""
+        """File and number of every row group, and the index after its last row."""
         import pyarrow.parquet as pq
 
         found, rows = [], []
@@ -64,10 +64,10 @@ class ParquetReader:
         return Image.open(io.BytesIO(self.encoded(index)))
 
     def encoded(self, index: int) -> bytes:
-        """The picture as it was stored.
+        """Return the encoded image.
 
         Raises:
-            ValueError: when the row holds none.
+            ValueError: when the row contains none.
         """
         group, row = self._at(index)
         if group not in self._kept:
@@ -75,11 +75,11 @@ class ParquetReader:
             self._kept[group] = self._read(group)
         content: bytes | None = self._kept[group][row].as_py()
         if content is None:
-            raise ValueError("the row holds no bytes")
+            raise ValueError("the row contains no bytes")
         return content
 
     def _at(self, index: int) -> tuple[int, int]:
-        """Row group and row of an index."""
+        """Return row group and row of an index."""
         ends = self._groups[1]
         group = bisect_right(ends, index)
         return group, index - (ends[group - 1] if group else 0)
@@ -90,18 +90,18 @@ class ParquetReader:
 
         path, number = self._groups[0][group]
         with pq.ParquetFile(path) as file:
-            # One thread: pyarrow's own do not outlive a fork into a loader process.
+            # One thread, since pyarrow's threads do not survive a fork into a loader process.
             column = file.read_row_group(number, columns=[self.column], use_threads=False)[self.column].combine_chunks()
         return column.field("bytes") if pa.types.is_struct(column.type) else column
 
     def name(self, index: int) -> str:
-        """File and row."""
+        """Return file, row group and row."""
         group, row = self._at(index)
         path, number = self._groups[0][group]
         return f"{path.name} row group {number} row {row}"
 
-    def in_any_order(self) -> UnpackedReader:
-        """A reader of the same bytes, laid one after the other in the cache, as large as the Parquet files are."""
+    def random_access(self) -> UnpackedReader:
+        """Return a reader of a copy in the cache, which is as large as the Parquet files."""
         return UnpackedReader(cache.folder("unpacked", self.fingerprint, self._unpack), self)
 
     def _unpack(self, folder: Path) -> None:
@@ -124,7 +124,7 @@ class ParquetReader:
 
 @dataclass(frozen=True)
 class UnpackedReader:
-    """Pictures' bytes in one file, and where each begins and ends."""
+    """Encoded images in one file, and the end of each."""
 
     folder: Path
     origin: ParquetReader
@@ -144,32 +144,32 @@ class UnpackedReader:
             return Image.open(io.BytesIO(file.read(end - start)))
 
     def name(self, index: int) -> str:
-        """File and row it came from."""
+        """Return the original file, row group and row."""
         return self.origin.name(index)
 
-    def in_any_order(self) -> UnpackedReader:
-        """Itself."""
+    def random_access(self) -> UnpackedReader:
+        """Return this reader."""
         return self
 
 
 def fits(location: Path) -> bool:
-    """Whether Parquet files lie there."""
+    """Return whether there are Parquet files."""
     return bool(_files(location))
 
 
 def stamp(location: Path) -> str:
-    """Every file's name, size and time, and the file with the classes' names."""
+    """Return name, size and time of every file, including the one with class names."""
     found = [*_files(location), *location.glob("classes.txt")]
     return str([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found])
 
 
 def facts(location: Path) -> Facts:
-    """The fingerprint is over every file's size and footer, which has the size of each row group, and over all labels.
+    """Read the facts; the fingerprint covers size and footer of every file (with its row groups), and all labels.
 
-    The pictures' bytes are not read: another picture of the very same size, in the same place, is not seen.
+    The images are not read: replacing one by another of exactly the same size is not detected.
     """
     train, test = _parts(location)
-    _check_pictures((*train, *test))
+    _check_images((*train, *test))
     classes = _classes(location, train)
     labels = [_labels(files, classes) for files in (train, test)]
     digest = hashlib.sha256()
@@ -183,7 +183,7 @@ def facts(location: Path) -> Facts:
 
 
 def load(location: Path) -> Catalogue:
-    """The rows in the order of the files' names."""
+    """Return the rows in the order of file names."""
     import numpy as np
 
     train, test = _parts(location)
@@ -194,12 +194,12 @@ def load(location: Path) -> Catalogue:
 
 
 def _files(location: Path) -> list[Path]:
-    """The Parquet files of a directory, in `data/` or beside it, in the order of their names."""
+    """Return the Parquet files in `data/`, else in the directory itself, sorted by name."""
     return sorted((location / "data").glob("*.parquet")) or sorted(location.glob("*.parquet"))
 
 
 def _parts(location: Path) -> tuple[list[Path], list[Path]]:
-    """The files to train on and to test on, by the beginning of their names."""
+    """Return the training and the test files, by the beginning of their names."""
     named: dict[str, list[Path]] = {}
     for path in _files(location):
         named.setdefault(re.split(r"[-_.]", path.name)[0], []).append(path)
@@ -207,22 +207,22 @@ def _parts(location: Path) -> tuple[list[Path], list[Path]]:
     if "train" not in named or not tests:
         known = ", ".join(sorted(named))
         raise SpecError(
-            f"the Parquet files of {location} begin with {known}; wanted are train-*.parquet and validation-*.parquet"
+            f"Parquet files in {location} must be called train-*.parquet and validation-*.parquet, got {known}"
         )
     return named["train"], tests[0]
 
 
 def _column(path: Path, names: tuple[str, ...]) -> str:
-    """The first of some columns that a file has."""
+    """Return the first of some columns that a file has."""
     found: list[str] = _schema(path).names
     for name in names:
         if name in found:
             return name
-    raise SpecError(f"{path} has the columns {', '.join(found)}; wanted is one called {' or '.join(names)}")
+    raise SpecError(f"{path} must have a column {' or '.join(names)}, got {', '.join(found)}")
 
 
-def _check_pictures(files: tuple[Path, ...]) -> None:
-    """Refuse a column of pictures that holds no bytes, before each of them counts as broken."""
+def _check_images(files: tuple[Path, ...]) -> None:
+    """Refuse a column of images without bytes, before each of its images counts as corrupt."""
     import pyarrow as pa
 
     for path in files:
@@ -230,7 +230,7 @@ def _check_pictures(files: tuple[Path, ...]) -> None:
         if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
             kind = kind.field("bytes").type
         if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-            raise SpecError(f"{column} in {path} is of type {kind}; wanted are the bytes of picture files")
+            raise SpecError(f"{column} in {path} must contain the bytes of image files, got type {kind}")
 
 
 def _schema(path: Path) -> Any:
@@ -244,9 +244,9 @@ def _schema(path: Path) -> Any:
 
 
 def _classes(location: Path, files: list[Path]) -> tuple[str, ...]:
-    """The names of the labels."""
+    """Return the names of the labels."""
     column = _column(files[0], LABEL)
-    if names := _named_by_metadata(files[0], column):
+    if names := _names_in_metadata(files[0], column):
         return tuple(map(str, names))
     listed = location / "classes.txt"
     if listed.is_file():
@@ -255,31 +255,31 @@ def _classes(location: Path, files: list[Path]) -> tuple[str, ...]:
     return tuple(map(str, range(1 + int(_labels(files, None).max()))))
 
 
-def _named_by_metadata(path: Path, column: str) -> list[str]:
-    """The names that the hub's library writes into a file for a column of labels; none where it says nothing."""
+def _names_in_metadata(path: Path, column: str) -> list[str]:
+    """Return the class names that the hub's library wrote into the metadata of a file; empty if there are none."""
     try:
-        told = json.loads((_schema(path).metadata or {})[b"huggingface"])
-        return list(told["info"]["features"][column]["names"])
+        content = json.loads((_schema(path).metadata or {})[b"huggingface"])
+        return list(content["info"]["features"][column]["names"])
     except (KeyError, TypeError, ValueError):
         return []
 
 
 def _labels(files: list[Path], classes: tuple[str, ...] | None) -> np.ndarray:
-    """The labels of some files' rows, int64, (n,).
+    """Return the labels of some files, int64, (n,).
 
     Raises:
-        SpecError: when one is missing, or none of the classes'.
+        SpecError: when a label is missing or not that of a class.
     """
     import numpy as np
 
     tables = [_table_of_labels(path) for path in files]
     if any(table[0].null_count for table in tables):
-        raise SpecError(f"a label is missing in {files[0].parent}; wanted is one for every picture")
+        raise SpecError(f"every image in {files[0].parent} must have a label; some are missing")
     labels: np.ndarray = np.concatenate([table[0].to_numpy() for table in tables]).astype(np.int64)
     most = int(labels.max(initial=0)) if classes is None else len(classes) - 1
     if not len(labels) or labels.min() < 0 or labels.max() > most:
-        seen = f"labels from {labels.min()} to {labels.max()}" if len(labels) else "no rows"
-        raise SpecError(f"{files[0].name} and its like in {files[0].parent} have {seen}; wanted are 0 to {most}")
+        found = f"{labels.min()} to {labels.max()}" if len(labels) else "no rows"
+        raise SpecError(f"labels in {files[0].parent}, such as in {files[0].name}, must be 0 to {most}, got {found}")
     return labels
 
 
@@ -289,7 +289,7 @@ def _table_of_labels(path: Path) -> Any:
 
     column = _column(path, LABEL)
     if not pa.types.is_integer(kind := _schema(path).field(column).type):
-        raise SpecError(f"{column} in {path} is of type {kind}; wanted are whole numbers, from 0")
+        raise SpecError(f"{column} in {path} must contain whole numbers from 0 on, got type {kind}")
     try:
         return pq.read_table(path, columns=[column])
     except (pa.ArrowException, OSError) as error:
@@ -303,7 +303,7 @@ def _counts(labels: np.ndarray, classes: int) -> np.ndarray:
 
 
 def _footer(path: Path) -> bytes:
-    """A Parquet file's description of itself: its length stands before the last four bytes."""
+    """Return the footer of a Parquet file; its length is in the four bytes before the last four."""
     with open(path, "rb") as file:
         file.seek(-8, io.SEEK_END)
         length = int.from_bytes(file.read(4), "little")

@@ -1,6 +1,6 @@
-"""What timm's dataset factory opens by index, such as torchvision's own local copies; nothing is downloaded.
+"""Datasets that timm opens by index, such as torchvision's local copies. Loading them downloads nothing.
 
-Another scheme of timm's with a picture for every index is one more `Timm`.
+For another timm scheme with an image for every index, add one more `Timm`.
 """
 
 from __future__ import annotations
@@ -19,55 +19,55 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TimmReader:
-    """Pictures of timm's data sets, one after the other."""
+    """The images of several timm datasets, one dataset after the other."""
 
     parts: tuple[Any, ...]
 
     def __getitem__(self, index: int) -> Image.Image:
         part, position = self._at(index)
-        picture: Image.Image = self.parts[part][position][0]
-        return picture
+        image: Image.Image = self.parts[part][position][0]
+        return image
 
     def _at(self, index: int) -> tuple[int, int]:
-        for part, pictures in enumerate(self.parts):
-            if index < len(pictures):
+        for part, images in enumerate(self.parts):
+            if index < len(images):
                 return part, index
-            index -= len(pictures)
+            index -= len(images)
         raise IndexError(index)
 
     def name(self, index: int) -> str:
-        """Part and position."""
+        """Return part and position."""
         part, position = self._at(index)
-        return f"picture {position} of the {('training', 'test')[part]} part"
+        return f"image {position} of the {('training', 'test')[part]} part"
 
-    def in_any_order(self) -> TimmReader:
-        """Itself."""
+    def random_access(self) -> TimmReader:
+        """Return this reader."""
         return self
 
 
 @dataclass(frozen=True)
 class Timm:
-    """A data set as one of timm's schemes has it on disk.
+    """A dataset on disk in the format of a timm scheme.
 
     Args:
-        scheme: timm's name for it, such as "torch/cifar10".
-        folder: what it makes under its root.
+        scheme: name in timm, such as "torch/cifar10".
+        folder: subfolder that the scheme creates under its root.
     """
 
     scheme: str
     folder: str
 
     def fits(self, location: Path) -> bool:
-        """Whether its folder lies there."""
+        """Return whether the subfolder exists."""
         return (location / self.folder).is_dir()
 
     def stamp(self, location: Path) -> str:
-        """Every file's name, size and time."""
+        """Return name, size and time of every file."""
         found = self._files(location)
         return str([(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in found])
 
     def facts(self, location: Path) -> Facts:
-        """The fingerprint is over all the files' content; timm opens them, so that they are known to be whole.
+        """Read the facts; the fingerprint covers the content of all files, and timm checks that they are complete.
 
         Raises:
             SpecError: when files are missing or damaged.
@@ -86,7 +86,7 @@ class Timm:
         return Facts(classes=found.classes, train=train, test=test, fingerprint=digest.hexdigest()[:16])
 
     def load(self, location: Path) -> Catalogue:
-        """Both parts, as timm opens them.
+        """Return the images of both parts.
 
         Raises:
             SpecError: when files are missing or damaged.
@@ -97,7 +97,7 @@ class Timm:
         try:
             parts = [create_dataset(self.scheme, root=str(location), split=split) for split in ("train", "validation")]
         except (OSError, RuntimeError) as error:
-            raise SpecError(f"{location} holds no whole {self.scheme}: {error}") from None
+            raise SpecError(f"{location} contains no complete {self.scheme}: {error}") from None
         labels = [np.array(part.targets, np.int64) for part in parts]
         return Catalogue(
             reader=TimmReader(tuple(parts)),
@@ -107,7 +107,7 @@ class Timm:
         )
 
     def download(self, location: Path) -> None:
-        """Have torchvision fetch it into a directory.
+        """Download the dataset into a directory with torchvision.
 
         Raises:
             SpecError: when the network or the disk fails.

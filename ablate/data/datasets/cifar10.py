@@ -1,6 +1,6 @@
-"""CIFAR-10: 50,000 pictures of 32×32 to train on and 10,000 to test on, in 10 classes.
+"""CIFAR-10: 50,000 training and 10,000 test images of 32×32 pixels, in 10 classes.
 
-Torchvision's own local copy, Parquet files, or a folder a class; the fingerprint tells them apart.
+The data may be torchvision's local copy, Parquet files, or one folder per class; their fingerprints differ.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from ablate.data.datasets import _folder, _parquet
 from ablate.data.datasets._directory import Directory
 from ablate.data.datasets._timm import Timm
 
-BEHAVIOUR = 1  # raise it too when what comes from _directory.py or a layout is mended
+BEHAVIOUR = 1  # raise it too when results of _directory.py or of a layout change
 CHANNELS = 3
 CLASSES = 10
 LOADER = "resident"
 LOCATED = True
-PICTURES = 60_000
+IMAGES = 60_000
 
 ORIGINAL = Timm("torch/cifar10", "cifar-10-batches-py")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))

@@ -1,6 +1,6 @@
-"""CIFAR-100: 50,000 pictures of 32×32 to train on and 10,000 to test on, in 100 classes.
+"""CIFAR-100: 50,000 training and 10,000 test images of 32×32 pixels, in 100 classes.
 
-Torchvision's own local copy, Parquet files, or a folder a class; the fingerprint tells them apart.
+The data may be torchvision's local copy, Parquet files, or one folder per class; their fingerprints differ.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from ablate.data.datasets import _folder, _parquet
 from ablate.data.datasets._directory import Directory
 from ablate.data.datasets._timm import Timm
 
-BEHAVIOUR = 1  # raise it too when what comes from _directory.py or a layout is mended
+BEHAVIOUR = 1  # raise it too when results of _directory.py or of a layout change
 CHANNELS = 3
 CLASSES = 100
 LOADER = "resident"
 LOCATED = True
-PICTURES = 60_000
+IMAGES = 60_000
 
 ORIGINAL = Timm("torch/cifar100", "cifar-100-python")
 DIRECTORY = Directory((ORIGINAL, _parquet, _folder), CLASSES, usual=(50_000, 10_000))

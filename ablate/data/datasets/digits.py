@@ -1,7 +1,7 @@
-"""scikit-learn's handwritten digits: 1,797 real images of 8×8 in 10 classes, each in the middle of the canvas.
+"""The handwritten digits of scikit-learn: 1,797 images of 8×8 pixels in 10 classes, centred on the canvas.
 
-Centred digits may need no token mixing at all: a patch at a fixed place tells much by itself. In `digits_shifted` it
-does not.
+Centred digits may need no token mixing: a patch at a fixed position is informative by itself. In `digits_shifted` it is
+not.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ CHANNELS = 1
 CLASSES = 10
 LOADER = "resident"
 SIDE = 8
-PICTURES = 1797
+IMAGES = 1797
 TEST = 360
 
 
 def fingerprint(location: Path | None = None) -> str:
-    """Hash of the file scikit-learn ships, unpacked, found without importing scikit-learn."""
+    """Return a hash of the uncompressed file of scikit-learn, without importing scikit-learn."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise SpecError("dataset digits is a file of scikit-learn, which is not installed; pip install scikit-learn")
+        raise SpecError("dataset digits is part of scikit-learn, which is not installed; run pip install scikit-learn")
     packed = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"
     return hashlib.sha256(gzip.decompress(packed.read_bytes())).hexdigest()[:16]
 
 
 def check(run: Run, location: Path | None = None, *, smallest: int = SIDE) -> None:
-    """The canvas must hold the digit, there is nothing to crop or flip, and a batch is no larger than the data."""
+    """Refuse a canvas smaller than a digit, crops and flips, and a batch larger than the data."""
     if run.image_size < smallest:
-        raise SpecError(f"image_size is {run.image_size}; dataset {run.dataset} wants {smallest} or more")
+        raise SpecError(f"image_size must be {smallest} or more for {run.dataset}, got {run.image_size}")
     check_plain(run)
-    check_batch(run, PICTURES - TEST, CLASSES)
+    check_batch(run, IMAGES - TEST, CLASSES)
 
 
 def load(run: Run, location: Path | None = None, *, shifted: bool = False) -> Arrays:
-    """The pictures scaled from 0..16 to 0..255; 360 for testing, `holdout` of the rest held out."""
+    """Return the images scaled from 0..16 to 0..255: 360 for testing, and `holdout` of the rest held out."""
     import numpy as np
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split

@@ -1,11 +1,11 @@
-"""Two of scikit-learn's digits in one picture, and whether they are the same digit: a task of token mixing alone.
+"""Two digits in one image, classified as the same or different digits: a task that requires token mixing.
 
-The left digit lies in the middle of the left half, the right one in the middle of the right half, and no patch has
-parts of both. Every picture of a digit is as often on the left, and as often on the right, of a pair of equal digits as
-of a pair of unlike ones. So neither digit alone tells anything, and of all sums of what each patch says (a model
-without token mixing whose last norm stands before the pooling) the constant has the lowest loss, in training too.
+Each digit is centred in its half of the image, and no patch contains parts of both. Every image of a digit occurs
+equally often on the left, and on the right, of a pair of equal digits and of a pair of different ones. So a single
+digit contains no information about the label. A model without token mixing whose last norm is before the pooling sums
+over patches; the sum with the lowest loss, in training too, is a constant.
 
-The pairs are fixed. Those for testing are of the test digits, those held out of the held-out digits.
+The pairs are fixed. Test pairs consist of test digits, held-out pairs of held-out digits.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from ablate.spec.run import Run
 if TYPE_CHECKING:
     import numpy as np
 
-BEHAVIOUR = 1  # raise it too when what comes from digits.py is mended
+BEHAVIOUR = 1  # raise it too when results of digits.py change
 CHANNELS = 1
 CLASSES = 2
 LOADER = "resident"
 SMALLEST = 2 * digits.SIDE
-ROUNDS = 4  # pairs of either kind that a picture of a digit begins
+ROUNDS = 4  # pairs of equal digits, and of different ones, with each image on the left
 
 
 def fingerprint(location: Path | None = None) -> str:
-    """Hash of the digits and of what is made of them."""
+    """Return a hash of the digits and of the construction of the pairs."""
     made = f"{digits.fingerprint(location)} in pairs, {ROUNDS} rounds, behaviour {BEHAVIOUR}"
     return hashlib.sha256(made.encode()).hexdigest()[:16]
 
 
 def check(run: Run, location: Path | None = None) -> None:
-    """The canvas must hold two digits, and a patch must end where the left half does."""
+    """Refuse a canvas too small for two digits, and patches that cross the middle."""
     if run.image_size < SMALLEST or run.image_size % 2:
         raise SpecError(
-            f"image_size is {run.image_size}; dataset {run.dataset} wants an even number of {SMALLEST} or more"
+            f"image_size must be an even number, {SMALLEST} or more, for {run.dataset}, got {run.image_size}"
         )
     if (half := run.image_size // 2) % run.patch_size:
         raise SpecError(
-            f"patch_size is {run.patch_size}; dataset {run.dataset} wants a divisor of half the picture, {half}: "
-            "no patch may see both digits"
+            f"patch_size must divide {half}, half the image, for {run.dataset}, got {run.patch_size}: "
+            "no patch may contain both digits"
         )
     check_plain(run)
-    check_batch(run, 2 * ROUNDS * (digits.PICTURES - digits.TEST), CLASSES)
+    check_batch(run, 2 * ROUNDS * (digits.IMAGES - digits.TEST), CLASSES)
 
 
 def load(run: Run, location: Path | None = None) -> Arrays:
-    """Pictures of `image_size`, in each part as many of equal as of unlike digits."""
+    """Return images of `image_size`; in each part, half of them show equal digits."""
     import numpy as np
 
     single = digits.load(run)
@@ -70,22 +70,22 @@ def load(run: Run, location: Path | None = None) -> Arrays:
 
 
 def pairs(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Positions (left, right) of `2 * ROUNDS * n` pairs, equal digits and unlike ones in turns of n.
+    """Return positions (left, right) of `2 * ROUNDS * n` pairs: n equal ones, n different ones, and so on.
 
     Args:
-        labels: (n,), of the digits to take.
-        seed: of numpy's old generator, whose numbers are promised never to change.
+        labels: labels of the digits, (n,).
+        seed: seed of numpy's legacy generator, whose numbers never change between versions.
     """
     import numpy as np
 
     draw = np.random.RandomState(seed)
     left = np.arange(len(labels))
-    rights = [right for _ in range(ROUNDS) for right in (_equal(labels, draw), _unlike(labels, draw))]
+    rights = [right for _ in range(ROUNDS) for right in (_equal(labels, draw), _different(labels, draw))]
     return np.stack([np.tile(left, 2 * ROUNDS), np.concatenate(rights) if len(left) else left], axis=1)
 
 
 def _equal(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
-    """Another picture of the same digit for each: a permutation."""
+    """Return another image of the same digit for each: a permutation."""
     import numpy as np
 
     right = np.empty_like(labels)
@@ -95,23 +95,23 @@ def _equal(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
     return right
 
 
-def _unlike(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
-    """A picture of another digit for each: a permutation, mended by exchanges until none meets its like."""
+def _different(labels: np.ndarray, draw: np.random.RandomState) -> np.ndarray:
+    """Return an image of another digit for each: a permutation, with swaps until no pair is equal."""
     import numpy as np
 
     right = draw.permutation(len(labels))
-    while len(alike := np.flatnonzero(labels == labels[right])):
-        for one, other in zip(alike, draw.randint(len(labels), size=len(alike)), strict=True):
+    while len(equal := np.flatnonzero(labels == labels[right])):
+        for one, other in zip(equal, draw.randint(len(labels), size=len(equal)), strict=True):
             right[[one, other]] = right[[other, one]]
     return right
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray, size: int) -> np.ndarray:
-    """Digits (n, 8, 8, 1) in the middles of the halves of black squares (n, size, size, 1)."""
+    """Place digits (n, 8, 8, 1) in the centres of the halves of black squares (n, size, size, 1)."""
     import numpy as np
 
     canvas = np.zeros((len(left), size, size, 1), np.uint8)
     row, column = (size - digits.SIDE) // 2, (size // 2 - digits.SIDE) // 2
-    for begin, pictures in ((column, left), (size // 2 + column, right)):
-        canvas[:, row : row + digits.SIDE, begin : begin + digits.SIDE] = pictures
+    for begin, images in ((column, left), (size // 2 + column, right)):
+        canvas[:, row : row + digits.SIDE, begin : begin + digits.SIDE] = images
     return canvas

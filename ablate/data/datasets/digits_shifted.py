@@ -1,6 +1,6 @@
-"""The digits at a random offset on a larger canvas: a new offset every epoch in training, fixed ones in the test.
+"""Digits at random offsets on a larger canvas: new offsets in every training epoch, fixed ones for testing.
 
-Where a stroke is no longer says what it is, so comparing patches pays.
+The position of a stroke no longer identifies it, so comparing patches helps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from pathlib import Path
 from ablate.data.datasets import Arrays, digits
 from ablate.spec.run import Run
 
-BEHAVIOUR = 1  # raise it too when what comes from digits.py is mended
+BEHAVIOUR = 1  # raise it too when results of digits.py change
 CHANNELS = 1
 CLASSES = 10
 LOADER = "resident"
@@ -19,10 +19,10 @@ fingerprint = digits.fingerprint
 
 
 def check(run: Run, location: Path | None = None) -> None:
-    """The canvas must leave room for an offset."""
+    """Refuse a canvas without space for an offset."""
     digits.check(run, smallest=digits.SIDE + 1)
 
 
 def load(run: Run, location: Path | None = None) -> Arrays:
-    """The digits' pictures and parts, to be placed at offsets."""
+    """Return the images and parts of `digits`, to be placed at offsets."""
     return digits.load(run, shifted=True)

@@ -1,13 +1,13 @@
-"""ImageNet-1k: 1,281,167 pictures to train on and the 50,000 of the validation part to test on, in 1,000 classes.
+"""ImageNet-1k: 1,281,167 training images and the 50,000 validation images as test part, in 1,000 classes.
 
-A folder a class (its wnid) in train/ and val/, or Parquet files.
+The data may be one folder per class (named by its wnid) in train/ and val/, or Parquet files.
 """
 
 from __future__ import annotations
 
 from ablate.data.datasets._directory import Directory
 
-BEHAVIOUR = 1  # raise it too when what comes from _directory.py or a layout is mended
+BEHAVIOUR = 1  # raise it too when results of _directory.py or of a layout change
 CHANNELS = 3
 CLASSES = 1000
 LOCATED = True

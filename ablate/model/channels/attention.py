@@ -1,7 +1,7 @@
-"""Attention over the features instead of the feed-forward layer (Melas-Kyriazi, arXiv 2105.02723, section 3.4).
+"""Attention over the channels instead of a feed-forward layer (Melas-Kyriazi, arXiv 2105.02723, section 3.4).
 
-timm's attention on the transposed tokens: the D channels are the sequence, the N tokens the width. `channel_heads`
-divides N; 197 tokens are a prime number, so the paper's model has one head.
+timm's attention on the transposed tokens: the sequence is the D channels, the width is the N tokens. `channel_heads`
+must divide N. The model of the paper has one head, since its 197 tokens are a prime number.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ablate.spec.run import Run
 BEHAVIOUR = 1
 
 
-class FeatureAttention(Attention):
-    """Attention among channels; maps (B, N, D) to (B, N, D)."""
+class ChannelAttention(Attention):
+    """Attention over channels; maps (B, N, D) to (B, N, D)."""
 
     tokens: int
     channel_heads: int
@@ -34,20 +34,20 @@ class FeatureAttention(Attention):
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with its width and heads bound."""
-    return type("FeatureAttention", (FeatureAttention,), {"tokens": tokens, "channel_heads": run.channel_heads})
+    """Return the class with its width and number of heads."""
+    return type("ChannelAttention", (ChannelAttention,), {"tokens": tokens, "channel_heads": run.channel_heads})
 
 
 def params(run: Run, tokens: int) -> int:
-    """Attention with the roles of tokens and channels exchanged: 4·N² + 4·N."""
+    """Return 4·N² + 4·N, as for attention over tokens with N and D exchanged."""
     return 4 * tokens**2 + 4 * tokens
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Attention with the roles of tokens and channels exchanged: 4·D·N² + 2·D²·N."""
+    """Return 4·D·N² + 2·D²·N, as for attention over tokens with N and D exchanged."""
     return 4 * run.dim * tokens**2 + 2 * run.dim**2 * tokens
 
 
 def activations(run: Run, tokens: int) -> int:
-    """As in attention over tokens, with the roles exchanged."""
+    """Return 5·N·D + D² per head, as for attention over tokens with N and D exchanged."""
     return 5 * tokens * run.dim + run.channel_heads * run.dim**2

@@ -1,4 +1,4 @@
-"""Mixers that see the patches as a grid: a class token takes no part, its branch is zero."""
+"""Mixers on the grid of patches. A class token is not mixed: its output is zero."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 class GridMixer(nn.Module):
-    """Maps (B, N, D) to (B, N, D): the patches as (B, D, side, side) through `mix`, zeros for a class token."""
+    """Maps (B, N, D) to (B, N, D): `mix` for the patches as (B, D, side, side), zeros for a class token."""
 
     side: int
 
@@ -19,5 +19,5 @@ class GridMixer(nn.Module):
         return F.pad(mixed, (0, 0, prefix, 0))
 
     def mix(self, grid: torch.Tensor) -> torch.Tensor:
-        """Maps (B, D, side, side) to the same shape."""
+        """Map (B, D, side, side) to the same shape."""
         raise NotImplementedError

@@ -11,20 +11,20 @@ BEHAVIOUR = 1
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """timm's attention: a class, because timm's `VisionTransformer` asks for one."""
+    """Return the class of timm's attention."""
     return Attention
 
 
 def params(run: Run, tokens: int) -> int:
-    """Queries, keys, values and output projection, with biases: 4·D² + 4·D."""
+    """Return 4·D² + 4·D: queries, keys, values and output projection, with biases."""
     return 4 * run.dim**2 + 4 * run.dim
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Queries, keys, values and output projection (4·N·D²), scores and weighted sum (2·N²·D)."""
+    """Return 4·N·D² for queries, keys, values and output projection, plus 2·N²·D for scores and weighted sum."""
     return 4 * tokens * run.dim**2 + 2 * tokens**2 * run.dim
 
 
 def activations(run: Run, tokens: int) -> int:
-    """Queries, keys, values, weighted sum and projection (5·N·D), and a score for each pair of tokens and head."""
+    """Return 5·N·D for queries, keys, values, weighted sum and projection, plus N² scores per head."""
     return 5 * tokens * run.dim + run.heads * tokens**2

@@ -15,7 +15,7 @@ WINDOW = 3
 
 
 class DepthwiseConv(GridMixer):
-    """One 3×3 filter a channel, with zeros around the picture."""
+    """One 3×3 filter per channel, with zero padding."""
 
     def __init__(self, dim: int, proj_drop: float = 0.0, device: Any = None, dtype: Any = None, **_: Any) -> None:
         super().__init__()
@@ -28,20 +28,20 @@ class DepthwiseConv(GridMixer):
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with the side of its grid bound."""
+    """Return the class with its grid size."""
     return type("DepthwiseConv", (DepthwiseConv,), {"side": run.side})
 
 
 def params(run: Run, tokens: int) -> int:
-    """A filter and a bias for each channel: 10·D."""
+    """Return 10·D: a filter and a bias per channel."""
     return (WINDOW**2 + 1) * run.dim
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Nine products for each patch and channel: 9·P·D for P patches."""
+    """Return 9·P·D for P patches: nine products per patch and channel."""
     return WINDOW**2 * run.side**2 * run.dim
 
 
 def activations(run: Run, tokens: int) -> int:
-    """One output a patch and channel: P·D."""
+    """Return P·D: one output per patch and channel."""
     return run.side**2 * run.dim

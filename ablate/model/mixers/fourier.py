@@ -1,7 +1,7 @@
 """The real part of the discrete Fourier transform over tokens and channels (FNet, arXiv 2105.03824, section 3.2).
 
-Computed in fp32, as half precision has no such transform for every length. The transform is scaled by 1/√(N·D), which
-is our change: FNet normalises after the sum, where a scale cancels, and a pre-norm block adds the branch as it is.
+Computed in fp32, since half precision does not support every length. Unlike in FNet, the transform is scaled by
+1/√(N·D): FNet normalises after the sum, where a scale cancels; a pre-norm block adds the output unnormalised.
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ class Fourier(nn.Module):
 
     def forward(self, x: torch.Tensor, attn_mask: torch.Tensor | None = None, is_causal: bool = False) -> torch.Tensor:
         precise = x if x.dtype == torch.float64 else x.float()
-        mixed: torch.Tensor = torch.fft.fft2(precise, norm="ortho").real  # autocast leaves transforms alone
+        mixed: torch.Tensor = torch.fft.fft2(precise, norm="ortho").real  # autocast does not change transforms
         return mixed.to(x.dtype)
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class: it has nothing to bind."""
+    """Return the class."""
     return Fourier
 
 
 def params(run: Run, tokens: int) -> int:
-    """A transform has none."""
+    """Return 0: a transform has no parameters."""
     return 0
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Half of 5·N·D·log2(N·D), the operations of a fast transform of complex numbers: no product of matrices."""
+    """Return 2.5·N·D·log2(N·D), half the operations of a complex fast Fourier transform."""
     return round(2.5 * tokens * run.dim * math.log2(tokens * run.dim))
 
 
 def activations(run: Run, tokens: int) -> int:
-    """One output a token and channel: N·D."""
+    """Return N·D: one output per token and channel."""
     return tokens * run.dim

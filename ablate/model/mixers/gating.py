@@ -1,7 +1,7 @@
-"""Spatial gating (gMLP, arXiv 2105.08050, section 2): D to 2E, half of it gated by a linear map of the other, E to D.
+"""Spatial gating (gMLP, arXiv 2105.08050, section 2): D to 2E, one half gated by a linear map of the other, E to D.
 
-gMLP's own block has no other feature branch: that is this mixer with `channel="none"`. E is `gating_ratio` times D;
-3 is what gMLP's own models have (256 channels, 1,536 before the gate). The parts are timm's.
+The block of gMLP has no other channel mixer: use `channel="none"`. E is `gating_ratio` times D, 3 in the models of gMLP
+(256 channels, 1,536 before the gate). The layers are timm's.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ def _width(run: Run) -> int:
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with its number of tokens and its width E bound."""
+    """Return the class with its number of tokens and width E."""
     return type("Gating", (Gating,), {"tokens": tokens, "width": _width(run)})
 
 
 def params(run: Run, tokens: int) -> int:
-    """Two linear layers, the gate's norm and its N×N map, with biases: 3·D·E + D + 4·E + N² + N."""
+    """Return 3·D·E + D + 4·E + N² + N: two linear layers, the norm and the N×N map of the gate, with biases."""
     width = _width(run)
     return 3 * run.dim * width + run.dim + 4 * width + tokens**2 + tokens
 
 
 def macs(run: Run, tokens: int) -> int:
-    """D to 2E and E to D for every token, and N×N for every gated channel: 3·N·D·E + N²·E."""
+    """Return 3·N·D·E + N²·E: D to 2E and E to D per token, and N×N per gated channel."""
     width = _width(run)
     return 3 * tokens * run.dim * width + tokens**2 * width
 
 
 def activations(run: Run, tokens: int) -> int:
-    """Before the gate 2·N·E, the gate N·E, the output N·D."""
+    """Return 2·N·E before the gate, plus N·E for the gate and N·D for the output."""
     return 3 * tokens * _width(run) + tokens * run.dim

@@ -1,4 +1,4 @@
-"""One linear layer over the patch axis, N to N, no hidden layer, no activation (ResMLP, arXiv 2105.03404, eq. 2)."""
+"""One linear layer over the tokens, N to N, without hidden layer or activation (ResMLP, arXiv 2105.03404, eq. 2)."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ class PatchLinear(nn.Module):
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with its number of tokens bound."""
+    """Return the class with its number of tokens."""
     return type("PatchLinear", (PatchLinear,), {"tokens": tokens})
 
 
 def params(run: Run, tokens: int) -> int:
-    """One linear layer with its bias: N² + N."""
+    """Return N² + N: one linear layer with its bias."""
     return tokens**2 + tokens
 
 
 def macs(run: Run, tokens: int) -> int:
-    """One N×N product a channel: D·N²."""
+    """Return D·N²: one N×N product per channel."""
     return run.dim * tokens**2
 
 
 def activations(run: Run, tokens: int) -> int:
-    """One output a token and channel: N·D."""
+    """Return N·D: one output per token and channel."""
     return tokens * run.dim

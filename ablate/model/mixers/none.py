@@ -1,7 +1,7 @@
-"""No token mixing: the block keeps its feature branch alone; norm1 and the mixing branch are gone.
+"""No token mixing: the block has only its channel mixer, without norm1 and token mixer.
 
-A norm left behind would get no gradient, and an identity in the branch would add norm(x) to the stream, so the
-branch is removed whole.
+A remaining norm would get no gradient, and an identity as mixer would add norm(x) to the residual stream, so both are
+removed.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 from ablate.spec.run import Run
 
 BEHAVIOUR = 1
-BRANCH = False  # the block has neither the branch nor its norm
+BRANCH = False  # the block has neither this mixer nor its norm
 
 
 def layer(run: Run, tokens: int) -> None:
-    """None: nothing stands in the slot."""
+    """Return None: the block has no such mixer."""
 
 
 def params(run: Run, tokens: int) -> int:
-    """There is nothing."""
+    """Return 0."""
     return 0
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Nothing is computed."""
+    """Return 0."""
     return 0
 
 
 def activations(run: Run, tokens: int) -> int:
-    """Nothing is computed."""
+    """Return 0."""
     return 0

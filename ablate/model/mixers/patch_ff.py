@@ -1,7 +1,7 @@
-"""A feed-forward layer over the patch axis (Melas-Kyriazi, arXiv 2105.02723, section 2 and figure 2).
+"""A feed-forward layer over the tokens (Melas-Kyriazi, arXiv 2105.02723, section 2 and figure 2).
 
-Linear(N, H), GELU, Linear(H, N) on the transposed tokens, the same weights for every channel. H is `token_hidden`, or
-where that is 0 `token_ratio` times N: with the first the cost is linear in N, with the second quadratic.
+Linear(N, H), GELU, Linear(H, N) on the transposed tokens, with the same weights for every channel. H is `token_hidden`,
+or `token_ratio` times N if that is 0: the cost is linear in N with the first, and quadratic with the second.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ def _hidden(run: Run, tokens: int) -> int:
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with its number of tokens and hidden width bound, as timm's `attn_layer` passes neither."""
+    """Return the class with its number of tokens and hidden width, which timm does not pass to `attn_layer`."""
     return type("PatchFF", (PatchFF,), {"tokens": tokens, "hidden": _hidden(run, tokens)})
 
 
 def params(run: Run, tokens: int) -> int:
-    """Two linear layers with biases: 2·N·H + H + N."""
+    """Return 2·N·H + H + N: two linear layers with biases."""
     hidden = _hidden(run, tokens)
     return 2 * tokens * hidden + hidden + tokens
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Two linear layers over N tokens, once a channel: 2·D·N·H."""
+    """Return 2·D·N·H: two linear layers over N tokens per channel."""
     return 2 * run.dim * tokens * _hidden(run, tokens)
 
 
 def activations(run: Run, tokens: int) -> int:
-    """Hidden layer and output, once a channel: D·(H + N)."""
+    """Return D·(H + N): hidden layer and output per channel."""
     return run.dim * (_hidden(run, tokens) + tokens)

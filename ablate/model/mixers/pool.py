@@ -16,7 +16,7 @@ WINDOW = 3
 
 
 class Pool(GridMixer):
-    """The mean of the patches around each one, those inside the picture, minus the patch itself."""
+    """The mean of the 3×3 neighbours inside the image, minus the patch itself."""
 
     def __init__(self, dim: int, **_: Any) -> None:
         super().__init__()
@@ -26,20 +26,20 @@ class Pool(GridMixer):
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with the side of its grid bound."""
+    """Return the class with its grid size."""
     return type("Pool", (Pool,), {"side": run.side})
 
 
 def params(run: Run, tokens: int) -> int:
-    """A mean has none."""
+    """Return 0: a mean has no parameters."""
     return 0
 
 
 def macs(run: Run, tokens: int) -> int:
-    """Nine additions for each patch and channel, counted as MACs: 9·P·D for P patches."""
+    """Return 9·P·D for P patches: nine additions per patch and channel, counted as MACs."""
     return WINDOW**2 * run.side**2 * run.dim
 
 
 def activations(run: Run, tokens: int) -> int:
-    """One mean a patch and channel: P·D."""
+    """Return P·D: one mean per patch and channel."""
     return run.side**2 * run.dim

@@ -14,7 +14,7 @@ FROZEN = True
 
 
 class RandomMixing(nn.Module):
-    """Tokens averaged with random weights that are never trained; maps (B, N, D) to (B, N, D)."""
+    """Averages tokens with random weights that are never trained; maps (B, N, D) to (B, N, D)."""
 
     tokens: int
 
@@ -25,7 +25,7 @@ class RandomMixing(nn.Module):
         self.init_weights()
 
     def init_weights(self) -> None:
-        """Draw the matrix: uniform numbers, softmax over each row."""
+        """Draw the matrix: uniform numbers, then a softmax over each row."""
         with torch.no_grad():
             self.weight.copy_(torch.rand_like(self.weight).softmax(dim=-1))
 
@@ -34,20 +34,20 @@ class RandomMixing(nn.Module):
 
 
 def layer(run: Run, tokens: int) -> type[nn.Module]:
-    """The class with its number of tokens bound."""
+    """Return the class with its number of tokens."""
     return type("RandomMixing", (RandomMixing,), {"tokens": tokens})
 
 
 def params(run: Run, tokens: int) -> int:
-    """The matrix, none of it trained: N²."""
+    """Return N²: the matrix, which is not trained."""
     return tokens**2
 
 
 def macs(run: Run, tokens: int) -> int:
-    """One N×N product a channel: D·N²."""
+    """Return D·N²: one N×N product per channel."""
     return run.dim * tokens**2
 
 
 def activations(run: Run, tokens: int) -> int:
-    """One output a token and channel: N·D."""
+    """Return N·D: one output per token and channel."""
     return tokens * run.dim

@@ -1,7 +1,6 @@
-"""How a picture becomes tokens: one file each.
+"""Stems, which turn an image into tokens, one file each.
 
-`NAME.py` defines `BEHAVIOUR`; `layer(run)`, the class timm builds as `patch_embed`; `macs(run, channels)` and
-`activations(run)`, for one image.
-Where it has them: `params(run, channels)`, the number of its parameters, and `FROZEN = True`
-when none of them is trained.
+The file `NAME.py` defines `BEHAVIOUR`; `layer(run)`, the class that timm instantiates as `patch_embed`;
+`macs(run, channels)` and `activations(run)`, for one image; and optionally `params(run, channels)`, the number of its
+parameters, and `FROZEN = True` if none of them is trained.
 """

@@ -1,8 +1,8 @@
 """Early convolutions: 3×3 at stride 2 until a token covers a patch, then 1×1 (Xiao et al., arXiv 2106.14881, §4).
 
-Width doubles from layer to layer up to `dim`; a norm and ReLU follow each 3×3. The norm is over the channels of each
-pixel and not over the batch as in the paper: batch statistics would make a run depend on its micro-batch and on the
-number of devices. No block is taken away for the stem.
+The width doubles from layer to layer up to `dim`. A norm and ReLU follow each 3×3 convolution. The norm is over the
+channels of each pixel, not over the batch as in the paper: batch statistics would make a run depend on its micro-batch
+and on the number of devices. Unlike in the paper, the number of blocks is unchanged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BEHAVIOUR = 1
 
 
 def widths(run: Run) -> list[int]:
-    """Output channels of the 3×3 convolutions, one for each halving of the picture."""
+    """Return the output channels of the 3×3 convolutions, each of which halves the image."""
     halvings = run.patch_size.bit_length() - 1
     return [run.dim // 2 ** (halvings - 1 - at) for at in range(halvings)]
 
@@ -58,28 +58,28 @@ class ConvStem(nn.Module):
 
 
 def layer(run: Run) -> type[nn.Module]:
-    """The class with its widths bound."""
+    """Return the class with its widths."""
     return type("ConvStem", (ConvStem,), {"widths": widths(run)})
 
 
 def _outputs(run: Run) -> list[int]:
-    """Pixels of each 3×3 convolution's output."""
+    """Return the number of output pixels of each 3×3 convolution."""
     return [(run.image_size // 2 ** (at + 1)) ** 2 for at in range(len(widths(run)))]
 
 
 def params(run: Run, channels: int) -> int:
-    """Filters and norms of the 3×3 layers, then the 1×1 layer with its bias."""
+    """Return the number of parameters: filters and norms of the 3×3 layers, and the 1×1 layer with its bias."""
     pairs = zip([channels, *widths(run)], widths(run), strict=False)
     return sum(9 * before * after + 2 * after for before, after in pairs) + run.dim**2 + run.dim
 
 
 def macs(run: Run, channels: int) -> int:
-    """Nine products for each output pixel and pair of channels, then 1×1 over the patches."""
+    """Return the MACs: nine products per output pixel and pair of channels, and the 1×1 layer over the patches."""
     pairs = zip([channels, *widths(run)], widths(run), _outputs(run), strict=False)
     return sum(9 * before * after * pixels for before, after, pixels in pairs) + run.side**2 * run.dim**2
 
 
 def activations(run: Run) -> int:
-    """The outputs of every convolution."""
+    """Return the number of outputs of all convolutions."""
     pairs = zip(widths(run), _outputs(run), strict=True)
     return sum(width * pixels for width, pixels in pairs) + run.side**2 * run.dim

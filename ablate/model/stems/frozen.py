@@ -14,7 +14,7 @@ FROZEN = True
 
 
 class FrozenPatchEmbed(PatchEmbed):
-    """timm's patch embedding at its initial weights."""
+    """timm's patch embedding with its initial weights, which are not trained."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -22,20 +22,20 @@ class FrozenPatchEmbed(PatchEmbed):
 
 
 def layer(run: Run) -> type[nn.Module]:
-    """The frozen layer."""
+    """Return the class."""
     return FrozenPatchEmbed
 
 
 def params(run: Run, channels: int) -> int:
-    """One linear layer with its bias: P²·C·D + D."""
+    """Return P²·C·D + D: one linear layer with its bias."""
     return run.patch_size**2 * channels * run.dim + run.dim
 
 
 def macs(run: Run, channels: int) -> int:
-    """Every pixel of every channel meets every feature once: S²·C·D."""
+    """Return S²·C·D: one product per pixel, image channel and output channel."""
     return run.side**2 * run.patch_size**2 * channels * run.dim
 
 
 def activations(run: Run) -> int:
-    """One vector a patch."""
+    """Return the number of outputs: one vector per patch."""
     return run.side**2 * run.dim

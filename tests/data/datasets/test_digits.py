@@ -1,4 +1,4 @@
-"""The digits, in the middle and at offsets."""
+"""The digits, centred and at offsets."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_parts_are_balanced_by_class_within_one(part: Any) -> None:
     assert np.abs(np.bincount(data.labels[data.parts[part]]) - shares).max() <= 1
 
 
-def test_pictures_use_the_whole_range_and_only_one_name_is_shifted() -> None:
+def test_images_use_the_whole_range_and_only_one_name_is_shifted() -> None:
     centred, shifted = loaded("digits"), loaded("digits_shifted")
     assert (centred.images.min(), centred.images.max()) == (0, 255)
     assert (centred.shifted, shifted.shifted) == (False, True)
@@ -56,20 +56,26 @@ def test_the_fingerprint_is_of_the_data(name: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"image_size": 8, "patch_size": 4}, "image_size is 8; dataset digits_shifted wants 9 or more"),
-        ({"dataset": "digits", "image_size": 4}, "image_size is 4; dataset digits wants 8 or more"),
-        ({"crop_min_area": 0.5}, "crop_min_area is 0.5; dataset digits_shifted has none, wanted is 1.0"),
-        ({"hflip": 0.5}, "hflip is 0.5; dataset digits_shifted has none, wanted is 0.0"),
-        ({"crop_padding": 4}, "crop_padding is 4; dataset digits_shifted has none, wanted is 0"),
-        ({"color_jitter": 0.4}, "color_jitter is 0.4; dataset digits_shifted has none, wanted is 0.0"),
-        ({"auto_augment": "rand-m9"}, "auto_augment is 'rand-m9'; dataset digits_shifted has none, wanted is ''"),
-        ({"random_erasing": 0.25}, "random_erasing is 0.25; dataset digits_shifted has none, wanted is 0.0"),
-        ({"loader": "workers"}, "loader is 'workers'; dataset digits_shifted is kept in memory, wanted is 'auto' or"),
-        ({"eval_crop": 0.875}, "eval_crop is 0.875; dataset digits_shifted has none, wanted is 1.0"),
-        ({"batch_size": 1438, "holdout": 0.0}, "batch_size is 1438; dataset digits_shifted has 1437 pictures"),
+        ({"image_size": 8, "patch_size": 4}, "image_size must be 9 or more for digits_shifted, got 8"),
+        ({"dataset": "digits", "image_size": 4}, "image_size must be 8 or more for digits, got 4"),
+        ({"crop_min_area": 0.5}, "crop_min_area must be 1.0 for digits_shifted, got 0.5"),
+        ({"hflip": 0.5}, "hflip must be 0.0 for digits_shifted, got 0.5"),
+        ({"crop_padding": 4}, "crop_padding must be 0 for digits_shifted, got 4"),
+        ({"color_jitter": 0.4}, "color_jitter must be 0.0 for digits_shifted, got 0.4"),
+        ({"auto_augment": "rand-m9"}, "auto_augment must be '' for digits_shifted, got 'rand-m9'"),
+        ({"random_erasing": 0.25}, "random_erasing must be 0.0 for digits_shifted, got 0.25"),
+        (
+            {"loader": "workers"},
+            "loader must be 'auto' or 'resident' for digits_shifted, which is in memory, got 'workers'",
+        ),
+        ({"eval_crop": 0.875}, "eval_crop must be 1.0 for digits_shifted, got 0.875"),
+        (
+            {"batch_size": 1438, "holdout": 0.0},
+            "batch_size must be at most 1437, the training images of digits_shifted, got 1438",
+        ),
     ],
 )
-def test_what_the_digits_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+def test_what_the_digits_cannot_give_is_refused(changes: dict[str, Any], sentence: str) -> None:
     run = TINY.replace(**changes)
     module, location = source(run.dataset, {})
     with pytest.raises(SpecError, match=sentence):
@@ -84,11 +90,11 @@ def test_what_they_can_give_is_accepted() -> None:
 
 def test_holding_out_says_when_a_share_is_impossible() -> None:
     labels = np.repeat(np.arange(10), 10)
-    with pytest.raises(SpecError, match=r"holdout 0.05 does not split 100 pictures by class"):
+    with pytest.raises(SpecError, match=r"holdout 0.05 cannot split 100 images by class"):
         hold_out(labels, 0.05)
-    with pytest.raises(SpecError, match=r"holdout 0.95 does not split 100 pictures by class"):
+    with pytest.raises(SpecError, match=r"holdout 0.95 cannot split 100 images by class"):
         hold_out(labels, 0.95)
-    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no picture of class 1 held out; try another share"):
+    with pytest.raises(SpecError, match=r"holdout 0.05 leaves no image of class 1 held out; change holdout"):
         hold_out(np.array([0] * 98 + [1] * 2), 0.05)
 
 

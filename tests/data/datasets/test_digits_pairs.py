@@ -1,4 +1,4 @@
-"""Two digits in a picture: where they lie, which are paired, and that neither digit alone tells the label."""
+"""Two digits in an image: positions, pairs, and no information about the label in a single digit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ EXAMPLES = [[5, 15], [5, 12], [39, 3]]
 
 
 def halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The digits (n, 8, 8, 1) of pictures of 16 pixels."""
+    """The digits (n, 8, 8, 1) of images of 16 pixels."""
     return images[:, 4:12, :8], images[:, 4:12, 8:]
 
 
@@ -42,7 +42,7 @@ def test_no_patch_sees_both_digits(size: int) -> None:
 def test_pairs_are_of_the_digits_of_their_part(part: Any, holdout: float) -> None:
     run = RUN.replace(holdout=holdout)
     data, single = load(run), digits.load(run)
-    known = {picture.tobytes(): int(label) for picture, label in zip(single.images, single.labels, strict=True)}
+    known = {image.tobytes(): int(label) for image, label in zip(single.images, single.labels, strict=True)}
     of_part = {single.images[index].tobytes() for index in single.parts[part]}
     left, right = ([side.tobytes() for side in half] for half in halves(data.images[data.parts[part]]))
     assert set(left) == set(right) == of_part
@@ -53,7 +53,7 @@ def test_pairs_are_of_the_digits_of_their_part(part: Any, holdout: float) -> Non
 
 @pytest.mark.parametrize("part", PARTS)
 def test_neither_digit_tells_the_label(part: Any) -> None:
-    """P(same | a picture on the left) is 1/2 to the last picture, and so on the right."""
+    """P(same | an image on the left) is 1/2 to the last image, and so on the right."""
     data = load(RUN)
     chosen = data.parts[part]
     for half in halves(data.images[chosen]):
@@ -85,15 +85,18 @@ def test_the_pairs_are_fixed() -> None:
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"image_size": 12}, "image_size is 12; dataset digits_pairs wants an even number of 16 or more"),
-        ({"image_size": 25, "patch_size": 5}, "image_size is 25; dataset digits_pairs wants an even number of 16"),
-        ({"patch_size": 16}, "patch_size is 16; dataset digits_pairs wants a divisor of half the picture, 8: no patch"),
-        ({"hflip": 0.5}, r"hflip is 0.5; dataset digits_pairs has none, wanted is 0.0"),
-        ({"loader": "workers"}, "loader is 'workers'; dataset digits_pairs is kept in memory"),
-        ({"batch_size": 50_000}, r"batch_size is 50000; dataset digits_pairs has \d+ pictures to train on"),
+        ({"image_size": 12}, "image_size must be an even number, 16 or more, for digits_pairs, got 12"),
+        (
+            {"image_size": 25, "patch_size": 5},
+            "image_size must be an even number, 16 or more, for digits_pairs, got 25",
+        ),
+        ({"patch_size": 16}, "patch_size must divide 8, half the image, for digits_pairs, got 16: no patch"),
+        ({"hflip": 0.5}, "hflip must be 0.0 for digits_pairs, got 0.5"),
+        ({"loader": "workers"}, "loader must be 'auto' or 'resident' for digits_pairs, which is in memory"),
+        ({"batch_size": 50_000}, r"batch_size must be at most \d+, the training images of digits_pairs, got 50000"),
     ],
 )
-def test_what_the_pairs_cannot_give_is_a_sentence(changes: dict[str, Any], sentence: str) -> None:
+def test_what_the_pairs_cannot_give_is_refused(changes: dict[str, Any], sentence: str) -> None:
     run: Run = RUN.replace(**changes)
     with pytest.raises(SpecError, match=sentence):
         check(run)

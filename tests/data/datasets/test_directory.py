@@ -1,4 +1,4 @@
-"""Any directory of images: where it is looked for, what is kept of it, and one line about it."""
+"""Any directory of images: its path, its cached facts, and the line that describes it."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from ablate.data.datasets import _directory, _folder, _parquet, at_hand, locate, resolve, source
+from ablate.data.datasets import _directory, _folder, _parquet, is_available, locate, resolve, source
 from ablate.data.datasets._directory import DIRECTORY, Directory
 from ablate.spec.errors import SpecError
-from tests.tiny import TINY, parquet_folder, picture_folder
+from tests.tiny import TINY, image_folder, parquet_folder
 
 RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "shelf" / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+    return image_folder(tmp_path / "shelf" / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
 
 
 def settings(where: Path, place: str) -> None:
@@ -46,9 +46,9 @@ def test_what_needs_no_place_has_none(folder: Path, monkeypatch: pytest.MonkeyPa
     (folder.parent / "digits").mkdir()
     monkeypatch.setenv("ABLATE_DATA", str(folder.parent))
     assert locate("digits", {"digits": "/x"}) is None
-    assert at_hand("digits", {})
-    assert not at_hand("cifar10", {})
-    assert at_hand("cifar10", {"cifar10": "/x"})
+    assert is_available("digits", {})
+    assert not is_available("cifar10", {})
+    assert is_available("cifar10", {"cifar10": "/x"})
 
 
 def test_a_request_has_every_place_it_uses(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,32 +59,32 @@ def test_a_request_has_every_place_it_uses(folder: Path, tmp_path: Path, monkeyp
     assert found == {"mine": str(folder), "cifar10": str(tmp_path / "x")}
 
 
-def test_a_name_that_is_neither_known_nor_located_is_a_sentence() -> None:
+def test_a_name_that_is_neither_known_nor_located_is_refused() -> None:
     with pytest.raises(SpecError) as error:
         source("digit", {})
     assert "unknown dataset 'digit': did you mean 'digits'?" in str(error.value)
-    assert "or a directory of images given with --data digit=PATH" in str(error.value)
-    with pytest.raises(SpecError, match="nobody said where dataset cifar10 lies; wanted is --data cifar10=PATH"):
+    assert "or pass a directory of images with --data digit=PATH" in str(error.value)
+    with pytest.raises(SpecError, match=r"dataset cifar10 has no path: pass --data cifar10=PATH \(see `ablate data`\)"):
         source("cifar10", {})
 
 
-def test_the_layout_is_seen_from_what_lies_there(folder: Path, tmp_path: Path) -> None:
+def test_the_content_determines_the_layout(folder: Path, tmp_path: Path) -> None:
     other = parquet_folder(tmp_path / "rows", {"cat": 4}, {"cat": 2})
     assert DIRECTORY._layout(folder)[1] is _folder
     assert DIRECTORY._layout(other)[1] is _parquet
     assert source("mine", {"mine": str(folder)}) == (_directory, folder)
 
 
-def test_facts_of_many_pictures_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_of_many_images_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_directory, "MANY", 10)
-    asked = []
+    listed = []
     listing = _folder._listing
-    monkeypatch.setattr(_folder, "_listing", lambda path: asked.append(path) or listing(path))
+    monkeypatch.setattr(_folder, "_listing", lambda path: listed.append(path) or listing(path))
     first = DIRECTORY.facts(folder)
-    assert asked
-    asked.clear()
+    assert listed
+    listed.clear()
     assert DIRECTORY.facts(folder) == first
-    assert not asked, "told from the cache"
+    assert not listed, "the facts come from the cache"
     (folder / "train" / "cat" / "0.png").unlink()
     assert DIRECTORY.facts(folder).train == (3, 6)
     assert DIRECTORY.facts(folder).fingerprint != first.fingerprint
@@ -104,48 +104,47 @@ def test_a_cache_that_is_damaged_or_cannot_be_written_costs_time_only(
     assert DIRECTORY.facts(folder) == first
 
 
-def test_few_pictures_are_looked_at_each_time(folder: Path) -> None:
+def test_few_images_are_looked_at_each_time(folder: Path) -> None:
     before = DIRECTORY.fingerprint(folder)
     with open(folder / "val" / "dog" / "0.png", "ab") as file:
         file.write(b"\0")
     assert DIRECTORY.fingerprint(folder) != before
 
 
-def test_one_line_tells_what_lies_there(folder: Path) -> None:
-    told = DIRECTORY.line("mine", folder)
-    assert told == (
-        f"mine at {folder}: 2 classes, 10 pictures to train on, 5 to test on, "
-        f"fingerprint {DIRECTORY.fingerprint(folder)}"
+def test_one_line_describes_the_data(folder: Path) -> None:
+    line = DIRECTORY.line("mine", folder)
+    assert line == (
+        f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint {DIRECTORY.fingerprint(folder)}"
     )
-    assert Directory(usual=(10, 5)).line("mine", folder) == told
+    assert Directory(usual=(10, 5)).line("mine", folder) == line
     assert Directory(usual=(1_281_167, 50_000)).line("mine", folder) == (
-        told + "; as published it has 1,281,167 and 50,000"
+        line + "; the published dataset has 1,281,167 and 50,000"
     )
 
 
-def test_automatic_augmentation_of_kept_pictures_is_a_sentence(folder: Path) -> None:
+def test_automatic_augmentation_of_kept_images_is_refused(folder: Path) -> None:
     run = RUN.replace(auto_augment="rand-m9")
     _directory.check(run, folder)
-    with pytest.raises(SpecError, match=r"auto_augment is 'rand-m9', which works on single pictures; .*'workers'"):
+    with pytest.raises(SpecError, match=r"auto_augment 'rand-m9' works on single images; set loader='workers'"):
         _directory.check(run.replace(loader="resident"), folder)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "imagenet"])
-def test_a_wrong_number_of_classes_is_a_sentence(name: str, folder: Path) -> None:
+def test_a_wrong_number_of_classes_is_refused(name: str, folder: Path) -> None:
     module, location = source(name, {name: str(folder)})
-    with pytest.raises(SpecError, match=f"mine has 2 classes; wanted are {module.CLASSES:,}, one folder each"):
+    with pytest.raises(SpecError, match=f"mine must have {module.CLASSES:,} classes, one folder each, got 2"):
         module.check(RUN.replace(dataset=name), location)
 
 
-def test_another_number_of_pictures_is_only_said(places: dict[str, str]) -> None:
+def test_another_number_of_images_is_only_reported(places: dict[str, str]) -> None:
     module, location = source("imagenet", places)
     module.check(RUN.replace(dataset="imagenet"), location)
-    told = module.DIRECTORY.line("imagenet", location)
-    assert "1,000 classes, 5,000 pictures to train on, 1,000 to test on" in told
-    assert told.endswith("as published it has 1,281,167 and 50,000")
+    line = module.DIRECTORY.line("imagenet", location)
+    assert "1,000 classes, 5,000 images to train on, 1,000 to test on" in line
+    assert line.endswith("the published dataset has 1,281,167 and 50,000")
 
 
-def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
+def test_a_place_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     for nowhere in (None, tmp_path / "gone"):
         with pytest.raises(SpecError, match="there is no image folder"):
             _directory.check(RUN, nowhere)
@@ -153,13 +152,15 @@ def test_a_place_that_is_no_directory_is_a_sentence(tmp_path: Path) -> None:
 
 
 def test_folders_of_other_names_are_not_imagenet(tmp_path: Path) -> None:
-    """They would be numbered otherwise, and released weights would be wrong on all pictures."""
+    """They would be numbered otherwise, and released weights would be wrong on all images."""
     names = [f"n{label:08}" for label in range(1000)]
-    folder = picture_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
+    folder = image_folder(tmp_path, dict.fromkeys(names, 1), dict.fromkeys(names, 1), side=1)
     module, _ = source("imagenet", {"imagenet": str(folder)})
     module.check(RUN.replace(dataset="imagenet"), folder)
     for part in ("train", "val"):
         (folder / part / names[7]).rename(folder / part / "tench")
-    with pytest.raises(SpecError, match=r"has 1 class folders? .* n01440764 is, such as tench; .*--data NAME=PATH"):
+    with pytest.raises(
+        SpecError, match=r"must have names such as n01440764, got 1 others such as tench; .*--data NAME=PATH"
+    ):
         module.check(RUN.replace(dataset="imagenet"), folder)
     DIRECTORY.check(RUN, folder)

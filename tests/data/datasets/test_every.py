@@ -1,4 +1,4 @@
-"""What every data set owes, whichever way it is read."""
+"""What every dataset owes, whichever way it is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder a class: what it must look like, and a sentence where it does not."""
+"""One folder per class: the layout, and messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import pytest
 from ablate.data.datasets import Encoded, _directory
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
-from tests.tiny import TINY, picture_folder
+from tests.tiny import TINY, image_folder
 
 RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return picture_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+    return image_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
 
 
 def loaded(run: Run, folder: Path) -> Encoded:
@@ -30,7 +30,7 @@ def loaded(run: Run, folder: Path) -> Encoded:
 
 @pytest.mark.parametrize("test_name", ["val", "validation", "test"])
 def test_classes_are_folders_in_alphabetical_order(tmp_path: Path, test_name: str) -> None:
-    folder = picture_folder(tmp_path, {"dog": 6, "cat": 4}, {"cat": 2, "dog": 3}, test_name=test_name)
+    folder = image_folder(tmp_path, {"dog": 6, "cat": 4}, {"cat": 2, "dog": 3}, test_name=test_name)
     data = loaded(RUN, folder)
     assert data.classes == ("cat", "dog")
     assert {part: len(indices) for part, indices in data.parts.items()} == {"train": 10, "heldout": 0, "test": 5}
@@ -53,8 +53,8 @@ def test_the_held_out_part_comes_from_the_training_folder(folder: Path) -> None:
     assert list(np.bincount(data.labels[data.parts["heldout"]])) == [2, 3]
 
 
-def test_what_is_no_picture_is_passed_over(folder: Path) -> None:
-    (folder / "train" / "cat" / "notes.txt").write_text("no picture")
+def test_other_files_are_ignored(folder: Path) -> None:
+    (folder / "train" / "cat" / "notes.txt").write_text("no image")
     (folder / "train" / "list.csv").write_text("no class")
     assert len(loaded(RUN, folder).parts["train"]) == 10
 
@@ -76,42 +76,44 @@ def flat(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (shutil.rmtree, "there is no image folder .*mine; wanted is a directory with train/ and val/ in it"),
-        (lambda f: shutil.rmtree(f / "train"), "mine has no train folder; wanted are train/ and val/"),
-        (lambda f: shutil.rmtree(f / "val"), "mine has no val folder; wanted are train/ and val/"),
-        (flat, "val holds pictures but no class folders; move each .* folder of its class, val/CLASS/, for ImageNet"),
-        (empty_class, "class cat in .*train is empty; wanted are pictures as CLASS/NAME with an ending of .*.png"),
+        (shutil.rmtree, "there is no image folder .*mine; pass a directory that contains train/ and val/"),
+        (lambda f: shutil.rmtree(f / "train"), "mine has no train folder; it must contain train/ and val/"),
+        (lambda f: shutil.rmtree(f / "val"), "mine has no val folder; it must contain train/ and val/"),
+        (flat, "val contains images but no class folders; move each .* folder of its class, val/CLASS/, for ImageNet"),
+        (empty_class, "class cat in .*train is empty; it must contain images CLASS/NAME with a suffix of .*.png"),
         (lambda f: [shutil.rmtree(f / "val" / name) for name in ("cat", "dog")], "the image folder .*val is empty"),
         (
             lambda f: (f / "val" / "dog").rename(f / "val" / "wolf"),
-            "differ in their classes: only one has dog, wolf",
+            "must have the same classes; only one has dog, wolf",
         ),
         (
             lambda f: shutil.rmtree(f / "val" / "dog"),
-            "train and test of .*mine differ in their classes: only one has dog",
+            "train and test of .*mine must have the same classes; only one has dog",
         ),
     ],
 )
-def test_a_folder_that_will_not_do_is_a_sentence(folder: Path, harm: object, sentence: str) -> None:
+def test_a_folder_that_will_not_do_is_refused(folder: Path, harm: object, sentence: str) -> None:
     harm(folder)  # type: ignore[operator]
     with pytest.raises(SpecError, match=sentence):
         loaded(RUN, folder)
 
 
-def test_no_location_is_a_sentence() -> None:
+def test_no_location_is_refused() -> None:
     with pytest.raises(SpecError, match="there is no image folder"):
         _directory.check(RUN, None)
 
 
-def test_a_split_that_cannot_be_made_is_a_sentence(folder: Path) -> None:
-    with pytest.raises(SpecError, match=r"holdout 0.1 does not split 10 pictures by class"):
+def test_a_split_that_cannot_be_made_is_refused(folder: Path) -> None:
+    with pytest.raises(SpecError, match=r"holdout 0.1 cannot split 10 images by class"):
         loaded(RUN.replace(holdout=0.1), folder)
 
 
 @pytest.mark.parametrize(("holdout", "largest"), [(0.0, 10), (0.5, 5)])
-def test_a_batch_larger_than_the_data_is_a_sentence(folder: Path, holdout: float, largest: int) -> None:
+def test_a_batch_larger_than_the_data_is_refused(folder: Path, holdout: float, largest: int) -> None:
     _directory.check(RUN.replace(holdout=holdout, batch_size=largest), folder)
-    with pytest.raises(SpecError, match=f"batch_size is {largest + 1}; dataset mine has {largest} pictures"):
+    with pytest.raises(
+        SpecError, match=f"batch_size must be at most {largest}, the training images of mine, got {largest + 1}"
+    ):
         _directory.check(RUN.replace(holdout=holdout, batch_size=largest + 1), folder)
 
 

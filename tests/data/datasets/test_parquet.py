@@ -1,4 +1,4 @@
-"""Parquet files as the Hugging Face hub has them: rows in order and in any order, and sentences."""
+"""Parquet files as on the Hugging Face hub: rows in any order, and messages for invalid files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def colour(data: Encoded, index: int) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("names", [("image", "label"), ("img", "fine_label")])
 @pytest.mark.parametrize("test_name", ["val", "validation", "test"])
-def test_rows_are_pictures_with_labels(tmp_path: Path, names: tuple[str, str], test_name: str) -> None:
+def test_rows_are_images_with_labels(tmp_path: Path, names: tuple[str, str], test_name: str) -> None:
     data = loaded(parquet_folder(tmp_path / "other", TRAIN, TEST, names=names, test_name=test_name))
     assert data.classes == ("cat", "dog")
     assert {part: len(indices) for part, indices in data.parts.items()} == {"train": 10, "heldout": 0, "test": 5}
@@ -50,9 +50,9 @@ def test_rows_are_pictures_with_labels(tmp_path: Path, names: tuple[str, str], t
 
 def test_any_order_is_read_from_a_copy_in_the_cache(folder: Path) -> None:
     data = loaded(folder)
-    quick = data.reader.in_any_order()
+    quick = data.reader.random_access()
     assert quick is not data.reader
-    assert quick.in_any_order() is quick
+    assert quick.random_access() is quick
     for index in np.random.default_rng(0).permutation(15):
         assert quick[index].tobytes() == data.reader[index].tobytes()
         assert quick.name(index) == data.reader.name(index)
@@ -82,12 +82,12 @@ def test_classes_are_named_by_metadata_or_a_file_or_numbers(tmp_path: Path) -> N
     assert loaded(folder).classes == ("n01", "n02")
 
 
-@pytest.mark.parametrize("told", ["{", "[]", '{"info": null}', '{"info": {"features": {"label": {"names": 3}}}}'])
-def test_metadata_that_say_nothing_of_classes_are_passed_over(tmp_path: Path, told: str) -> None:
+@pytest.mark.parametrize("content", ["{", "[]", '{"info": null}', '{"info": {"features": {"label": {"names": 3}}}}'])
+def test_metadata_without_classes_are_ignored(tmp_path: Path, content: str) -> None:
     folder = parquet_folder(tmp_path / "other", TRAIN, TEST, metadata=False)
     for part in ("train", "validation"):
         table = pq.read_table(part_of(folder, part))
-        pq.write_table(table.replace_schema_metadata({"huggingface": told}), part_of(folder, part))
+        pq.write_table(table.replace_schema_metadata({"huggingface": content}), part_of(folder, part))
     assert loaded(folder).classes == ("0", "1")
 
 
@@ -122,13 +122,13 @@ def test_labels_and_sizes_are_in_the_fingerprint(folder: Path) -> None:
     assert len(set(found)) == 3
 
 
-def test_a_row_without_a_picture_is_broken_not_fatal(folder: Path) -> None:
+def test_a_row_without_an_image_is_corrupt_but_not_fatal(folder: Path) -> None:
     rewritten(part_of(folder, "train"), lambda columns: columns["image"].__setitem__(2, {"bytes": None, "path": "x"}))
     reader = loaded(folder).reader
-    for broken in (reader, reader.in_any_order()):
+    for one in (reader, reader.random_access()):
         with pytest.raises((ValueError, OSError)):
-            broken[2].load()
-        assert broken[3].size == (8, 8)
+            one[2].load()
+        assert one[3].size == (8, 8)
 
 
 def without_train(folder: Path) -> None:
@@ -158,7 +158,7 @@ def labels_of(kind: Any) -> Callable[[Path], None]:
     return harm
 
 
-def pictures_of(kind: Any) -> Callable[[Path], None]:
+def images_of(kind: Any) -> Callable[[Path], None]:
     def harm(folder: Path) -> None:
         rewritten(part_of(folder, "validation"), lambda columns: columns.update(image=[kind] * 5))
 
@@ -168,19 +168,22 @@ def pictures_of(kind: Any) -> Callable[[Path], None]:
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (without_train, "begin with all, validation; wanted are train-.*parquet and validation-.*parquet"),
-        (without_labels, "has the columns image, kind; wanted is one called label or fine_label"),
-        (hidden_labels, "have labels from -1 to -1; wanted are 0 to 1"),
-        (missing_labels, "a label is missing in .*data; wanted is one for every picture"),
-        (labels_of(str), "label in .* is of type string; wanted are whole numbers, from 0"),
-        (labels_of(float), "label in .* is of type double; wanted are whole numbers"),
-        (labels_of(lambda number: [number]), "label in .* is of type list"),
-        (pictures_of("x.png"), "image in .* is of type string; wanted are the bytes of picture files"),
-        (pictures_of({"path": "x.png"}), "image in .* is of type struct<path: string>; wanted are the bytes"),
+        (without_train, "must be called train-.*parquet and validation-.*parquet, got all, validation"),
+        (without_labels, "must have a column label or fine_label, got image, kind"),
+        (hidden_labels, "must be 0 to 1, got -1 to -1"),
+        (missing_labels, "every image in .*data must have a label"),
+        (labels_of(str), "label in .* must contain whole numbers from 0 on, got type string"),
+        (labels_of(float), "label in .* must contain whole numbers from 0 on, got type double"),
+        (labels_of(lambda number: [number]), "label in .* must contain whole numbers from 0 on, got type list"),
+        (images_of("x.png"), "image in .* must contain the bytes of image files, got type string"),
+        (
+            images_of({"path": "x.png"}),
+            "image in .* must contain the bytes of image files, got type struct<path: string>",
+        ),
         (damaged, "train-.*parquet cannot be read as Parquet: "),
     ],
 )
-def test_files_that_will_not_do_are_a_sentence(folder: Path, harm: Callable[[Path], None], sentence: str) -> None:
+def test_files_that_will_not_do_are_refused(folder: Path, harm: Callable[[Path], None], sentence: str) -> None:
     harm(folder)
     with pytest.raises(SpecError, match=sentence):
         loaded(folder)
