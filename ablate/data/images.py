@@ -166,7 +166,7 @@ class Images(ABC):
         some = ", ".join(self._name(index) for index in found[:3])
         return (
             f"{len(found)} of the {self.sizes[part]} pictures in the {part} part of {self.run.dataset} cannot be "
-            f"decoded, such as {some}; mend them, or allow more than {self.allow_broken:g} of them with --allow-broken"
+            f"decoded, such as {some}; mend them, or allow more than {self.allow_broken:g} of them with --max-corrupt"
         )
 
     def trouble(self) -> dict[str, Any]:

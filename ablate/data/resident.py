@@ -87,7 +87,7 @@ class Decoded(Images):
     channels = 3
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data, resources.allow_broken)
+        super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
         folder = kept(run, data, resources.workers)
         for index, reason in orjson.loads((folder / "broken.json").read_bytes()):

@@ -229,7 +229,7 @@ class FromFiles(Images):
     channels = 3
 
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
-        super().__init__(run, data, resources.allow_broken)
+        super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
         self.loader = Loader(Decoding(run, data), resources.workers, device)
 

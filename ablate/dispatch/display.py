@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.dispatch.status import RunStatus, State
+from ablate.spec.run import Run
+from ablate.study.study import Study
 
 COLOURS: dict[State, str] = {
     "done": "green",
@@ -39,6 +41,12 @@ class _Console(Console):
 def open_console(stream: TextIO) -> Console:
     """A console on a stream, for what people read."""
     return _Console(file=stream, highlight=False)
+
+
+def labels_of(study: Study, scale: str, runs: Sequence[Run]) -> dict[str, str]:
+    """Return what to call each run, by key: its variant and seed."""
+    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    return {run.key: f"{labels[run.replace(seed=0)]}, seed {run.seed}" for run in runs}
 
 
 class Display:

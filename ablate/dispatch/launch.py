@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ablate.dispatch import lease
+from ablate.dispatch.data import check_data
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.notes import failure_of, note_failure
-from ablate.dispatch.retries import Policy
-from ablate.dispatch.status import RunStatus, StatusMonitor, check_data, requested
+from ablate.dispatch.retries import RetryPolicy
+from ablate.dispatch.status import RunStatus, StatusMonitor, requested
 from ablate.dispatch.worker import request
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -53,13 +54,13 @@ class WorkerPool(Protocol):
         """The launcher is interrupted: do what is right with the workers."""
 
 
-def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: bool = False) -> list[Run]:
+def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry_failed: bool = False) -> list[Run]:
     """Leave a request for every run that has no record, and return these runs.
 
     A run whose worker died in an earlier launch is taken up again.
 
     Args:
-        retry: forget all earlier failures.
+        retry_failed: forget all earlier failures.
 
     Raises:
         SpecError: when their data is missing or cannot give what they ask for.
@@ -71,7 +72,7 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: 
     monitor.stale.clear()
     for run in missing:
         folder = root.run_folder(run.key)
-        if retry or (failure_of(folder) or {}).get("kind") == DIED:
+        if retry_failed or (failure_of(folder) or {}).get("kind") == DIED:
             (folder / "failure.json").unlink(missing_ok=True)
         held = lease.current(folder)
         if held is None or not held.alive:
@@ -80,7 +81,7 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: 
 
 
 def launch(
-    root: Root, monitor: StatusMonitor, pool: WorkerPool, ledger: Ledger, show: Show, policy: Policy | None = None
+    root: Root, monitor: StatusMonitor, pool: WorkerPool, ledger: Ledger, show: Show, policy: RetryPolicy | None = None
 ) -> list[RunStatus]:
     """Have every requested run trained, here or by whoever holds it, and return what became of all runs.
 
@@ -92,7 +93,7 @@ def launch(
     Raises:
         KeyboardInterrupt: after the workers were stopped.
     """
-    policy = policy or Policy()
+    policy = policy or RetryPolicy()
     try:
         while True:
             pool.poll()
@@ -120,14 +121,14 @@ def launch(
         ledger.leave()
 
 
-def _open(monitor: StatusMonitor, policy: Policy, status: RunStatus) -> bool:
+def _open(monitor: StatusMonitor, policy: RetryPolicy, status: RunStatus) -> bool:
     """Whether a run still has to be trained: it is at work or will be."""
     if status.state in ("waiting", "queued", "lost"):
         return requested(monitor.launches, status.run)
     return status.state == "running" or policy.pending(status)
 
 
-def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: str) -> None:
+def _note_deaths(root: Root, deaths: Mapping[str, str], policy: RetryPolicy, name: str) -> None:
     """Leave a failure note for every run whose worker is gone, unless somebody else has taken it over by now."""
     for key, cause in deaths.items():
         held = lease.Lease.acquire(root.run_folder(key), name)

@@ -18,15 +18,15 @@ HOPELESS = ("SpecError", "DivergedError")
 
 
 @dataclass
-class Policy:
+class RetryPolicy:
     """Retries of one launch.
 
     Args:
-        retries: how often a run is tried again; not for a wrong request, nor for a loss that diverged.
+        max_retries: how often a run is tried again; not for a wrong request, nor for a loss that diverged.
         fail_fast: end the launch when a run has failed for good.
     """
 
-    retries: int = 0
+    max_retries: int = 0
     fail_fast: bool = False
     lost: set[str] = field(default_factory=set)
     tries: Counter[str] = field(default_factory=Counter)
@@ -42,7 +42,7 @@ class Policy:
         if self.old is None:
             self.old = failed
         for key in failed - self.old - self.due.keys():
-            if self.tries[key] < self.retries and not _hopeless(root, key):
+            if self.tries[key] < self.max_retries and not _hopeless(root, key):
                 self.due[key] = time.monotonic() + self._pause(key)
                 self.tries[key] += 1
         now = [key for key, at in self.due.items() if time.monotonic() >= at]

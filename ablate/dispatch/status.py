@@ -7,24 +7,20 @@ its folder, *lost* when whoever had it is gone without a word, *queued* when a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
-from ablate.data.datasets import at_hand, source
 from ablate.dispatch import lease, slurm
+from ablate.dispatch.data import fingerprint
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import failure_of
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
-
-# What of a run its data set is asked for.
-_NAMES = [item.name for item in fields(Run)]
-ASKED = (*_NAMES[_NAMES.index("dataset") : _NAMES.index("eval_crop") + 1], "batch_size")
 
 State = Literal["done", "running", "failed", "lost", "queued", "waiting"]
 
@@ -51,6 +47,16 @@ class RunStatus:
     error: str = ""
     progress: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_data(self, name: str) -> dict[str, Any]:
+        """Return the state, ready for JSON.
+
+        Args:
+            name: what to call the run.
+        """
+        texts = {field: getattr(self, field) for field in ("state", "worker", "job", "where", "log", "error")}
+        rest = {"progress": dict(self.progress), "metrics": dict(self.metrics)}
+        return {"key": self.run.key, "name": name} | texts | rest
 
 
 class StatusMonitor:
@@ -158,32 +164,3 @@ def _progress(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
     return content
-
-
-def fingerprint(dataset: str, data: Mapping[str, str]) -> str | None:
-    """The fingerprint of the data at hand; None where a data set is not at hand."""
-    if not at_hand(dataset, data):
-        return None
-    module, location = source(dataset, data)
-    return str(module.fingerprint(location))
-
-
-def check_data(runs: Sequence[Run], data: Mapping[str, str]) -> None:
-    """Ask each data set whether it can give what the runs want, once for runs that differ in nothing it sees.
-
-    Raises:
-        SpecError: with the first thing it cannot give.
-    """
-    for run in _distinct(runs):
-        module, location = source(run.dataset, data)
-        module.check(run, location)
-
-
-def _distinct(runs: Sequence[Run]) -> Iterator[Run]:
-    """One run of those that ask a data set for the same."""
-    seen: set[tuple[Any, ...]] = set()
-    for run in runs:
-        asked = tuple(getattr(run, name) for name in ASKED)
-        if asked not in seen:
-            seen.add(asked)
-            yield run

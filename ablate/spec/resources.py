@@ -15,6 +15,8 @@ from ablate.spec import sbatch, settings
 from ablate.spec.errors import SpecError
 
 SECTION = "resources"
+# Old names of fields, which files written by earlier versions hold.
+RENAMED: Mapping[str, str] = {"allow_broken": "max_corrupt"}
 
 
 def _said(default: Any, meaning: str, **limits: Any) -> Any:
@@ -44,7 +46,7 @@ class Resources:
         "What stays beside the record: final (weights), all (the checkpoints too), none.",
         known=("all", "final", "none"),
     )
-    allow_broken: float = _said(
+    max_corrupt: float = _said(
         0.001, "Share of a data set's pictures that may fail to decode before the run fails.", least=0, most=1
     )
     tensorboard: bool = _said(False, "Write curves for TensorBoard too.")
@@ -77,6 +79,7 @@ class Resources:
             SpecError: when they name what this version does not know.
         """
         known = [item.name for item in fields(cls)]
+        content = {RENAMED.get(name, name): value for name, value in content.items()}
         if odd := sorted(set(content) - set(known)):
             raise SpecError(
                 f"resources name {', '.join(odd)}, which this version of ablate does not know; "
@@ -137,7 +140,7 @@ def _check_sbatch(name: str) -> None:
         raise SpecError(f"slurm names {name}, which sbatch does not know; {hint}known are {', '.join(sbatch.OPTIONS)}")
 
 
-def standing() -> dict[str, Any]:
+def from_settings() -> dict[str, Any]:
     """What the settings files say under [resources].
 
     Raises:
@@ -149,6 +152,7 @@ def standing() -> dict[str, Any]:
         if name not in known:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
+            hint = f"it is now called {RENAMED[name]}; " if name in RENAMED else hint
             raise SpecError(f"{settings.NAME} sets {SECTION}.{name}; {hint}known are {', '.join(known)}")
     if isinstance(extra := found.get("slurm"), dict):
         found["slurm"] = {name: str(value) for name, value in extra.items()}

@@ -78,7 +78,7 @@ def _full_disk(error: BaseException, _: _Made) -> Told:
     if not full:
         return None
     where = f" at {full[0].filename}" if full[0].filename else ""
-    return f"the disk is full{where}", "free some space or work elsewhere with --root, then --retry"
+    return f"the disk is full{where}", "free some space or work elsewhere with --root, then --retry-failed"
 
 
 def _out_of_memory(error: BaseException, made: _Made) -> Told:
@@ -90,14 +90,14 @@ def _out_of_memory(error: BaseException, made: _Made) -> Told:
     fewer = at_once // 2 // GROUP * GROUP or (0 if run.mixes else at_once // 2)
     advice = f"try --micro-batch {fewer}, which gives the same result" if fewer else "take a machine with more memory"
     where = "the GPU" if gpu else "the machine"
-    return f"{where} is out of memory, with {at_once} pictures in one forward pass", f"{advice}, then --retry"
+    return f"{where} is out of memory, with {at_once} pictures in one forward pass", f"{advice}, then --retry-failed"
 
 
 def _lost_loader(error: BaseException, made: _Made) -> Told:
     if not (found := re.search(r"DataLoader worker .*?(?:exited unexpectedly|is killed by signal: (\w+))", str(error))):
         return None
     by = f" (signal {found[1]}; often for want of memory)" if found[1] else ""
-    return f"a loader process was lost{by}", f"try --workers {max(1, made.resources.workers // 2)}, then --retry"
+    return f"a loader process was lost{by}", f"try --workers {max(1, made.resources.workers // 2)}, then --retry-failed"
 
 
 def _lost_peer(error: BaseException, made: _Made) -> Told:
@@ -107,14 +107,17 @@ def _lost_peer(error: BaseException, made: _Made) -> Told:
     ):
         return None
     what = f"another of the {made.size} processes of this run was lost"
-    return what, "see the end of its own output, then --retry, which goes on from the newest checkpoint"
+    return what, "see the end of its own output, then --retry-failed, which goes on from the newest checkpoint"
 
 
 def _missing_picture(error: BaseException, _: _Made) -> Told:
     if not isinstance(error, FileNotFoundError):
         return None
     named = re.findall(r"No such file or directory: '([^']*)'", str(error))
-    return f"a file is gone, {error.filename or (named or ['which one is not said'])[-1]}", "put it back, then --retry"
+    return (
+        f"a file is gone, {error.filename or (named or ['which one is not said'])[-1]}",
+        "put it back, then --retry-failed",
+    )
 
 
 # What gloo and NCCL say when a process they talk to is no longer there.

@@ -239,7 +239,7 @@ def test_broken_pictures_of_all_processes_count_together(folder: Path) -> None:
     """Each process reads a share of a part, and the limit is of the part."""
     run = TINY.replace(dataset="mine", batch_size=4, epochs=1, holdout=0.0)
     for allowed, too_many in ((0.1, False), (0.0, True)):
-        resources = Resources(data={"mine": str(folder)}, allow_broken=allowed)
+        resources = Resources(data={"mine": str(folder)}, max_corrupt=allowed)
         images, _ = open_images(run, resources, CPU)
         with pytest.raises(SpecError, match="1 of the 15") if too_many else nullcontext():
             fit(run, images, CPU, lambda _: None, resources, world=Told())

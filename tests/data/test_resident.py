@@ -132,9 +132,9 @@ def kept_run(**changes: Any) -> Run:
     return TINY.replace(**{"dataset": "mine", "loader": "resident", "batch_size": 4, "holdout": 0.0} | changes)
 
 
-def decoded(folder: Path, workers: int = 0, allow_broken: float = 0.0, **changes: Any) -> Decoded:
+def decoded(folder: Path, workers: int = 0, max_corrupt: float = 0.0, **changes: Any) -> Decoded:
     run = kept_run(**changes)
-    resources = Resources(workers=workers, allow_broken=allow_broken)
+    resources = Resources(workers=workers, max_corrupt=max_corrupt)
     return Decoded(run, _directory.load(run, folder), CPU, resources)
 
 
@@ -193,7 +193,7 @@ def test_shares_and_going_on_are_parts_of_the_whole(folder: Path) -> None:
 def test_a_damaged_picture_is_grey_and_told_each_time(folder: Path) -> None:
     (folder / "train" / "class1" / "0.png").write_bytes(b"no picture")
     for _ in range(2):
-        images = decoded(folder, allow_broken=0.1)
+        images = decoded(folder, max_corrupt=0.1)
         assert images.trouble() == {"broken": {"count": 1, "names": ["train/class1/0.png"]}}
         assert (images.pictures[6] == 128).all()
     with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part of mine cannot be decoded, such as"):

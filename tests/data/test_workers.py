@@ -229,7 +229,7 @@ def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFi
     run = RUN.replace(batch_size=2, hflip=0.0)
     for workers in (0, 2):
         caplog.clear()
-        images = FromFiles(run, data, CPU, Resources(workers=workers, allow_broken=0.25))
+        images = FromFiles(run, data, CPU, Resources(workers=workers, max_corrupt=0.25))
         pictures, labels = next(images.evaluation("test"))
         assert torch.equal(labels, torch.tensor([0, 1]))
         assert (pictures[1] == pictures[1][:, :1, :1]).all()
@@ -241,19 +241,19 @@ def test_damaged_pictures_are_grey_counted_and_named(caplog: pytest.LogCaptureFi
 
 def test_too_many_damaged_pictures_are_a_sentence() -> None:
     broken = [OSError("truncated")] * 2
-    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(allow_broken=0.25))
+    images = FromFiles(RUN.replace(batch_size=2), of([noise(), *broken, noise()]), CPU, Resources(max_corrupt=0.25))
     with pytest.raises(SpecError) as error:
         together(images.evaluation("test"))
     assert str(error.value) == (
         "2 of the 4 pictures in the train part of mine cannot be decoded, such as picture1, picture2; "
-        "mend them, or allow more than 0.25 of them with --allow-broken"
+        "mend them, or allow more than 0.25 of them with --max-corrupt"
     )
 
 
 def test_a_record_tells_of_replaced_pictures(tmp_path: Path) -> None:
     folder = noise_folder(tmp_path, 6, 3)
     (folder / "train" / "class0" / "2.png").write_bytes(b"no picture")
-    resources = Resources(data={"mine": str(folder)}, allow_broken=0.2)
+    resources = Resources(data={"mine": str(folder)}, max_corrupt=0.2)
     record = execute(RUN.replace(epochs=1), resources)
     assert record.dataset["broken"] == {"count": 1, "names": ["train/class0/2.png"]}
     with pytest.raises(SpecError, match=r"1 of the 12 pictures in the train part .* such as train/class0/2.png; mend"):

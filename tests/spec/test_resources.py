@@ -10,7 +10,7 @@ import pytest
 
 from ablate.spec import resources, sbatch
 from ablate.spec.errors import SpecError
-from ablate.spec.resources import Resources, options, standing
+from ablate.spec.resources import Resources, from_settings, options
 from ablate.spec.run import Run
 
 
@@ -29,7 +29,7 @@ def test_no_resource_is_a_field_of_run() -> None:
         ("workers", -1, "workers is -1; wanted is a whole number, 0 or more"),
         ("compile", 1, "compile is 1; wanted is true or false"),
         ("keep", "some", "keep is 'some'; wanted is one of all, final, none"),
-        ("allow_broken", 1.5, "allow_broken is 1.5; wanted is a number between 0 and 1"),
+        ("max_corrupt", 1.5, "max_corrupt is 1.5; wanted is a number between 0 and 1"),
         ("checkpoint_minutes", float("nan"), "checkpoint_minutes is nan; wanted is a number, 0 or more"),
         ("partition", 7, "partition is 7; wanted is a text"),
         ("slurm", "reservation=x", "slurm is 'reservation=x'; wanted is a table"),
@@ -78,7 +78,7 @@ def written(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 def test_the_settings_may_hold_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = '[resources]\nthreads = 4\npartition = "gpu"\n[resources.slurm]\nnice = 5\n'
     written(monkeypatch, tmp_path, text)
-    assert Resources(**standing()) == Resources(threads=4, partition="gpu", slurm={"nice": "5"})
+    assert Resources(**from_settings()) == Resources(threads=4, partition="gpu", slurm={"nice": "5"})
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_is_no_resource_is_refused_with_the_known_ones(
 ) -> None:
     written(monkeypatch, tmp_path, f"[{resources.SECTION}]\n{line}\n")
     with pytest.raises(SpecError) as error:
-        standing()
+        from_settings()
     assert wanted in str(error.value)
 
 

@@ -46,40 +46,40 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "/somewhere/x.pt")
         (
             FULL,
             "the disk is full at /somewhere/x.pt, after 25 steps; free some space or work elsewhere with --root, then "
-            "--retry",
+            "--retry-failed",
         ),
         (
             with_cause(RuntimeError("unexpected pos"), OSError(errno.EDQUOT, "Disk quota exceeded")),
-            "the disk is full, after 25 steps; free some space or work elsewhere with --root, then --retry",
+            "the disk is full, after 25 steps; free some space or work elsewhere with --root, then --retry-failed",
         ),
         (
             MemoryError(),
             "the machine is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch "
-            "128, which gives the same result, then --retry",
+            "128, which gives the same result, then --retry-failed",
         ),
         (
             torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
             "the GPU is out of memory, with 256 pictures in one forward pass, after 25 steps; try --micro-batch 128, "
-            "which gives the same result, then --retry",
+            "which gives the same result, then --retry-failed",
         ),
         (
             RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
             "a loader process was lost (signal Killed; often for want of memory), after 25 steps; try --workers 2, "
-            "then --retry",
+            "then --retry-failed",
         ),
         (
             RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"),
-            "a loader process was lost, after 25 steps; try --workers 2, then --retry",
+            "a loader process was lost, after 25 steps; try --workers 2, then --retry-failed",
         ),
         (
             FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/a.png"),
-            "a file is gone, /data/a.png, after 25 steps; put it back, then --retry",
+            "a file is gone, /data/a.png, after 25 steps; put it back, then --retry-failed",
         ),
         (
             FileNotFoundError(
                 "Caught it in DataLoader worker process 0.\n[Errno 2] No such file or directory: '/d/b.png'"
             ),
-            "a file is gone, /d/b.png, after 25 steps; put it back, then --retry",
+            "a file is gone, /d/b.png, after 25 steps; put it back, then --retry-failed",
         ),
     ],
 )
@@ -198,4 +198,4 @@ def test_a_killed_loader_process(root: Root, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(worker.Progress, "__call__", kill)
     note = work_with(root, run, Resources(data={"mine": str(place)}, workers=2))
     assert note["error"].startswith("a loader process was lost")
-    assert "; try --workers 1, then --retry" in note["error"]
+    assert "; try --workers 1, then --retry-failed" in note["error"]
