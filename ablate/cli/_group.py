@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from importlib import import_module
@@ -66,35 +66,46 @@ class Command(TyperCommand):
                     formatter.write_dl(records)
 
 
+class _Commands(Mapping[str, TyperCommand]):
+    """Commands by name, each imported when it is first looked up."""
+
+    def __init__(self, entries: Mapping[str, Entry]) -> None:
+        self.entries = entries
+        self.loaded: dict[str, TyperCommand] = {}
+
+    def __getitem__(self, name: str) -> TyperCommand:
+        if name not in self.loaded:
+            self.loaded[name] = _load(name, self.entries[name])
+        return self.loaded[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+
 class Group(TyperGroup):
     """A command group whose commands are imported on first use.
 
-    `sections` maps the name of each section of the help to its commands; `load` makes a command.
+    A subclass sets `sections`: the commands of each section of the help.
     """
 
     sections: Mapping[str, Mapping[str, Entry]]
 
-    def list_commands(self, _: Any) -> list[str]:
-        """Return the names of all commands."""
-        return [name for entries in self.sections.values() for name in entries]
-
-    def get_command(self, _: Any, cmd_name: str) -> Any:
-        """Return a command; None where there is none of that name."""
-        if cmd_name not in self.commands:
-            entries = {name: entry for section in self.sections.values() for name, entry in section.items()}
-            if cmd_name not in entries:
-                return None
-            self.commands[cmd_name] = _load(cmd_name, entries[cmd_name])
-        return self.commands[cmd_name]
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        commands: Any = _Commands({name: one for section in self.sections.values() for name, one in section.items()})
+        self.commands = commands
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Return the command that the arguments begin with, unless it has an old name."""
         _refuse_old_names(ctx, args)
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
+    def format_commands(self, _: Any, formatter: Any) -> None:
         """Write the commands with their summaries, in sections of one width."""
-        width = max(map(len, self.list_commands(ctx)))
+        width = max(map(len, self.commands))
         for section, entries in self.sections.items():
             with formatter.section(section):
                 formatter.write_dl([(f"{name:{width}}", entry.summary) for name, entry in entries.items()])

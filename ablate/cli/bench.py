@@ -34,13 +34,13 @@ Models = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-Timm = Annotated[str | None, typer.Option(metavar="A,B", help="timm models.", rich_help_panel=WHAT)]
+Timm = Annotated[str | None, typer.Option(metavar="A,B", help="Names of timm models.", rich_help_panel=WHAT)]
 Modes = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Modes, such as bf16-compile-training: one of fp32, bf16, tf32, fp16, bf16pure; eager, compile; nchw, "
-        "nhwc; inference, training. What a mode leaves out takes all default values.",
+        help="Modes, such as bf16-compile-training: a precision (fp32, bf16, tf32, fp16, bf16pure), eager or compile, "
+        "nchw or nhwc, inference or training. A part that is left out takes all its default values.",
         rich_help_panel=WHAT,
     ),
 ]

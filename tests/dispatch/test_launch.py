@@ -50,7 +50,7 @@ class FakeWorker:
     def cause(self) -> str:
         return "the worker process died"
 
-    def said(self) -> str:
+    def last_lines(self) -> str:
         return "No module named nonsense"
 
 
@@ -306,9 +306,9 @@ def test_a_run_whose_worker_died_is_tried_again(place: Root) -> None:
 
 def test_the_pause_after_a_lost_worker_grows_and_after_an_error_there_is_none(place: Root) -> None:
     policy = RetryPolicy(3)
-    for tries, pause in ((1, 2 * BACKOFF_S), (2, 4 * BACKOFF_S), (10, LONGEST_S)):
+    for attempts, pause in ((1, 2 * BACKOFF_S), (2, 4 * BACKOFF_S), (10, LONGEST_S)):
         policy.lost.add("k")
-        policy.tries["k"] = tries
+        policy.attempts["k"] = attempts
         assert policy._pause("k") == pause
         assert policy._pause("k") == 0
 

@@ -288,9 +288,9 @@ def test_a_name_that_is_no_generation_s_is_passed_over(held: Lease, tmp_path: Pa
 
 def test_without_proc_a_process_is_asked_by_a_signal() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
-    assert lease._signalled(os.getpid()) == "alive"
+    assert lease._responds(os.getpid()) == "alive"
     process.wait(timeout=600)
-    assert lease._signalled(process.pid) == ""
+    assert lease._responds(process.pid) == ""
 
 
 def in_job(job: str = "77_0", restarts: int = 0) -> Owner:
