@@ -22,9 +22,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from ablate.cli._jobs import names
 from ablate.dispatch import launch, slurm
-from ablate.dispatch.display import counts, open_console, screen
+from ablate.dispatch.display import counts, labels_of, open_console, screen
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.slots import Local
@@ -97,7 +96,7 @@ def thousand(count: int = 1000) -> None:
         ledger = Ledger(root, "slurm", [run.key for run in runs])
         batch = SlurmPool(root, Resources(), ledger, submit=cluster.submit)
         measured("submitted", lambda: batch.fill(monitor.poll()))
-        labels = names(asked, "none", runs)
+        labels = labels_of(asked, "none", runs)
 
         def show() -> None:
             statuses = monitor.poll()

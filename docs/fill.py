@@ -24,13 +24,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.cli._listing import summaries
 from ablate.measure import frames as speed_frames
 from ablate.report import gather
 from ablate.report.content import Content
 from ablate.results import formats, paper, scaling
 from ablate.results.formats import escape
 from ablate.results.formats.paper import sheet
+from ablate.results.inventory import summaries
 from ablate.results.table import frame
 from ablate.spec.errors import SpecError, unknown
 from ablate.store.root import Root

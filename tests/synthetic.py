@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ablate.dispatch.status import fingerprint
+from ablate.dispatch.data import fingerprint
 from ablate.spec.run import Run
 from ablate.store.records import Record
 from ablate.store.root import Root

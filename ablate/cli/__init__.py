@@ -1,63 +1,78 @@
-"""The command line: one command a question. No option touches the science but --scale and --seeds.
+"""The command line: it parses, calls and prints. No option except --scale and --seeds changes a result.
 
-Exit codes: 0 all well, 1 some run failed, 2 the request was wrong, 130 interrupted.
+Exit codes: 0 success, 1 a run failed, 2 the request was wrong, 130 interrupted.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Any
+from typing import Annotated
 
 import typer
 
-from ablate.cli import bench, clean, data, evaluate, jobs, report, results, runs, studies, verify
-from ablate.dispatch.launch import LaunchError
-from ablate.spec.errors import SpecError
+import ablate
+from ablate.cli._group import WIDTH, Entry, Group
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
+SECTIONS = {
+    "Studies": {
+        "list": Entry("listing", "List the studies, and how many of their runs have a record.", "list_"),
+        "new": Entry("new", "Write a commented study to ./studies, to start from."),
+        "plan": Entry("plan", "Show what a study would run, and what each variant changes."),
+    },
+    "Runs": {
+        "run": Entry("runs", "Train the missing runs of a study, then print the results table and write the report."),
+        "status": Entry("jobs", "Show the state of every run (done, running, queued, failed, lost)."),
+        "logs": Entry("jobs", "Print the log of a run."),
+        "cancel": Entry("jobs", "Cancel the queued and running jobs of a study (or one run)."),
+    },
+    "Results": {
+        "table": Entry("results", "Print the results table of a study, or its statistics."),
+        "claims": Entry("results", "Judge the claims of a study from its records."),
+        "plot": Entry("results", "Draw the plots of a study."),
+        "export": Entry("results", "Write all runs to a Parquet or CSV file, one row per run."),
+        "report": Entry("report", "Write the report of a study, and print the path of its page."),
+        "verify": Entry("verify", "Check that reports match the recorded results."),
+    },
+    "Models": {
+        "bench": Entry("bench", "Measure speed and memory of the models of a study, side by side."),
+        "evaluate": Entry("evaluate", "Evaluate a model on a dataset split (exact top-1 and top-5)."),
+    },
+    "Files": {
+        "data": Entry("data", "List the datasets with their paths, or describe one."),
+        "clean": Entry("clean", "Delete files under runs/ and the cache that no study uses (asks first)."),
+    },
+}
 
 
-def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """A command whose returned number is the exit code, and whose user's mistakes are one sentence."""
+class Ablate(Group):
+    """The commands of ablate."""
 
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        raise typer.Exit(_code(lambda: command(*args, **kwargs)))
-
-    return run
-
-
-def _code(call: Callable[[], int | None]) -> int:
-    try:
-        return call() or 0
-    except (SpecError, LaunchError) as error:
-        typer.echo(f"ablate: {error}", err=True)
-        return WRONG if isinstance(error, SpecError) else FAILED
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            # The reader of a pipe, such as head, is gone: say nothing more, not at exit either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 0
-        typer.echo(f"ablate: {error.strerror}: {error.filename}; wanted is a place to read and write", err=True)
-        return WRONG
-    except KeyboardInterrupt:
-        typer.echo("ablate: interrupted", err=True)
-        return INTERRUPTED
+    sections = SECTIONS
 
 
 app = typer.Typer(
     name="ablate",
-    help="Controlled ablations of vision models: plan, train, compare.\n\nExample: ablate run quickstart",
+    cls=Ablate,
+    help="Controlled ablations of vision models: plan, train, compare.",
+    epilog="Example: ablate run quickstart",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH},
 )
-for module in (studies, runs, jobs, results, report, verify, evaluate, bench, clean, data):
-    for name, command in module.COMMANDS.items():
-        app.command(name)(guarded(command))
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"ablate {ablate.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

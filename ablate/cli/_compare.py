@@ -1,4 +1,4 @@
-"""What `ablate plan --audit` prints of each variant: what it changes, what comes along, what it costs."""
+"""What `ablate plan --compare` prints: what each variant changes, intended or not, and what it costs."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 NUMBERS = {"params": "params", "macs": "MACs", "tokens": "tokens", "frozen": "frozen params"}
 
 
-def print_audits(audits: Sequence[Audit]) -> None:
-    """A paragraph for every variant."""
+def print_comparison(audits: Sequence[Audit]) -> None:
+    """Print one paragraph per variant."""
     for channels, classes in dict.fromkeys((audit.after.channels, audit.after.classes) for audit in audits):
         typer.echo(f"\nModels for {channels} channel{'s' * (channels > 1)} and {classes:,} classes:")
     for audit in audits:
@@ -27,24 +27,24 @@ def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
     from ablate.study.compare import in_words
 
     fields = [f"{name}={value}" for name, (_, value) in audit.fields.items()]
-    yield "changes", ", ".join(fields) or "nothing: it is the control"
+    yield "changes", ", ".join(fields) or "nothing (control)"
     if audit.match:
         yield "matched", str(audit.match)
     yield from (("model", line) for line in in_words(change for change in audit.own if change.kind != "shape"))
     if shapes := sum(change.kind == "shape" for change in audit.own):
-        yield "model", f"{shapes} parameters of another shape"
+        yield "model", f"{shapes} parameters of different shape"
     yield from (("also changes", line) for line in audit.also)
     if audit.blind:
         yield "BLIND", audit.blind
     for name, (control, value) in audit.numbers().items():
         if name in NUMBERS and (name != "frozen" or control or value):
-            yield NUMBERS[name], _against(value, control)
-    decayed = [f"{name} {_against(value, a)}" for name, (a, value) in audit.numbers().items() if "decayed" in name]
+            yield NUMBERS[name], _difference(value, control)
+    decayed = [f"{name} {_difference(value, a)}" for name, (a, value) in audit.numbers().items() if "decayed" in name]
     yield "weight decay", "; ".join(decayed)
 
 
-def _against(value: int, control: int) -> str:
-    """A number, and how far it is from the control's."""
+def _difference(value: int, control: int) -> str:
+    """Return a number, and its difference from the control's."""
     if value == control:
         return f"{value:,}"
     share = f", {100 * (value / control - 1):+.1f} %" if control else ""

@@ -1,4 +1,4 @@
-"""The options commands share, declared once."""
+"""The options that commands share, and how commands print JSON and columns."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
+from ablate.dispatch.plan import Place
+from ablate.spec.errors import SpecError
+from ablate.study.load import load, named
 
-def _study_names(incomplete: str) -> list[str]:
-    """Shell completion of a study's name."""
-    from ablate.study.load import named
+WHERE, FAILURES = "Where to run", "Failures"  # groups of options
 
+
+def study_names(incomplete: str) -> list[str]:
+    """Return the studies that complete a name, for the shell."""
     return [name for name in named() if name.startswith(incomplete)]
 
 
 def _scale_names(context: typer.Context, incomplete: str) -> list[str]:
-    """Shell completion of the scales of the study already typed."""
-    from ablate.spec.errors import SpecError
-    from ablate.study.load import load
-
+    """Return the scales of the study typed before that complete a name, for the shell."""
     try:
         return [name for name in load(context.params.get("name") or "").scales if name.startswith(incomplete)]
     except SpecError:
@@ -28,89 +30,72 @@ def _scale_names(context: typer.Context, incomplete: str) -> list[str]:
 
 
 Name = Annotated[
-    str, typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names)
+    str, typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=study_names)
 ]
-NameOrAll = Annotated[
+OptionalName = Annotated[
     str | None,
-    typer.Argument(metavar="[STUDY]", help="Name of a study, or path of its file.", autocompletion=_study_names),
+    typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=study_names),
 ]
 All = Annotated[bool, typer.Option("--all", help="Every named study that has the scale, one after the other.")]
 ScaleName = Annotated[
     str | None,
-    typer.Option("--scale", help="Size to run at; the study's first one by default.", autocompletion=_scale_names),
+    typer.Option("--scale", help="Scale of the study; by default its first.", autocompletion=_scale_names),
 ]
-Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds per variant; the study's own number by default.")]
+Seeds = Annotated[int | None, typer.Option("--seeds", help="Seeds per variant; by default the study's number.")]
 Folder = Annotated[
     Path | None,
-    typer.Option("--root", help="Folder of results, runs and reports; by default ABLATE_ROOT, else the current one."),
+    typer.Option(
+        "--root", help="Folder with results/, runs/ and reports/; by default ABLATE_ROOT, else the current folder."
+    ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Data = Annotated[
     list[str] | None,
-    typer.Option("--data", metavar="NAME=PATH", help="Where a data set lies; may be given several times."),
+    typer.Option("--data", metavar="NAME=PATH", help="Path of a dataset; may be given several times."),
+]
+On = Annotated[
+    Place,
+    typer.Option(
+        help="Where to run: local (one worker per slot), slurm (job arrays), inline (this process).",
+        rich_help_panel=WHERE,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        help="Runs (on Slurm: jobs) side by side; by default one per GPU, else cores over threads; on Slurm, all.",
+        rich_help_panel=WHERE,
+    ),
 ]
 
 
 def one_or_all(command: str, name: str | None, every: bool) -> None:
-    """A study is given, or --all; a `SpecError` for both, and for neither."""
-    from ablate.spec.errors import SpecError
+    """Check that either a study or --all is given.
 
+    Raises:
+        SpecError: for both, and for neither.
+    """
     if (name is None) is not every:
-        given = "both a study and --all" if every else "neither a study nor --all"
-        raise SpecError(f"{command} has {given}; wanted is one of them")
+        given = "both" if every else "neither"
+        raise SpecError(f"{command} needs either a study or --all, got {given}")
 
 
 def locations(data: list[str] | None) -> dict[str, str]:
-    """The paths given with --data, by name, absolute."""
-    from ablate.spec.errors import SpecError
-
+    """Return the absolute paths given with --data, by dataset."""
     pairs = [entry.partition("=") for entry in data or []]
     for name, equals, path in pairs:
         if not (name and equals and path):
-            raise SpecError(f"--data is {name + equals + path!r}; wanted is NAME=PATH")
+            raise SpecError(f"--data must be NAME=PATH, got {name + equals + path!r}")
     return {name: str(Path(path).absolute()) for name, _, path in pairs}
 
 
-def check_given(data: dict[str, str], used: set[str]) -> dict[str, str]:
-    """Where all used data sets lie that need a place: as given with --data, else as the settings say.
-
-    Raises:
-        SpecError: for a given name that needs no place, or that the study does not use.
-    """
-    from ablate.data.datasets import needs_location, resolve
-    from ablate.spec.errors import SpecError
-
-    for name in data:
-        if not needs_location(name):
-            raise SpecError(f"--data names {name}, which needs no place: it comes with an installed package")
-        if name not in used:
-            raise SpecError(f"--data names {name}; the study uses {', '.join(sorted(used))}")
-    return resolve(used, data)
-
-
-def data_lines(used: set[str], data: dict[str, str]) -> list[str]:
-    """What lies where, a line for each data set that needs a place; or that it is not at hand."""
-    from ablate.data.datasets import is_available, needs_location, source
-
-    lines = []
-    for name in sorted(filter(needs_location, used)):
-        if is_available(name, data):
-            module, location = source(name, data)
-            lines.append(str(module.DIRECTORY.line(name, location)))
-        else:
-            lines.append(f"{name} is not at hand, so its pictures were not checked; see ablate data")
-    return lines
-
-
 def print_json(content: Any) -> None:
-    """JSON on standard output, indented."""
-    import orjson
-
+    """Print indented JSON."""
     typer.echo(orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode())
 
 
 def print_columns(rows: Iterable[Iterable[object]]) -> None:
-    """Rows of cells in aligned columns; the last one runs free."""
+    """Print rows in aligned columns; the last column is not padded."""
     cells = [[str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)][:-1]
     for row in cells:

@@ -1,56 +1,47 @@
-"""What was measured of speed, for a terminal or a script."""
+"""Measured speed and memory, as tables for a terminal and as JSON."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import typer
 
 from ablate.cli._options import print_columns
+from ablate.measure.frames import Measured, at_reference_batch, tidy
+from ablate.results.ranking import Ranking, Stability, rankings, turned
+from ablate.results.scaling import Curve, curves
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from ablate.measure.frames import Measured
-    from ablate.results.ranking import Ranking, Stability
-    from ablate.results.scaling import Curve
-
-MEASURED = "measured"  # what a status says where there is a number
-FEW = 4  # models that fit beside each other
+MEASURED = "measured"  # the status of a row with a number
+FEW = 4  # models that fit side by side
 
 
 def sentences(found: Sequence[Measured], ranked: Sequence[Stability], control: str | None) -> list[str]:
-    """How time grows where there are three sizes or more of a model; else who is faster in how many modes.
+    """Return how time scales for models of three or more sizes; else which model is faster in how many modes.
 
     Args:
-        control: only pairs with it are told; None tells all.
+        control: return only pairs with this model; None returns all.
     """
     grown = [curve.sentence() for curve in _curves(found)]
     return grown or [pair.sentence() for pair in ranked if control in (None, pair.one, pair.other)]
 
 
 def _curves(found: Sequence[Measured]) -> list[Curve]:
-    """Of three sizes or more: two have no interval."""
-    from ablate.measure.frames import tidy
-    from ablate.results.scaling import curves
-
+    """Return the curves of three or more sizes; two sizes have no confidence interval."""
     table = tidy(found)
     return [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over) if curve.time.n > 2]
 
 
 def print_rates(found: Sequence[Measured]) -> None:
-    """Images per second and peak memory at the reference batch, and the latency of single images, on each device."""
-    from ablate.measure.frames import at_reference_batch, tidy
-    from ablate.results.ranking import rankings, turned
-
-    table, ordered = tidy(found), rankings(found)
+    """Print images per second and peak memory at the reference batch, and the latency of one image, per device."""
+    table, ranked = tidy(found), rankings(found)
     for (device, batch), rows in at_reference_batch(table).groupby(["device", "batch"], sort=False):
         first, where = str(rows["variant"].iloc[0]), f"batch {batch}, {device}"
-        mine = [order for order in ordered if (order.device, order.batch, order.one) == (device, batch, first)]
-        ratios = {(order.mode, order.other): turned(order) for order in mine}
+        to_first = [one for one in ranked if (one.device, one.batch, one.one) == (device, batch, first)]
+        ratios = {(one.mode, one.other): turned(one) for one in to_first}
         _print_grid(
             f"images/s and ratio to {first} with its 95 % interval, {where}",
             rows,
@@ -63,7 +54,7 @@ def print_rates(found: Sequence[Measured]) -> None:
 
 
 def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> None:
-    """A row a mode and a column a model, or the other way where there are more models than fit beside each other."""
+    """Print one row per mode and one column per model; the other way round for many models."""
     if rows.empty:
         return
     names, modes = ([str(one) for one in dict.fromkeys(rows[column])] for column in ("variant", "mode"))
@@ -78,10 +69,10 @@ def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> N
 def _rate(row: Any, ratio: Ranking | None) -> str:
     if row["status"] != MEASURED:
         return str(row["status"])
-    told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
+    shown = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""
     if ratio and ratio.low is not None and ratio.high is not None:
-        told += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return f"{row['images_per_s']:,.0f}{told}"
+        shown += f" [{ratio.low:.2f}, {ratio.high:.2f}]"
+    return f"{row['images_per_s']:,.0f}{shown}"
 
 
 def _memory(row: Any) -> str:
@@ -95,9 +86,7 @@ def _latency(row: Any) -> str:
 
 
 def as_json_content(found: Sequence[Measured], ranked: Sequence[Stability]) -> dict[str, Any]:
-    """The measurements, every pair in every mode, and how time grows: JSON-ready."""
-    from ablate.measure.frames import tidy
-
+    """Return the measurements, every pair in every mode, and how time scales, ready for JSON."""
     rows = tidy(found).astype({"variant": str}).astype(object)
     return {
         "measurements": rows.where(rows.notna(), None).to_dict("records"),
@@ -107,7 +96,7 @@ def as_json_content(found: Sequence[Measured], ranked: Sequence[Stability]) -> d
                 "other": pair.other,
                 "device": pair.device,
                 "sentence": pair.sentence(),
-                "modes": [asdict(order) | {"verdict": order.verdict} for order in pair.rankings],
+                "modes": [asdict(one) | {"verdict": one.verdict} for one in pair.rankings],
             }
             for pair in ranked
         ],

@@ -1,24 +1,25 @@
-"""The options that say how runs are executed: one for each field of `Resources`, declared by the field itself."""
+"""The options of `Resources`: each of its fields declares one."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import MISSING, Field
 from functools import wraps
 from typing import Annotated, Any
 
 import typer
 
-from ablate.spec.resources import Resources, from_settings, options
+from ablate.spec.resources import options
 
-PANEL = "How runs are executed"
+RUN, SLURM = "Resources of each run", "Slurm"  # groups of options
+PREFIX = "Slurm: "  # of the meaning of a field in the second group
 
 
 def with_resources(command: Callable[..., Any]) -> Callable[..., Any]:
-    """A command whose parameter `given` holds the options of this kind that were given, by field.
+    """Return the command with one option for each field of `Resources`.
 
-    Each field of `Resources` becomes an option of the command, in the place of `given`.
+    The options that a user gives reach it as the mapping `resources`, by field.
     """
     signature = inspect.signature(command, eval_str=True)
     names = [item.name for item in options()]
@@ -26,9 +27,11 @@ def with_resources(command: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         given = {name: value for name in names if (value := kwargs.pop(name)) is not None}
-        return command(*args, given=given, **kwargs)
+        if pairs := given.pop("slurm", None):
+            given["slurm"] = dict(pair.lstrip("-").partition("=")[::2] for pair in pairs)
+        return command(*args, resources=given, **kwargs)
 
-    parameters = [item for item in signature.parameters.values() if item.name != "given"]
+    parameters = [item for item in signature.parameters.values() if item.name != "resources"]
     parameters += [_parameter(item) for item in options()]
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {item.name: item.annotation for item in parameters} | {"return": signature.return_annotation}
@@ -36,7 +39,8 @@ def with_resources(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parameter(item: Field[Any]) -> inspect.Parameter:
-    option = typer.Option(_flag(item), help=_help(item), rich_help_panel=PANEL)
+    group = SLURM if str(item.metadata["meaning"]).startswith(PREFIX) else RUN
+    option = typer.Option(_flag(item), help=_help(item), rich_help_panel=group)
     if item.default is MISSING:
         option.metavar = "NAME=VALUE"
     kind: Any = list[str] if item.default is MISSING else type(item.default)
@@ -50,32 +54,7 @@ def _flag(item: Field[Any]) -> str:
 
 
 def _help(item: Field[Any]) -> str:
-    default = item.default
-    told = default is not MISSING and default != "" and not isinstance(default, bool)
-    return f"{item.metadata['meaning']} [default: {default}]" if told else str(item.metadata["meaning"])
-
-
-def resources(given: Mapping[str, Any], data: Mapping[str, str]) -> Resources:
-    """The options given, over the user's settings, over the defaults.
-
-    Raises:
-        SpecError: when one is wrong.
-    """
-    chosen = from_settings() | dict(given)
-    if isinstance(pairs := chosen.get("slurm"), list):
-        chosen["slurm"] = dict(pair.lstrip("-").partition("=")[::2] for pair in pairs)
-    return Resources(data=data, **chosen)
-
-
-def words(given: Mapping[str, Any]) -> list[str]:
-    """Options as they would be typed."""
-    found = []
-    for name, value in given.items():
-        flag = name.replace("_", "-")
-        if isinstance(value, bool):
-            found.append(f"--{flag}" if value else f"--no-{flag}")
-        elif isinstance(value, list):
-            found += [f"--{flag}={one}" for one in value]
-        else:
-            found.append(f"--{flag}={value}")
-    return found
+    meaning, default = str(item.metadata["meaning"]).removeprefix(PREFIX), item.default
+    meaning = meaning[0].upper() + meaning[1:] if item.name != "device" else meaning
+    shown = default is not MISSING and default != "" and not isinstance(default, bool)
+    return f"{meaning} [default: {default}]" if shown else meaning

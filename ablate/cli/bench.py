@@ -1,94 +1,104 @@
-"""The command that measures speed and memory of a study's models."""
+"""The command that measures speed and memory of models."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from ablate.cli._options import Folder, Json, ScaleName, _study_names, print_json
+from ablate.cli._options import Folder, Json, OptionalName, ScaleName, print_json
 from ablate.cli._rates import as_json_content, print_rates, sentences
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ablate.measure.frames import Measured
-    from ablate.measure.protocol import Protocol
-    from ablate.measure.session import Plan, Session
-    from ablate.measure.subjects import Subject
-    from ablate.store.root import Root
+from ablate.measure.frames import Measured, measured
+from ablate.measure.progress import Watch
+from ablate.measure.protocol import BUDGET, FULL, QUICK, Protocol, matrix
+from ablate.measure.session import Plan, Session
+from ablate.measure.subjects import Subject, of_names, of_study, of_timm
+from ablate.results.ranking import rankings, stability
+from ablate.spec.errors import SpecError
+from ablate.store.root import Root
+from ablate.study.load import load
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+WHAT, HOW = "What to measure", "How to measure"  # groups of options
 
-
-Study = Annotated[
-    str | None,
-    typer.Argument(metavar="STUDY", help="Name of a study, or path of its file.", autocompletion=_study_names),
-]
 Models = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Models at ImageNet's size: linear_tiny, ablate_tiny:mixer=pool, or the groups paper and mixers.",
+        help="Models at ImageNet size: linear_tiny, ablate_tiny:mixer=pool, or the groups paper and mixers.",
+        rich_help_panel=WHAT,
     ),
 ]
-Timm = Annotated[str | None, typer.Option(metavar="A,B", help="Models of timm's to measure beside.")]
+Timm = Annotated[str | None, typer.Option(metavar="A,B", help="Names of timm models.", rich_help_panel=WHAT)]
 Modes = Annotated[
     str | None,
     typer.Option(
         metavar="A,B",
-        help="Modes, such as bf16-compile-training; a word left out stands for all usual ones. "
-        "fp32 bf16 tf32 fp16 bf16pure, eager compile, nchw nhwc, inference training.",
+        help="Modes, such as bf16-compile-training: a precision (fp32, bf16, tf32, fp16, bf16pure), eager or compile, "
+        "nchw or nhwc, inference or training. A part that is left out takes all its default values.",
+        rich_help_panel=WHAT,
     ),
 ]
 Batches = Annotated[
-    str | None, typer.Option(metavar="N,N", help="SlurmPool sizes, the headline first; 1 gives the latency.")
+    str | None,
+    typer.Option(
+        metavar="N,N", help="Batch sizes, the reference batch first; 1 gives the latency.", rich_help_panel=WHAT
+    ),
 ]
-Quick = Annotated[bool, typer.Option("--quick", help="A look: short windows, said so in the records.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Use short windows; the records say so.", rich_help_panel=HOW)]
 Budget = Annotated[
     str | None,
-    typer.Option(metavar="9m", help="Stop after this long; short windows, the reference batch of each mode first."),
+    typer.Option(
+        metavar="9m",
+        help="Stop after this time: short windows, the reference batch of each mode first.",
+        rich_help_panel=HOW,
+    ),
 ]
-Again = Annotated[bool, typer.Option("--again", help="Measure what is there too, and replace it.")]
-Ranking = Annotated[bool, typer.Option("--ranking", help="Measure nothing: say what the records say of who is faster.")]
-Device = Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU; or a device's name.")]
-Threads = Annotated[int | None, typer.Option(help="CPU threads; all there are by default.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Measure again, and replace existing records.", rich_help_panel=HOW)
+]
+Ranking = Annotated[
+    bool, typer.Option("--ranking", help="Measure nothing; compare the recorded speeds.", rich_help_panel=HOW)
+]
+Device = Annotated[
+    str,
+    typer.Option(help="auto (the first CUDA device, else the CPU) or the name of a torch device.", rich_help_panel=HOW),
+]
+Threads = Annotated[int | None, typer.Option(help="CPU threads; by default all cores.", rich_help_panel=HOW)]
 
 
 def bench(
-    name: Study = None,
+    name: OptionalName = None,
     scale: ScaleName = None,
+    root: Folder = None,
     models: Models = None,
     timm: Timm = None,
     modes: Modes = None,
     batches: Batches = None,
     quick: Quick = False,
     time_budget: Budget = None,
-    again: Again = False,
+    force: Force = False,
     ranking: Ranking = False,
     device: Device = "auto",
     threads: Threads = None,
     as_json: Json = False,
-    root: Folder = None,
 ) -> int:
-    """Measure speed and memory of each architecture of a study, side by side, in every mode.
+    """Measure speed and memory of the models of a study, side by side.
 
-    What was measured is kept as it comes: interrupted and started again, the rest is measured.
+    Each measurement is kept at once; after an interruption, the same command measures the rest.
 
-    Example: ablate bench quickstart --quick
-    Example: ablate bench --models paper --modes bf16 --time-budget 9m
+    Examples:
+        ablate bench quickstart --quick
+        ablate bench --models paper --modes bf16 --time-budget 9m
     """
-    from ablate.measure.protocol import matrix
-    from ablate.measure.session import Plan
-    from ablate.store.root import Root
-
-    place, subjects = Root.at(root), _subjects(name, scale, models, timm)
+    folder, subjects = Root.at(root), _subjects(name, scale, models, timm)
     if ranking:
-        return _conclude(place, subjects, None, as_json=as_json)
+        return _conclude(folder, subjects, None, as_json=as_json)
     plan = Plan(
         subjects=subjects,
         modes=matrix(modes),
@@ -97,16 +107,13 @@ def bench(
         device=device,
         threads=_threads(threads),
         budget_s=_seconds(time_budget),
-        again=again,
+        again=force,
     )
-    return _conclude(place, subjects, _measure(place, plan, as_json=as_json), as_json=as_json)
+    return _conclude(folder, subjects, _measure(folder, plan, as_json=as_json), as_json=as_json)
 
 
 def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
-    """Measure, and tell how far it has come: beside the JSON where that is asked for."""
-    from ablate.measure.progress import Watch
-    from ablate.measure.session import Session
-
+    """Measure, and show the progress; on standard error where JSON is requested."""
     root.make_writable()
     with Watch(sys.stderr if as_json else sys.stdout) as watch:
         watch.console.print(_announcement(plan), soft_wrap=True, markup=False)
@@ -116,19 +123,15 @@ def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
 
 
 def _subjects(name: str | None, scale: str | None, models: str | None, timm: str | None) -> list[Subject]:
-    from ablate.measure.subjects import of_names, of_study, of_timm
-    from ablate.spec.errors import SpecError
-    from ablate.study.load import load
-
     if scale and not name:
-        raise SpecError(f"--scale is {scale!r} and no study is given; wanted is the study it is of")
+        raise SpecError(f"--scale {scale} needs a study; add its name")
     found = of_study(load(name), scale) if name else []
     found += of_names(_words(models)) + of_timm(_words(timm))
     if not found:
-        raise SpecError("there is nothing to measure; wanted is the name of a study, --models or --timm")
+        raise SpecError("bench needs a study, --models or --timm; add one of them")
     once: dict[str, Subject] = {}
     for subject in found:
-        once.setdefault(subject.key, subject)  # the first is the control, under its first name
+        once.setdefault(subject.key, subject)  # the first is the control, with its first label
     return list(once.values())
 
 
@@ -137,47 +140,39 @@ def _words(text: str | None) -> list[str]:
 
 
 def _batches(text: str | None) -> Sequence[int]:
-    from ablate.spec.errors import SpecError
-
     if text is None:
         return ()
     words = _words(text)
     if not words or not all(re.fullmatch(r"[1-9]\d*", word) for word in words):
-        raise SpecError(f"--batches is {text!r}; wanted are whole numbers above 0, such as 64,1,16")
+        raise SpecError(f"--batches must be whole numbers above 0, such as 64,1,16, got {text!r}")
     return list(dict.fromkeys(int(word) for word in words))
 
 
 def _protocol(quick: bool, budget: str | None) -> Protocol:
-    from ablate.measure.protocol import BUDGET, FULL, QUICK
-
     return QUICK if quick else BUDGET if budget else FULL
 
 
-def _threads(asked: int | None) -> int:
-    from ablate.spec.errors import SpecError
-
-    if asked is not None and asked < 1:
-        raise SpecError(f"--threads is {asked}; wanted is 1 or more")
-    return asked or len(os.sched_getaffinity(0))
+def _threads(number: int | None) -> int:
+    if number is not None and number < 1:
+        raise SpecError(f"--threads must be 1 or more, got {number}")
+    return number or len(os.sched_getaffinity(0))
 
 
 def _seconds(text: str | None) -> float | None:
-    """A time such as 9m, 540s or 540."""
-    from ablate.spec.errors import SpecError
-
+    """Return a time such as 9m, 540s or 540 in seconds."""
     if text is None:
         return None
     found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not found or float(found[1]) <= 0:
-        raise SpecError(f"--time-budget is {text!r}; wanted is a time such as 9m or 540s")
+        raise SpecError(f"--time-budget must be a time such as 9m or 540s, got {text!r}")
     return float(found[1]) * UNITS[found[2]]
 
 
 def _announcement(plan: Plan) -> str:
-    """What will be measured, and whether the machine is free for it."""
+    """Return what will be measured, and whether other processes use the machine."""
     load, cores = os.getloadavg()[0], len(os.sched_getaffinity(0))
     busy = f"; the machine is busy (load {load:.1f} on {cores} cores)" if load > cores / 4 else ""
-    batches = f"batches {', '.join(map(str, plan.batches))}" if plan.batches else "the usual batches"
+    batches = f"batches {', '.join(map(str, plan.batches))}" if plan.batches else "the default batches"
     size = f"{_counted(len(plan.subjects), 'model')}, {_counted(len(plan.modes), 'mode')}, {batches}"
     return f"{size}; {plan.protocol.name} protocol, {_counted(plan.threads, 'CPU thread')}{busy}"
 
@@ -187,9 +182,7 @@ def _counted(number: int, what: str) -> str:
 
 
 def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, *, as_json: bool) -> int:
-    """Print what is known by now: rates, and who is faster in how many modes."""
-    from ablate.results.ranking import rankings, stability
-
+    """Print the recorded rates, and which model is faster in how many modes."""
     found = _measured(root, subjects, session)
     ranked = stability(rankings(found))
     failures = session.failures if session else []
@@ -201,9 +194,9 @@ def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, 
     for sentence in sentences(found, ranked, subjects[0].label if session else None):
         typer.echo(sentence)
     if not found:
-        typer.echo("nothing of it is measured yet")
+        typer.echo("there are no measurements yet")
     if time_is_up:
-        typer.echo("the time is up; the same command goes on")
+        typer.echo("The time is up. Run the same command to resume.")
     for sentence in failures:
         typer.echo(f"failed  {sentence}")
     if session and session.folder:
@@ -212,9 +205,7 @@ def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, 
 
 
 def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) -> list[Measured]:
-    """The records of these subjects, under these names; of a session, those of its device."""
-    from ablate.measure.frames import measured
-
+    """Return the records of some subjects with their labels; after a session, only those of its device."""
     labels = {subject.key: subject.label for subject in subjects}
     order = list(labels)
     mine = [one for one in measured(root.results) if one.found.subject["key"] in labels]
@@ -223,6 +214,3 @@ def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) 
         mine = [one for one in mine if one.folder == where]
     mine.sort(key=lambda one: order.index(one.found.subject["key"]))
     return [replace(one, variant=labels[one.found.subject["key"]]) for one in mine]
-
-
-COMMANDS = {"bench": bench}

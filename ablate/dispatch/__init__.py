@@ -1,1 +1,1 @@
-"""Runs to workers, on this machine or on Slurm: who trains what, and what became of it."""
+"""Launches of runs, on this machine or on Slurm: which worker trains which run, and the state of each."""

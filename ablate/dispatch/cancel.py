@@ -1,4 +1,4 @@
-"""Call runs off: what is queued is not begun, what runs writes a checkpoint and stops, and all claims are free."""
+"""Cancel runs: queued ones do not start, running ones write a checkpoint and stop, and all leases are released."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ BY = "ablate cancel"
 
 
 def cancel(root: Root, monitor: StatusMonitor) -> dict[str, int]:
-    """Cancel what is queued or running of a monitor's runs; how many runs, jobs and workers that were.
+    """Cancel the queued and running runs of a monitor, and return how many runs, jobs and workers these were.
 
-    The requests go first, so that nobody begins a run that is called off. A Slurm job ends when all its runs are called
-    off; one with other runs goes on with those.
+    The requests are removed first, so that no worker starts a cancelled run. A Slurm job is cancelled when all its
+    unfinished runs are; otherwise it continues with its other runs.
     """
     statuses = [status for status in monitor.poll() if status.state not in ("done", "failed")]
     keys = {status.run.key for status in statuses}
@@ -29,18 +29,18 @@ def cancel(root: Root, monitor: StatusMonitor) -> dict[str, int]:
     whole, part = _jobs(monitor, keys)
     slurm.cancel(whole)
     stopped = 0
-    for status in monitor.poll():  # again: a worker may have taken a run just before its request went
+    for status in monitor.poll():  # again: a worker may have started a run just before its request was removed
         if status.run.key in keys and status.state == "running" and status.job not in whole:
             stopped += _stop(root, status, part)
     _wait(monitor, keys)
     for key in keys:
         lease.revoke(root.run_folder(key), BY)
-    at_work = [status for status in statuses if status.state in ("queued", "running")]
-    return {"runs": len(at_work), "jobs": len(whole), "workers": stopped}
+    active = [status for status in statuses if status.state in ("queued", "running")]
+    return {"runs": len(active), "jobs": len(whole), "workers": stopped}
 
 
 def _jobs(monitor: StatusMonitor, keys: set[str]) -> tuple[set[str], set[str]]:
-    """The live Slurm jobs of which every unfinished run is called off, and those of which only some are."""
+    """Return the live Slurm jobs of which all unfinished runs are cancelled, and those of which only some are."""
     live = {job for job, known in (monitor.launches.jobs or {}).items() if known.live}
     whole: set[str] = set()
     part: set[str] = set()
@@ -48,19 +48,19 @@ def _jobs(monitor: StatusMonitor, keys: set[str]) -> tuple[set[str], set[str]]:
         for job, given in launch.jobs.items():
             if job not in live or not keys & set(given):
                 continue
-            (part if any(_wanted(monitor, key) for key in set(given) - keys) else whole).add(job)
+            (part if any(_is_open(monitor, key) for key in set(given) - keys) else whole).add(job)
     return whole, part
 
 
-def _wanted(monitor: StatusMonitor, key: str) -> bool:
-    """Whether a run, perhaps another study's, still has to be trained."""
+def _is_open(monitor: StatusMonitor, key: str) -> bool:
+    """Whether a run, perhaps of another study, still has to be trained."""
     folder, results = monitor.root.run_folder(key), monitor.root.results
     ended = (folder / "failure.json").exists() or any(results.glob(f"*/{key}.json"))
     return (folder / "run.json").exists() and not ended
 
 
 def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
-    """Have whoever trains a run let go of it; 1 where a worker of this machine was asked to end."""
+    """Stop the worker of a run, and return 1 if it is a process on this machine, else 0."""
     folder = root.run_folder(status.run.key)
     held = lease.current(folder)
     owner = held.owner if held else None
@@ -70,12 +70,14 @@ def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
             return 1
     lease.revoke(folder, BY)
     if status.job in part:
-        slurm.call(["scancel", "--signal=USR1", status.job])  # a checkpoint now: it sees that the run is not its own
+        slurm.call(
+            ["scancel", "--signal=USR1", status.job]
+        )  # at the checkpoint, the worker sees that it has lost the lease
     return 0
 
 
 def _wait(monitor: StatusMonitor, keys: set[str]) -> None:
-    """Until nobody holds one of the runs, or too long."""
+    """Wait until none of the runs is running, or a time limit."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
         if not any(status.state == "running" for status in monitor.poll() if status.run.key in keys):

@@ -1,8 +1,7 @@
-"""What lies under `runs/` and in the cache that no study needs: found first, removed when somebody has agreed.
+"""Files under `runs/` and in the cache that no study needs: found first, removed after confirmation.
 
-Records are never touched, nor anything of a run that somebody works on, or that a study asks for and has no record yet.
-Where a path leads is told by names on disk, never by what a file holds. A symbolic link is removed as a link; what lies
-behind one stays.
+Records are never removed, nor files of a run that is in progress, or that a study contains and has no record yet. Paths
+come from names on disk, never from the content of a file. A symbolic link is removed; its target is not.
 """
 
 from __future__ import annotations
@@ -31,22 +30,22 @@ from ablate.store.root import Root
 from ablate.study.study import Study
 
 KINDS = {
-    "checkpoints": "checkpoints of runs that have their record",
-    "runs": "folders of runs that no study asks for",
-    "unfinished": "files left half-written",
-    "launches": "workers' output of launches that are over",
-    "architectures": "outlines of models, made again when needed",
-    "cache": "decoded pictures and facts of data sets, made again when needed",
+    "checkpoints": "checkpoints of runs that have a record",
+    "runs": "folders of runs that no study contains",
+    "unfinished": "incomplete files",
+    "launches": "output of workers whose launches have ended",
+    "architectures": "descriptions of models, made again when needed",
+    "cache": "decoded images and descriptions of datasets, made again when needed",
 }
 KEY = re.compile(r"[0-9a-f]{10}")
 TEMPORARY = re.compile(r"\.(.+\.[0-9a-f]{32}|.+\.new|clock-.+|writable-\d+)")
 CACHED = re.compile(r"\.?[0-9a-f]{16}(\..+)?")
-QUIET_S = 3600.0  # a half-written file nobody has touched for so long is nobody's
+QUIET_S = 3600.0  # an incomplete file of this age is not being written
 
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or folder that can go, and the bytes it takes."""
+    """A file or folder that no study needs, and its size in bytes."""
 
     kind: str
     path: Path
@@ -54,40 +53,40 @@ class Leftover:
 
 
 def find(root: Root, studies: Sequence[Study]) -> list[Leftover]:
-    """Everything that no study needs, by kind.
+    """Return all files and folders that no study needs.
 
     Args:
-        studies: all there are: a run that none of them asks for, with whatever seed, is not needed.
+        studies: all studies; a run that none of them contains, with any seed, is not needed.
     """
-    wanted = {variant.run.key for study in studies for scale in study.scales for variant in study.variants(scale)}
+    needed = {variant.run.key for study in studies for scale in study.scales for variant in study.variants(scale)}
     done = set(records.index(root.results))
     folders = [path for path in sorted(root.runs.glob("*")) if KEY.fullmatch(path.name) and _is_folder_or_link(path)]
     held = [folder for folder in folders if _held(folder)]
     launches = Launches(root)
     launches.refresh()
-    over = _without_anybody(launches.all(), held)
-    handed_out = {key for launch in launches.all() for key in _in_work(launch, over, launches.jobs)}
-    free = [folder for folder in folders if folder.name not in handed_out and folder not in held]
+    ended = _ended(launches.all(), held)
+    assigned = {key for launch in launches.all() for key in _assigned(launch, ended, launches.jobs)}
+    free = [folder for folder in folders if folder.name not in assigned and folder not in held]
     busy = len(free) < len(folders)
-    unwanted = {folder for folder in free if _variant(folder) not in wanted}
-    stay = [folder for folder in free if folder not in unwanted]
+    unused = {folder for folder in free if _variant(folder) not in needed}
+    kept = [folder for folder in free if folder not in unused]
     found = {
-        "checkpoints": [folder / "checkpoints" for folder in stay if folder.name in done],
-        "runs": sorted(unwanted),
-        "unfinished": [*_temporary(stay), *_temporary([root.results, root.runs / "cache"])],
-        "launches": _output(root, over, {folder.name for folder in folders if folder not in unwanted} - done, busy),
-        # A worker that has just begun may be reading what is kept.
+        "checkpoints": [folder / "checkpoints" for folder in kept if folder.name in done],
+        "runs": sorted(unused),
+        "unfinished": [*_temporary(kept), *_temporary([root.results, root.runs / "cache"])],
+        "launches": _output(root, ended, {folder.name for folder in folders if folder not in unused} - done, busy),
+        # A worker that has just started may be reading the cache.
         "architectures": [] if busy else sorted((root.runs / "cache").glob("*.json")),
         "cache": [] if busy else _cached(cache_folder()),
     }
     bases = (root.runs, root.results, cache_folder())
-    places = [(kind, path) for kind, paths in found.items() for path in paths if _removable(path, bases)]
-    chosen = {path for _, path in places}
-    return [Leftover(kind, path, size_of(path)) for kind, path in places if chosen.isdisjoint(path.parents)]
+    paths = [(kind, path) for kind, some in found.items() for path in some if _removable(path, bases)]
+    chosen = {path for _, path in paths}
+    return [Leftover(kind, path, size_of(path)) for kind, path in paths if chosen.isdisjoint(path.parents)]
 
 
 def remove(leftovers: Iterable[Leftover]) -> None:
-    """Remove them, but for what somebody has begun to work on since."""
+    """Remove files and folders, except those of runs that have started since they were found."""
     for one in leftovers:
         folder = {"runs": one.path, "checkpoints": one.path.parent}.get(one.kind)
         if folder is not None and _held(folder):
@@ -99,7 +98,7 @@ def remove(leftovers: Iterable[Leftover]) -> None:
 
 
 def _removable(path: Path, bases: Iterable[Path]) -> bool:
-    """Whether a path is there and lies below one of some folders, with no link on the way."""
+    """Whether a path exists in one of some folders, and no folder between them is a link."""
     real = path.parent.resolve()
     below = (base for base in bases if path.is_relative_to(base) and path != base)
     return os.path.lexists(path) and any(real == base.resolve() / path.parent.relative_to(base) for base in below)
@@ -110,7 +109,7 @@ def _is_folder_or_link(path: Path) -> bool:
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; links are not followed."""
+    """Return the bytes of a file, or of all files in a folder; links are not followed."""
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     total = 0
@@ -127,7 +126,7 @@ def _held(folder: Path) -> bool:
 
 
 def _variant(folder: Path) -> str:
-    """The key with seed 0 of the run that a folder is of; the folder's name where that cannot be told."""
+    """Return the key, with seed 0, of a folder's run; the folder's name if the run cannot be read."""
     try:
         run = Run.from_dict(orjson.loads((folder / "run.json").read_bytes())["run"])
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SpecError):
@@ -144,29 +143,29 @@ def _temporary(folders: Iterable[Path]) -> Iterator[Path]:
                         yield path
 
 
-def _without_anybody(launches: Sequence[Launch], held: Iterable[Path]) -> list[Launch]:
-    """The launches whose supervisor has gone, and of whose workers none holds a run."""
+def _ended(launches: Sequence[Launch], held: Iterable[Path]) -> list[Launch]:
+    """Return the launches without a supervisor, none of whose workers holds a run."""
     owners = [current.owner for folder in held if (current := lease.current(folder))]
     working = {lease.launch_of(owner.worker) for owner in owners if owner}
     return [launch for launch in launches if not launch.supervised and launch.name not in working]
 
 
-def _in_work(launch: Launch, over: Sequence[Launch], jobs: Mapping[str, Job] | None) -> Iterator[str]:
-    """The runs of a launch that somebody looks after, or that wait or run in Slurm's queue, as far as is known."""
-    if launch not in over:
+def _assigned(launch: Launch, ended: Sequence[Launch], jobs: Mapping[str, Job] | None) -> Iterator[str]:
+    """Yield the runs of a launch that is not over, and those with a job in the queue; all if Slurm does not answer."""
+    if launch not in ended:
         yield from launch.keys
     for job, keys in launch.jobs.items():
         if jobs is None or job in jobs:
             yield from keys
 
 
-def _output(root: Root, over: Sequence[Launch], waited_for: set[str], busy: bool) -> list[Path]:
-    """Files and folders of launches whose runs are all done or not wanted any more, and submitit's of before."""
-    paths = [path for one in over if not waited_for & set(one.keys) for path in (one.path, one.logs)]
+def _output(root: Root, ended: Sequence[Launch], missing: set[str], busy: bool) -> list[Path]:
+    """Return the files of ended launches whose runs are done or not needed, and the folder of earlier versions."""
+    paths = [path for one in ended if not missing & set(one.keys) for path in (one.path, one.logs)]
     return paths if busy else [*paths, *sorted((root.runs / "submitit").glob("*"))]
 
 
 def _cached(folder: Path) -> list[Path]:
-    """What this suite has put into the cache folder, which may hold other things where a user has named it."""
+    """Return our files in the cache folder, which may be shared with other programs."""
     kinds = sorted(get_args(Kind))
     return [path for kind in kinds for path in sorted((folder / kind).glob("*")) if CACHED.fullmatch(path.name)]

@@ -1,4 +1,4 @@
-"""The state of many runs on one screen: a live table on a terminal, calm lines elsewhere."""
+"""The states of runs: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.dispatch.status import RunStatus, State
+from ablate.spec.run import Run
+from ablate.study.study import Study
 
 COLOURS: dict[State, str] = {
     "done": "green",
@@ -24,31 +26,37 @@ COLOURS: dict[State, str] = {
     "failed": "red",
 }
 INTEREST: tuple[State, ...] = ("running", "failed", "lost", "queued", "waiting", "done")
-AROUND = 5  # lines of a screen beside the table's rows: heading, what is left out, counts, prompt
-NUMBERS = 45  # columns of a row's state and numbers
-WITH_KEYS, WITH_PLACES = 72, 100  # columns from which there is room for them
+AROUND = 5  # lines of a screen without the rows: heading, number of hidden runs, counts, prompt
+NUMBERS = 45  # columns of the state and the numbers of a row
+WITH_KEYS, WITH_PLACES = 72, 100  # widths from which keys and places are shown
 
 
 class _Console(Console):
-    """rich's console, but for a reader that went away: that is for the caller to see, no failure of a run."""
+    """A console of rich that raises BrokenPipeError instead of exiting, so that the caller can handle it."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 def open_console(stream: TextIO) -> Console:
-    """A console on a stream, for what people read."""
+    """Return a console on a stream, without syntax highlighting."""
     return _Console(file=stream, highlight=False)
 
 
+def labels_of(study: Study, scale: str, runs: Sequence[Run]) -> dict[str, str]:
+    """Return what to call each run, by key: its variant and seed."""
+    labels = {variant.run: variant.label for variant in study.variants(scale)}
+    return {run.key: f"{labels[run.replace(seed=0)]}, seed {run.seed}" for run in runs}
+
+
 class Display:
-    """Shows the state of a study's runs again and again.
+    """Shows the states of runs each time it is called.
 
     Args:
         names: what to call each run, by key.
-        size: number of slots, for the estimate of the time left.
-        stream: where to; a terminal gets a table that changes in place.
-        live: False keeps to lines on a terminal too.
+        size: number of slots, for the estimate of the remaining time.
+        stream: the output; a terminal gets a table that is updated in place.
+        live: False prints plain lines on a terminal, too.
     """
 
     def __init__(self, names: Mapping[str, str], size: int, stream: TextIO, *, live: bool = True) -> None:
@@ -71,7 +79,7 @@ class Display:
             self.live.stop()
 
     def __call__(self, statuses: Sequence[RunStatus]) -> None:
-        """Show the newest state."""
+        """Show the current states."""
         for line in self._news(statuses):
             self.console.print(line, soft_wrap=True)
         if self.live:
@@ -79,7 +87,7 @@ class Display:
             self.live.update(Group(*shown, self._summary(statuses)), refresh=True)
 
     def _news(self, statuses: Sequence[RunStatus]) -> Iterator[Text]:
-        """A line for each run that started, finished or failed since the last look."""
+        """Yield one line for each run that started or ended since the last call."""
         done = sum(status.state == "done" for status in statuses)
         first = not self.seen
         for status in statuses:
@@ -105,10 +113,10 @@ class Display:
 
 
 def counts(statuses: Sequence[RunStatus]) -> Text:
-    """How many runs are in each state; done, running and failed are always told."""
+    """Return how many runs are in each state; done, running and failed are always shown."""
     number = Counter(status.state for status in statuses)
-    told = [state for state in COLOURS if number[state] or state in ("done", "running", "failed")]
-    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in told]
+    shown = [state for state in COLOURS if number[state] or state in ("done", "running", "failed")]
+    parts = [(f"{number[state]} {state}", COLOURS[state] if number[state] else "dim") for state in shown]
     return Text(" · ").join(Text(*part) for part in parts)
 
 
@@ -120,33 +128,33 @@ def screen(
     everything: bool = False,
     below: Sequence[str] = (),
 ) -> list[RenderableType]:
-    """The runs as a table that fits the console; a line says what was left out.
+    """Return the runs as a table that fits the console, and a line that counts the hidden runs.
 
     Args:
-        everything: show all rows however many they are.
-        below: lines that will stand below, and need room too.
+        everything: show all rows, however many there are.
+        below: lines that will be printed below the table.
     """
     width = console.width
     most = max(3, console.height - AROUND - sum(1 + (len(line) - 1) // width for line in below))
     most = len(statuses) if everything else most
     shown = [table(statuses, names, most=most, width=width)]
-    left_out = sorted(statuses, key=_interest)[most:]
-    return [*shown, Text.assemble(f"and {len(left_out)} more: ", counts_of(left_out))] if left_out else [*shown]
+    hidden = sorted(statuses, key=_interest)[most:]
+    return [*shown, Text.assemble(f"and {len(hidden)} more: ", counts_of(hidden))] if hidden else [*shown]
 
 
 def counts_of(statuses: Sequence[RunStatus]) -> Text:
-    """How many there are of each state that occurs."""
+    """Return how many runs are in each state that occurs."""
     number = Counter(status.state for status in statuses)
     return Text(", ").join(Text(f"{number[state]} {state}", COLOURS[state]) for state in COLOURS if number[state])
 
 
 def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int, width: int) -> Table:
-    """A row a run: those that matter most now first, where there are too many to show.
+    """Return one row per run; if there are too many, the active and failed ones come first.
 
-    Where there is room, each run's key is shown too, and where it is or what it waits for.
+    A wide terminal also shows each run's key, and where it runs or what it waits for.
 
     Args:
-        most: rows.
+        most: the largest number of rows.
         width: columns of the terminal.
     """
     keys, places = width >= WITH_KEYS, width >= WITH_PLACES
@@ -174,7 +182,7 @@ def _interest(status: RunStatus) -> int:
 
 
 def _place(status: RunStatus) -> str:
-    """Where a run is, in a few words; what a queued one waits for."""
+    """Return where a run is, or what a queued one waits for."""
     if status.state not in ("running", "queued", "lost"):
         return ""
     job = f"job {status.job}" if status.job else ""
@@ -183,20 +191,20 @@ def _place(status: RunStatus) -> str:
 
 
 def _cells(status: RunStatus) -> tuple[str, str, str, str]:
-    """Epoch, loss, top-1 (held out while training, test when done) and time left."""
+    """Return epoch, loss, top-1 (held-out while training, test when done) and remaining time."""
     if status.state == "done":
         epochs = str(status.run.epochs)
         return f"{epochs}/{epochs}", f"{status.metrics['loss']:.3f}", f"{status.metrics['top1']:.1f} %", ""
-    said = status.progress
-    if status.state != "running" or not said:
+    progress = status.progress
+    if status.state != "running" or not progress:
         return "", "", "", ""
-    loss = f"{said['train_loss']:.3f}" if "train_loss" in said else ""
-    top1 = f"{said['heldout_top1']:.1f} %" if "heldout_top1" in said else ""
-    return f"{said['epoch']}/{said['epochs']}", loss, top1, clock(said["eta_s"])
+    loss = f"{progress['train_loss']:.3f}" if "train_loss" in progress else ""
+    top1 = f"{progress['heldout_top1']:.1f} %" if "heldout_top1" in progress else ""
+    return f"{progress['epoch']}/{progress['epochs']}", loss, top1, clock(progress["eta_s"])
 
 
 def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
-    """Seconds until all is done, from what finished runs took and running ones say; None before anything is known."""
+    """Return the estimated seconds until all runs are done, from finished and running ones; None without any."""
     running = [float(s.progress["eta_s"]) for s in statuses if s.state == "running" and s.progress.get("epoch")]
     whole = [float(s.metrics["total_s"]) for s in statuses if s.state == "done"]
     whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
@@ -207,7 +215,7 @@ def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
 
 
 def clock(seconds: float) -> str:
-    """Seconds as 0.4 s, 41 s, 2:05 or 3:10:00."""
+    """Return seconds as 0.4 s, 41 s, 2:05 or 3:10:00."""
     if 0 < seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,4 +1,4 @@
-"""This process as the only worker of a launch, one run after the other; or as the first of several."""
+"""This process as the worker of a launch: alone, one run after the other, or as the main one of several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablate.store.root import Root
 
 
 class Inline:
-    """A pool of one, which works when it is asked to start workers.
+    """A pool whose only worker is this process; it trains in `fill`.
 
     Args:
         name: of the launch.
@@ -21,21 +21,21 @@ class Inline:
         self.root, self.worker = root, worker_of(name)
 
     def poll(self) -> None:
-        """There is no worker to look at."""
+        """Do nothing: there is no other process."""
 
     def deaths(self, _: Sequence[RunStatus]) -> dict[str, str]:
-        """Who dies here takes the launch along."""
+        """Return nothing: the launch ends with this process."""
         return {}
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
-        """Train the first run that nobody holds; whether there was one."""
+        """Train the first run that no worker holds, and return whether there was one."""
         return any(self._train(status.run.key) for status in statuses if status.state != "running")
 
     def _train(self, key: str) -> bool:
-        """Train a run; whether it came to an end, if only because it was called off.
+        """Train a run, and return whether it ended; a cancelled run has ended, too.
 
         Raises:
-            KeyboardInterrupt: when somebody stopped this process, and not its run alone.
+            KeyboardInterrupt: when this process was stopped, not only its run.
         """
         try:
             return bool(work(str(self.root.path), [key], self.worker))
@@ -45,21 +45,24 @@ class Inline:
             return True
 
     def stop(self) -> None:
-        """Between two runs nobody works."""
+        """Do nothing: no run is in progress between two calls of `fill`."""
 
     def finish(self) -> None:
-        """Nothing is left to train."""
+        """Do nothing: the last run has ended."""
 
     def abandon(self) -> None:
-        """Whoever is interrupted here has let go of its run."""
+        """Do nothing: the interrupted run has released its lease."""
 
 
 def together(
     root: Root, monitor: StatusMonitor, ledger: Ledger, show: Callable[[list[RunStatus]], None]
 ) -> list[RunStatus]:
-    """Train a launch's runs in the processes that torchrun or srun started, as the first of them.
+    """Train the runs of a launch as the main one of the processes that torchrun or srun started.
 
-    The others are told by a single `work` what to train, so each run is tried once. Returns what became of all runs.
+    A single call of `work` sends the other processes each run, so every run is tried once.
+
+    Returns:
+        The final state of all runs.
     """
     show(monitor.poll())
     try:
@@ -72,5 +75,5 @@ def together(
 
 
 def worker_of(name: str) -> str:
-    """What the worker of a launch without other processes is called."""
+    """Return the name of the only worker of a launch."""
     return f"{name}-0"

@@ -1,7 +1,7 @@
-"""Runs to worker processes: start them, see what becomes of them, replace the dead, try again what failed.
+"""A launch: start workers for runs, watch them, replace dead workers, retry failed runs.
 
-A pool is the workers of one launch: `fleet.py` in slots of this machine, `slurm.py` in jobs, `inline.py` this process.
-This folder holds the only modules that import submitit.
+The workers of a launch form a pool: slots of this machine (`local_pool.py`), Slurm jobs (`slurm_pool.py`), or this
+process (`inline.py`). Only this package imports submitit.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from ablate.dispatch import lease
+from ablate.dispatch.data import check_data
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.notes import failure_of, note_failure
-from ablate.dispatch.retries import Policy
-from ablate.dispatch.status import RunStatus, StatusMonitor, check_data, requested
+from ablate.dispatch.retries import RetryPolicy
+from ablate.dispatch.status import RunStatus, StatusMonitor, requested
 from ablate.dispatch.worker import request
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -22,47 +23,47 @@ from ablate.store import records
 from ablate.store.root import Root
 
 POLL_S = 0.5
-DIED = "WorkerDied"  # the kind of a failure that is a worker's, not its run's
+DIED = "WorkerDied"  # the kind of a failure whose cause is the worker, not the run
 
 Show = Callable[[list[RunStatus]], None]
 
 
 class LaunchError(Exception):
-    """Workers cannot be started here, or jobs not submitted."""
+    """Workers cannot be started."""
 
 
 class WorkerPool(Protocol):
     """The workers of one launch."""
 
     def poll(self) -> None:
-        """See which workers have ended; called before the runs are looked at."""
+        """Check which workers have ended; called before the states of the runs are read."""
 
     def deaths(self, statuses: Sequence[RunStatus]) -> Mapping[str, str]:
-        """The runs, by key, whose worker is gone without a word, and how it ended."""
+        """Return how the worker of each run ended that lost its worker, by the key of the run."""
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
-        """Start workers for the runs that have none; whether the runs are to be looked at again at once."""
+        """Start workers for the runs that have none, and return whether to read the states again at once."""
 
     def stop(self) -> None:
-        """Stop all workers, and wait until they have let go of their runs."""
+        """Stop all workers, and wait until they have released their runs."""
 
     def finish(self) -> None:
-        """See the workers off: nothing is left to train."""
+        """End the workers: all runs are trained."""
 
     def abandon(self) -> None:
-        """The launcher is interrupted: do what is right with the workers."""
+        """Stop or leave the workers, because the launch was interrupted."""
 
 
-def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: bool = False) -> list[Run]:
-    """Leave a request for every run that has no record, and return these runs.
+def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry_failed: bool = False) -> list[Run]:
+    """Write a request for every run without a record, and return these runs.
 
-    A run whose worker died in an earlier launch is taken up again.
+    A run whose worker died in an earlier launch is trained again.
 
     Args:
-        retry: forget all earlier failures.
+        retry_failed: also train runs again that failed in an earlier launch.
 
     Raises:
-        SpecError: when their data is missing or cannot give what they ask for.
+        SpecError: when their dataset is missing or does not fit them.
     """
     missing = [status.run for status in monitor.poll() if status.state != "done"]
     check_data(missing, resources.data)
@@ -71,7 +72,7 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: 
     monitor.stale.clear()
     for run in missing:
         folder = root.run_folder(run.key)
-        if retry or (failure_of(folder) or {}).get("kind") == DIED:
+        if retry_failed or (failure_of(folder) or {}).get("kind") == DIED:
             (folder / "failure.json").unlink(missing_ok=True)
         held = lease.current(folder)
         if held is None or not held.alive:
@@ -80,19 +81,19 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry: 
 
 
 def launch(
-    root: Root, monitor: StatusMonitor, pool: WorkerPool, ledger: Ledger, show: Show, policy: Policy | None = None
+    root: Root, monitor: StatusMonitor, pool: WorkerPool, ledger: Ledger, show: Show, policy: RetryPolicy | None = None
 ) -> list[RunStatus]:
-    """Have every requested run trained, here or by whoever holds it, and return what became of all runs.
+    """Train every requested run, or wait for the worker that holds it, and return the final state of all runs.
 
     Args:
-        ledger: the launch's own file.
+        ledger: the file of this launch.
         show: called with the state of all runs, about twice a second.
-        policy: what is done about runs that fail.
+        policy: what to do about failed runs.
 
     Raises:
-        KeyboardInterrupt: after the workers were stopped.
+        KeyboardInterrupt: after the workers were stopped; Slurm jobs continue.
     """
-    policy = policy or Policy()
+    policy = policy or RetryPolicy()
     try:
         while True:
             pool.poll()
@@ -120,15 +121,15 @@ def launch(
         ledger.leave()
 
 
-def _open(monitor: StatusMonitor, policy: Policy, status: RunStatus) -> bool:
-    """Whether a run still has to be trained: it is at work or will be."""
+def _open(monitor: StatusMonitor, policy: RetryPolicy, status: RunStatus) -> bool:
+    """Whether a run is running, or still has to be trained."""
     if status.state in ("waiting", "queued", "lost"):
         return requested(monitor.launches, status.run)
     return status.state == "running" or policy.pending(status)
 
 
-def _note_deaths(root: Root, deaths: Mapping[str, str], policy: Policy, name: str) -> None:
-    """Leave a failure note for every run whose worker is gone, unless somebody else has taken it over by now."""
+def _note_deaths(root: Root, deaths: Mapping[str, str], policy: RetryPolicy, name: str) -> None:
+    """Write a failure note for every run whose worker died, unless another worker has already taken it over."""
     for key, cause in deaths.items():
         held = lease.Lease.acquire(root.run_folder(key), name)
         if held is not None:

@@ -1,8 +1,8 @@
-"""Who may train a run: a file made exclusively beside its work, with a heartbeat.
+"""Leases: which worker may train a run. A lease is a file that is created exclusively, with a heartbeat.
 
-A lease is `lease.N` in the run's folder, N its generation; the highest is the one that counts. Taking over a dead
-owner's lease creates the next generation and unlinks nothing: to unlink and make again would let two workers in. An
-owner asks `held()` before it writes a checkpoint or the record, and stops if a later generation has appeared.
+It is `lease.N` in the run's folder. N is its generation; only the highest counts. A worker that takes over the lease of
+a dead owner creates the next generation and deletes nothing: after a deletion, two workers could both create the file.
+An owner calls `held()` before it writes a checkpoint or the record, and stops if there is a later generation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ablate.dispatch import slurm
 from ablate.store.root import write_atomically
 
 HEARTBEAT_S = 5.0
-QUIET_S = 3 * HEARTBEAT_S  # from here on, Slurm is asked whether the owner's job is still there
+QUIET_S = 3 * HEARTBEAT_S  # from this age on, Slurm is asked whether the job of the owner still runs
 STALE_S = 60.0
 NAME = re.compile(r"lease\.[1-9][0-9]*")
 
@@ -33,8 +33,8 @@ NAME = re.compile(r"lease\.[1-9][0-9]*")
 class Owner:
     """The process that holds a lease.
 
-    `machine` says where its process id means something; `started` tells a reused process id from the old one. In a
-    Slurm job, `job` is its id, and `restarts` how often Slurm had started it again; only its user may ask for it.
+    `machine` is where the process id is valid; `started` distinguishes processes that reuse an id. In a Slurm job,
+    `job` is its id and `restarts` how often Slurm had restarted it; only its `user` can query it.
     """
 
     worker: str
@@ -48,33 +48,37 @@ class Owner:
     user: int = -1
 
     @classmethod
-    def of(cls, content: Any) -> Owner:
-        """The owner that a file names; a TypeError where a field is missing, unknown or of another type."""
+    def from_data(cls, content: Any) -> Owner:
+        """Return the owner that a file contains.
+
+        Raises:
+            TypeError: when a field is missing, unknown or of another type.
+        """
         owner = cls(**content)
         if wrong := [item.name for item in fields(cls) if type(getattr(owner, item.name)).__name__ != item.type]:
-            raise TypeError(f"of another type: {', '.join(wrong)}")
+            raise TypeError(f"fields of another type: {', '.join(wrong)}")
         return owner
 
     @classmethod
     def current(cls, worker: str) -> Owner:
-        """This process, under a worker's name."""
+        """Return this process as an owner."""
         here = (socket.gethostname(), os.getpid(), _start_time(os.getpid()), _machine())
         job, restarts = slurm.own_job()
         return cls(worker, *here, job=job, restarts=restarts, user=os.getuid())
 
     @property
     def is_local(self) -> bool:
-        """Whether it runs where this process can see whether it lives."""
+        """Whether this process can see whether the owner is alive."""
         return self.machine == _machine()
 
     @property
     def is_alive(self) -> bool:
-        """Whether a near process is there; a number below 1 names no process, but a group of them."""
+        """Whether the process of a local owner exists. An id below 1 would address a process group."""
         return self.pid > 0 and bool(self.started) and _start_time(self.pid) == self.started
 
     @property
     def job_is_gone(self) -> bool:
-        """Whether Slurm says that its job is over, or waits to be started again."""
+        """Whether Slurm reports that the job of the owner has ended, or waits to be restarted."""
         if not self.job or self.user != os.getuid():
             return False
         jobs = slurm.QUEUE.jobs()
@@ -86,7 +90,7 @@ class Owner:
 
 @cache
 def _machine() -> str:
-    """The host, its boot, and the process-id namespace: containers of one host, or two of one name, are told apart."""
+    """Return the host, its boot and the process-id namespace, which also distinguish containers."""
     parts = [socket.gethostname()]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -95,16 +99,16 @@ def _machine() -> str:
 
 
 def _start_time(pid: int) -> str:
-    """When a process started, in the kernel's ticks; empty when there is none, or only a zombie of it."""
+    """Return when a process started, in clock ticks of the kernel; empty if there is none, or only a zombie."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return "" if Path("/proc/self/stat").exists() else _signalled(pid)
+        return "" if Path("/proc/self/stat").exists() else _responds(pid)
     return "" if fields[0] in "ZX" else fields[19]
 
 
-def _signalled(pid: int) -> str:
-    """Without /proc: "alive" when the process takes a signal, empty otherwise."""
+def _responds(pid: int) -> str:
+    """Return "alive" if a process can receive a signal, else an empty string; for systems without /proc."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -116,7 +120,7 @@ def _signalled(pid: int) -> str:
 
 @dataclass(frozen=True)
 class LeaseInfo:
-    """The newest lease of a run, as read from disk. `owner` is None while it is being written."""
+    """The newest lease of a run, as read from disk; `owner` is None while the file is being written."""
 
     generation: int
     owner: Owner | None
@@ -124,9 +128,10 @@ class LeaseInfo:
 
     @property
     def alive(self) -> bool:
-        """Whether its owner may still be working: a near one is looked at, a far one must show its heartbeat.
+        """Whether the owner may still be working.
 
-        A far one whose heartbeat is late is gone at once when Slurm says that its job is.
+        A local owner must have its process, another one a recent heartbeat. An owner with a late heartbeat counts as
+        dead as soon as Slurm reports that its job has ended.
         """
         owner = self.owner
         if owner is not None and owner.released:
@@ -139,10 +144,10 @@ class LeaseInfo:
 
 
 def current(folder: Path, now: float | None = None) -> LeaseInfo | None:
-    """The newest lease in a run's folder, None where there never was one.
+    """Return the newest lease in a run's folder; None if there is none.
 
     Args:
-        now: the time by the clock that stamps the files; None is this machine's, near enough to show a state.
+        now: the time of the file system's clock; None uses this machine's, which is good enough to show a state.
     """
     generations = [int(path.suffix[1:]) for path in folder.glob("lease.*") if NAME.fullmatch(path.name)]
     if not generations:
@@ -152,12 +157,12 @@ def current(folder: Path, now: float | None = None) -> LeaseInfo | None:
 
 
 def launch_of(worker: str) -> str:
-    """The part of a worker's name that its mates share, their launch's name: all but the number at its end."""
+    """Return the launch of a worker: its name without the number at the end."""
     return worker.rpartition("-")[0] or worker
 
 
 def revoke(folder: Path, by: str) -> None:
-    """Take a run from whoever holds it, and leave it free: its owner, should it still work, sees that and stops."""
+    """Take a lease from its owner and release it; the owner stops at its next checkpoint."""
     owner = {**asdict(Owner.current(by)), "released": True}
     while (newest := current(folder)) is not None and (newest.owner is None or not newest.owner.released):
         with suppress(FileExistsError), open(folder / f"lease.{newest.generation + 1}", "x") as file:
@@ -166,19 +171,19 @@ def revoke(folder: Path, by: str) -> None:
 
 def _read(path: Path) -> Owner | None:
     try:
-        return Owner.of(json.loads(path.read_text()))
+        return Owner.from_data(json.loads(path.read_text()))
     except (TypeError, ValueError):
         return None
 
 
 def _file_time(folder: Path) -> float:
-    """The time by the clock of the file system, which may be another machine's."""
+    """Return the time of the file system's clock, which may differ from this machine's."""
     with NamedTemporaryFile(dir=folder, prefix=".clock-") as file:
         return os.fstat(file.fileno()).st_mtime
 
 
 class Heartbeat:
-    """Renews a file's time until it is stopped, in a thread: those who cannot see this process see that it lives."""
+    """Updates the time of a file in a thread, which shows other machines that this process is alive."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -187,18 +192,18 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """Leave the file alone from now on."""
+        """End the thread."""
         self._stop.set()
         self._thread.join()
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            with suppress(OSError):  # a file system that stutters is no reason to lose the run
+            with suppress(OSError):  # a temporary error of the file system must not end the run
                 os.utime(self.path)
 
 
 class Lease:
-    """A lease this process holds, with a heartbeat until it is released."""
+    """A lease of this process, with a heartbeat until it is released."""
 
     def __init__(self, path: Path, owner: Owner) -> None:
         self.path, self.owner = path, owner
@@ -207,7 +212,7 @@ class Lease:
 
     @classmethod
     def acquire(cls, folder: Path, worker: str) -> Lease | None:
-        """The lease of a run, or None while somebody else may be working on it."""
+        """Return the lease of a run; None while another worker may hold it."""
         folder.mkdir(parents=True, exist_ok=True)
         newest = current(folder, _file_time(folder))
         if newest is not None and newest.alive:
@@ -222,11 +227,11 @@ class Lease:
         return cls(path, owner)
 
     def held(self) -> bool:
-        """Whether no later generation has appeared."""
+        """Whether there is no later generation."""
         newest = current(self.path.parent)
         return newest is None or newest.generation <= self.generation
 
     def release(self) -> None:
-        """Let others in: the file stays and says so."""
+        """Mark the lease as released, so that other workers may take the run."""
         self._heartbeat.stop()
         write_atomically(self.path, json.dumps(asdict(self.owner) | {"released": True}).encode())

@@ -1,7 +1,7 @@
-"""Which runs were handed to whom: one small JSON file a launch, in `runs/launches/`.
+"""Which launch has which runs: one small JSON file per launch, in `runs/launches/`.
 
-A launch is one supervisor with its local workers, or jobs submitted to Slurm. The file says where to look; whether a
-process or job is still there is asked anew each time.
+A launch is one supervisor with its local workers, or jobs submitted to Slurm. The file only names processes and jobs;
+whether they are alive is checked each time.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ablate.dispatch.lease import Heartbeat, LeaseInfo, Owner
 from ablate.store.root import Root, write_atomically
 
 SLURM = "slurm"
-JOB = re.compile(r"\d+(_\d+)?")  # Slurm's id of a job, or of one in an array
+JOB = re.compile(r"\d+(_\d+)?")  # the id of a Slurm job, or of an element of an array
 
 
 @dataclass(frozen=True)
 class Launch:
-    """One launch, as its file says it; its name and its logs are told by where the file lies, never by what it holds.
+    """One launch, as read from its file. Its name and logs follow from the path of the file, not from its content.
 
     Args:
-        path: of its file.
-        place: SLURM, or else this machine, in worker processes or inline.
-        keys: of the runs it is to bring to their end.
-        owner: the supervising process; None once it has left its jobs to Slurm.
-        jobs: the keys each Slurm job was given, by the job's id.
-        age_s: time since the supervisor last touched the file.
+        path: of the file.
+        place: SLURM, else "local" or "inline", both on this machine.
+        keys: of its runs.
+        owner: the supervising process; None after it has left.
+        jobs: the keys of the runs of each Slurm job, by its id.
+        age_s: seconds since the last heartbeat of the supervisor.
     """
 
     path: Path
@@ -48,36 +48,36 @@ class Launch:
 
     @property
     def name(self) -> str:
-        """Unique, and in the order of time; workers' names begin with it."""
+        """Unique, sorted by time; the names of its workers begin with it."""
         return self.path.stem
 
     @property
     def logs(self) -> Path:
-        """The folder of the workers' own output."""
+        """The folder with the output of its workers."""
         return self.path.with_suffix("")
 
     @property
     def supervised(self) -> bool:
-        """Whether its supervisor is still there."""
+        """Whether its supervisor is alive."""
         return LeaseInfo(1, self.owner, self.age_s).alive if self.owner else False
 
     def log_of(self, job: str) -> Path:
-        """Where the first process of a Slurm job prints to."""
+        """Return the file with the output of the first process of a Slurm job."""
         return self.logs / f"{job}_0_log.out"
 
 
 class Launches:
-    """The launches of a root, read again only where a file has changed."""
+    """The launches of a root; a file is read again only when it has changed."""
 
     def __init__(self, root: Root) -> None:
         self.folder = root.runs / "launches"
         self._read: dict[Path, tuple[float, Launch]] = {}
         self._job_of: dict[str, tuple[Launch, str]] = {}
-        self._here_of: dict[str, list[Path]] = {}
+        self._local_of: dict[str, list[Path]] = {}
         self.jobs: dict[str, slurm.Job] | None = {}
 
     def refresh(self) -> None:
-        """Read what is new, and ask Slurm for its queue where a job may still be in it."""
+        """Read new and changed files, and query Slurm's queue if there are jobs."""
         now, changed = time.time(), False
         paths = sorted(self.folder.glob("[!.]*.json"))
         for path in paths:
@@ -86,8 +86,8 @@ class Launches:
             self._read = {path: self._read[path] for path in paths if path in self._read}
             self._index()
         if self._job_of:
-            # A job younger than the last answer would look as if it had gone.
-            self.jobs = slurm.QUEUE.jobs(newer_than_s=0.0 if changed else slurm.ASK_EVERY_S)
+            # A job that is newer than the last answer would seem to have ended.
+            self.jobs = slurm.QUEUE.jobs(newer_than_s=0.0 if changed else slurm.QUERY_EVERY_S)
 
     def _refresh_one(self, path: Path, now: float) -> bool:
         with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
@@ -99,41 +99,41 @@ class Launches:
         return False
 
     def _index(self) -> None:
-        self._job_of, self._here_of = {}, defaultdict(list)
+        self._job_of, self._local_of = {}, defaultdict(list)
         for launch in self.all():
             for key in launch.keys if launch.place != SLURM else ():
-                self._here_of[key].append(launch.path)
+                self._local_of[key].append(launch.path)
             for job, keys in launch.jobs.items():
                 self._job_of |= dict.fromkeys(keys, (launch, job))
 
     def all(self) -> list[Launch]:
-        """Every launch, the oldest first."""
+        """Return all launches, the oldest first."""
         return [launch for _, launch in self._read.values()]
 
     def job_of(self, key: str) -> tuple[Launch, str] | None:
-        """The Slurm job a run was last given to, with its launch; None where it was launched on a machine since."""
+        """Return the last Slurm job of a run, with its launch; None if a later launch on a machine has the run."""
         found = self._job_of.get(key)
-        here = self._here_of.get(key)
-        return found if found and not (here and here[-1].stem > found[0].name) else None
+        local = self._local_of.get(key)
+        return found if found and not (local and local[-1].stem > found[0].name) else None
 
     def supervised(self, key: str) -> bool:
-        """Whether a launch of a run on a machine is still there."""
-        return any(self._read[path][1].supervised for path in self._here_of.get(key, ()))
+        """Whether a run has a launch on a machine whose supervisor is alive."""
+        return any(self._read[path][1].supervised for path in self._local_of.get(key, ()))
 
 
 def _load(path: Path) -> Launch:
-    """The launch in a file.
+    """Return the launch in a file.
 
     Raises:
-        KeyError, TypeError, ValueError: when the file holds something else; keys and ids of jobs become parts of paths.
+        KeyError, TypeError, ValueError: when the content is not valid. Keys and ids of jobs become parts of paths.
     """
     content = orjson.loads(path.read_bytes())
     place, keys, owner, jobs = content["place"], content["keys"], content["owner"], content["jobs"]
     if not isinstance(place, str) or not isinstance(jobs, dict) or not all(map(JOB.fullmatch, jobs)):
-        raise ValueError("a place or jobs of another shape")
+        raise ValueError("place or jobs are not valid")
     if not all(isinstance(some, list) and all(map(_is_key, some)) for some in (keys, *jobs.values())):
-        raise ValueError("keys of another shape")
-    return Launch(path, place, keys, Owner.of(owner) if owner else None, jobs)
+        raise ValueError("keys are not valid")
+    return Launch(path, place, keys, Owner.from_data(owner) if owner else None, jobs)
 
 
 def _is_key(value: object) -> bool:
@@ -141,10 +141,10 @@ def _is_key(value: object) -> bool:
 
 
 class Ledger:
-    """The file of one's own launch: written when something changes, with a heartbeat while the supervisor is there."""
+    """The file of this process's launch: written at each change, with a heartbeat until the supervisor leaves."""
 
     def __init__(self, root: Root, place: str, keys: Iterable[str]) -> None:
-        # Sortable by time to the microsecond, so that the newest launch of a run is the one that counts.
+        # Sorted by time to the microsecond, because the newest launch of a run counts.
         name = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1000 % 1_000_000:06d}-{place}-{os.getpid()}"
         self.path = root.runs / "launches" / f"{name}.json"
         self.launch = Launch(self.path, place, list(keys), Owner.current(name))
@@ -152,11 +152,11 @@ class Ledger:
         self._heartbeat = Heartbeat(self.path)
 
     def add_jobs(self, jobs: dict[str, list[str]]) -> None:
-        """Remember jobs submitted to Slurm, with the keys each was given."""
+        """Add Slurm jobs, with the keys of their runs."""
         self._write(jobs=self.launch.jobs | jobs)
 
     def leave(self) -> None:
-        """The supervisor goes; what it submitted to Slurm goes on."""
+        """End the supervision; submitted jobs continue."""
         self._heartbeat.stop()
         self._write(owner=None)
 

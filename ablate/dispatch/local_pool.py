@@ -1,6 +1,7 @@
-"""The workers of one launch on this machine: as many as there are slots, the dead replaced.
+"""The workers of one launch on this machine: one per slot; dead workers are replaced.
 
-Every worker gets the whole list and takes what nobody else has taken, so two launchers of one study share its work.
+Every worker gets the whole list of runs and takes those that no other worker holds, so two launches of one study share
+its runs.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from ablate.dispatch.launch import LaunchError
 from ablate.dispatch.status import RunStatus
 
 STOP_S = 120.0  # for a checkpoint to be written
-IDLE_DEATHS = 3  # in a row, before anything is begun: the next worker would die too
-END_S = 10.0  # for a process to end that has no more to do
+IDLE_DEATHS = 3  # deaths in a row, without a started run, after which the launch gives up
+END_S = 10.0  # for a process to end that has no runs left
 
 
 class Worker(Protocol):
@@ -24,26 +25,26 @@ class Worker(Protocol):
     slot: int
 
     def alive(self) -> bool:
-        """Whether it is starting or working."""
+        """Whether its process exists."""
 
     def returned(self) -> bool:
-        """Whether it came to the end of its list."""
+        """Whether it has finished its list."""
 
     def stop(self) -> None:
-        """Ask it to end."""
+        """Request its end, after a checkpoint."""
 
     def kill(self) -> None:
         """End it now."""
 
     def cause(self) -> str:
-        """How it ended."""
+        """Return how it ended."""
 
-    def said(self) -> str:
-        """The last lines it printed."""
+    def last_lines(self) -> str:
+        """Return the last lines of its output."""
 
 
 class Backend(Protocol):
-    """A place to start workers."""
+    """Starts workers."""
 
     def start(self, name: str, slot: int, keys: Sequence[str]) -> Worker:
         """Start a worker on a list of runs."""
@@ -53,7 +54,7 @@ class LocalPool:
     """A pool of workers in slots.
 
     Args:
-        name: of the launch; workers are called by it and a number.
+        name: of the launch; the names of workers are this and a number.
         size: number of slots.
     """
 
@@ -67,21 +68,21 @@ class LocalPool:
         self.idle_deaths = 0
 
     def poll(self) -> None:
-        """Strike off the workers that have ended; look at the runs after it, not before."""
+        """Find the workers that have ended; the states of the runs must be read after this."""
         ended = [worker for worker in self.workers if not worker.alive()]
         self.workers = [worker for worker in self.workers if worker not in ended]
         self.ended |= {worker.name: worker for worker in ended}
 
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
-        """The runs, by key, whose worker, one of this pool, is gone without a word; and how it ended.
+        """Return how the worker of each run ended that lost a worker of this pool, by the key of the run.
 
         Raises:
-            LaunchError: when workers die one after the other before they take any run.
+            LaunchError: when several workers in a row die before they start a run.
         """
         self.took |= {status.worker for status in statuses}
         begun = {s.run.key for s in statuses if s.state in ("done", "failed") or self._is_mine(s)}
         if begun - self.begun:
-            self.idle_deaths = 0  # workers can begin: one that died was bad luck
+            self.idle_deaths = 0  # workers do start runs
         self.begun |= begun
         found = {
             status.run.key: self.ended[status.worker].cause()
@@ -95,13 +96,13 @@ class LocalPool:
         for name, worker in list(self.ended.items()):
             if worker.returned() or name in self.took:
                 continue
-            self.took.add(name)  # counted once
+            self.took.add(name)  # count it once
             self.idle_deaths += 1
             if self.idle_deaths >= max(IDLE_DEATHS, self.size):
-                raise LaunchError(f"workers die before they take a run; the last one said:\n{worker.said()}")
+                raise LaunchError(f"workers die before they take a run; the last one printed:\n{worker.last_lines()}")
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
-        """Start workers until every run to train has one, or every slot."""
+        """Start workers until every run or every slot has one."""
         mine = sum(status.state == "running" and self._is_mine(status) for status in statuses)
         free = (s for s in statuses if s.state in ("waiting", "queued") or (s.state == "lost" and not self._is_mine(s)))
         keys = [status.run.key for status in free]
@@ -115,7 +116,7 @@ class LocalPool:
         return status.worker.startswith(f"{self.name}-")
 
     def stop(self) -> None:
-        """Have all workers write checkpoints, let go of their runs and end; whoever takes too long is killed."""
+        """Stop all workers after a checkpoint, and kill those that take too long."""
         for worker in self.workers:
             if worker.alive():
                 worker.stop()
@@ -125,7 +126,7 @@ class LocalPool:
                 worker.kill()
 
     def finish(self) -> None:
-        """Nothing is left to train: workers find the end of their list; whoever does not is stopped."""
+        """Wait for the workers to finish their lists, and stop those that take too long."""
         self._wait(END_S)
         self.stop()
 
@@ -135,5 +136,5 @@ class LocalPool:
             time.sleep(0.05)
 
     def abandon(self) -> None:
-        """Whoever started the workers and is interrupted stops them first."""
+        """Stop the workers."""
         self.stop()

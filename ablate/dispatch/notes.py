@@ -1,4 +1,4 @@
-"""What a run in work leaves in its folder: its progress, its log, and a note when it failed."""
+"""Files in the folder of a run in progress: its progress, its log, and a note when it failed."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ LOG_TAIL = 15
 
 
 class Progress:
-    """What a run in training is doing, written to `progress.json` at most once a second.
+    """The progress of a run in training, written to `progress.json` at most once a second.
 
     Args:
-        writes: False only keeps the state, as all but the main process of a run do.
+        writes: False keeps the state without writing; only the main process of a run writes.
     """
 
     def __init__(self, folder: Path, run: Run, *, writes: bool = True) -> None:
         self.folder, self.path, self.epochs, self.writes = folder, folder / "progress.json", run.epochs, writes
         self.started = self.since = time.time()
-        self.before, self.begun = 0.0, 0.0  # seconds of earlier parts, and the share of the run done in them
+        self.before, self.begun = 0.0, 0.0  # before the run was resumed: seconds, and share of the run
         self.written = 0.0
         self.state: dict[str, Any] = {}
         if writes:
-            self.path.unlink(missing_ok=True)  # of an earlier try
+            self.path.unlink(missing_ok=True)  # from an earlier attempt
 
     def __call__(self, state: dict[str, Any]) -> None:
         self.state |= state
@@ -48,7 +48,7 @@ class Progress:
     def _pace(self) -> dict[str, float]:
         now, share = time.time(), self._share()
         took, done = now - self.since, share - self.begun
-        if done <= 0:  # just resumed: the earlier parts tell the pace
+        if done <= 0:  # just resumed: use the pace from before
             took, done = self.before, self.begun
         left = took * (1 - share) / max(done, 1e-9)
         return {"epochs": self.epochs, "elapsed_s": self.before + now - self.started, "eta_s": left}
@@ -64,11 +64,11 @@ def _numbers(state: dict[str, Any]) -> str:
 def note_failure(
     folder: Path, error: str, worker: str, step: int | None = None, log_name: str = "log.txt", kind: str = ""
 ) -> None:
-    """Leave a note that a run failed, with the last lines of its log.
+    """Write a note that a run failed, with the last lines of its log.
 
     Args:
-        step: after how many steps, where that is known.
-        kind: the exception's name, where there was one.
+        step: number of steps before the failure, if known.
+        kind: name of the exception, if there was one.
     """
     log = folder / log_name
     lines = log.read_text(errors="replace").splitlines()[-LOG_TAIL:] if log.exists() else []
@@ -77,7 +77,7 @@ def note_failure(
 
 
 def failure_of(folder: Path) -> dict[str, Any] | None:
-    """The failure note of a run, None where there is none."""
+    """Return the failure note of a run; None if there is none."""
     try:
         content: Any = orjson.loads((folder / "failure.json").read_bytes())
     except FileNotFoundError:
@@ -85,13 +85,13 @@ def failure_of(folder: Path) -> dict[str, Any] | None:
     except orjson.JSONDecodeError:
         content = None
     if not isinstance(content, dict) or "error" not in content:
-        return {"error": "it failed; the note that says why is damaged", "log": []}
+        return {"error": "it failed, and its failure note is damaged", "log": []}
     return content
 
 
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
-    """Send this package's log lines, and warnings, to a run's own log, after what earlier tries left there."""
+    """Append this package's log lines, and warnings, to the log of a run."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [LOG, logging.getLogger("py.warnings")]

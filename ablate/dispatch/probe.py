@@ -1,4 +1,4 @@
-"""How long a run will take: a few steps of it, on the device at hand."""
+"""How long a run takes, estimated from a few steps on this machine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ablate.train.distributed import ALONE
 from ablate.train.execute import execute
 
 STEPS = 20
-WARM_UP = 5  # steps not counted: compiling, caching, the first batches
+WARM_UP = 5  # steps that are not timed: compilation, caches, first batches
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a few steps of a run took.
+    """The time of a few steps of a run.
 
     Args:
-        step_s: seconds of one step, the median.
-        steps: of the whole run.
-        device: on which.
+        step_s: median time of a step, in seconds.
+        steps: steps of the whole run.
+        device: where it was measured.
     """
 
     step_s: float
@@ -34,30 +34,30 @@ class Probe:
 
     @property
     def hours(self) -> float:
-        """Training steps of the whole run, on one such device; evaluation and start-up come on top."""
+        """Training time of the whole run on one such device, in hours; without evaluation and start-up."""
         return self.step_s * self.steps / 3600
 
 
-class Enough(Exception):  # noqa: N818 - it ends a probe that went well
-    """The steps of a probe are done."""
+class Enough(Exception):  # noqa: N818 - it is not an error
+    """A probe has taken its steps."""
 
 
 class _Stopwatch:
-    """Called after every step: notes its time, and ends the probe after the last."""
+    """Called after every step: measures its time, and ends the probe after the last."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
-        self.steps_an_epoch = 0
+        self.steps_per_epoch = 0
         self.taken = 0
         self.before: float | None = None
 
     def __call__(self, state: dict[str, Any]) -> None:
         _synchronise()
         now = time.perf_counter()
-        if state["step"] == 0:  # an epoch ended, and was evaluated: the next step begins now
+        if state["step"] == 0:  # after the evaluation of an epoch
             self.before = now
             return
-        self.steps_an_epoch = state["steps"]
+        self.steps_per_epoch = state["steps"]
         self.taken += 1
         if self.before is not None and self.taken > WARM_UP:
             self.times.append(now - self.before)
@@ -74,19 +74,19 @@ def _synchronise() -> None:
 
 
 def probe(run: Run, resources: Resources) -> Probe:
-    """Take a few steps of a run in this process, alone, and leave nothing behind.
+    """Time a few steps of a run in this process, and write no files.
 
     Raises:
-        SpecError: when its data cannot be had.
+        SpecError: when its data is not available.
     """
     watch = _Stopwatch()
     long_enough = run.replace(epochs=max(run.epochs, WARM_UP + STEPS))
     with suppress(Enough):
         execute(long_enough, resources, watch)
     device = str(ALONE.device(resources.device))
-    return Probe(statistics.median(watch.times), watch.steps_an_epoch * run.epochs, device)
+    return Probe(statistics.median(watch.times), watch.steps_per_epoch * run.epochs, device)
 
 
 def probe_all(runs: Sequence[Run], resources: Resources) -> dict[Run, Probe]:
-    """A probe of every run but its seed: seeds take the same time."""
+    """Return a probe for each variant, by the run with seed 0; all seeds take the same time."""
     return {run: probe(run, resources) for run in dict.fromkeys(run.replace(seed=0) for run in runs)}

@@ -1,7 +1,7 @@
 """A local worker: `python -m ablate.dispatch.process_group ROOT NAME PROCESSES`, the keys of its runs on stdin.
 
-With more than one process for each run it starts a process group, each process with its place in the environment as
-torchrun would set it, and waits for it. The group ends together: a run cannot continue without one of its processes.
+With more than one process per run, it starts a process group and waits for it. The environment of each process is that
+of torchrun. The group ends together, because a run cannot continue without one of its processes.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from collections.abc import Sequence
 from types import FrameType
 
 POLL_S = 0.1
-GRACE_S = 10.0  # for the others when one has failed
-STOP_S = 120.0  # for the others when all were asked to stop, and one may still write a checkpoint
+GRACE_S = 10.0  # for the other processes after one has failed
+STOP_S = 120.0  # for all processes after a request to stop, which may write a checkpoint first
 
 
 def main(words: Sequence[str], keys: Sequence[str]) -> int:
-    """Work alone, or have a process group work; returns the exit code."""
+    """Work in this process or start a process group, and return the exit code."""
     root, name, processes = words
     if int(processes) > 1:
         return run_group(
@@ -30,7 +30,8 @@ def main(words: Sequence[str], keys: Sequence[str]) -> int:
         )
     from ablate.dispatch.worker import work
 
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it asks a run in training for a checkpoint, and must not kill
+    # SIGUSR1 requests a checkpoint during training; at other times it must not kill the process.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         work(root, keys, name)
@@ -40,32 +41,32 @@ def main(words: Sequence[str], keys: Sequence[str]) -> int:
 
 
 def run_group(command: Sequence[str], text: str, size: int) -> int:
-    """Start processes that work together, give each a text to read, and wait; returns the first exit code but 0.
+    """Start the processes of a group, pass each a text on stdin, wait, and return the first exit code other than 0.
 
-    SIGTERM, SIGINT and SIGUSR1 are handed on to each of them.
+    SIGTERM, SIGINT and SIGUSR1 are forwarded to each process.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     members = [_member(command, text, rank, size, port) for rank in range(size)]
-    asked: list[int] = []
+    received: list[int] = []
 
-    def hand_on(number: int, _: FrameType | None) -> None:
-        asked.append(number)
+    def forward(number: int, _: FrameType | None) -> None:
+        received.append(number)
         for member in members:
             member.send_signal(number)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, hand_on)
+        signal.signal(number, forward)
     while (codes := [member.poll() for member in members]).count(None) and not any(codes):
         time.sleep(POLL_S)
-    stopping = bool({signal.SIGTERM, signal.SIGINT} & set(asked))
+    stopping = bool({signal.SIGTERM, signal.SIGINT} & set(received))
     _end(members, STOP_S if stopping else 0.0 if any((code or 0) < 0 for code in codes) else GRACE_S)
     return next((code if code > 0 else 128 - code for code in codes if code), 0)
 
 
 def _member(command: Sequence[str], text: str, rank: int, size: int, port: int) -> subprocess.Popen[str]:
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
-    environment = os.environ | {name: str(value) for name, value in place.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    environment = os.environ | {name: str(value) for name, value in variables.items()} | {"MASTER_ADDR": "127.0.0.1"}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, text=True)
     assert process.stdin
     process.stdin.write(text)
@@ -74,7 +75,7 @@ def _member(command: Sequence[str], text: str, rank: int, size: int, port: int) 
 
 
 def _end(members: Sequence[subprocess.Popen[str]], grace_s: float) -> None:
-    """See that all are gone, those that are left after a while."""
+    """Wait for all processes, and kill those that are left after the grace time."""
     deadline = time.monotonic() + grace_s
     for member in members:
         try:

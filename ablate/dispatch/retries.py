@@ -1,4 +1,4 @@
-"""What a launch does about runs that fail: try them again, after a while where a worker was lost, or give up."""
+"""When a launch retries a failed run: at once, later if its worker was lost, or never."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ from ablate.store.root import Root
 
 BACKOFF_S = 5.0
 LONGEST_S = 300.0
-# What is the same at every try: the request is wrong, or the numbers are.
-HOPELESS = ("SpecError", "DivergedError")
+# Errors that every attempt repeats: a wrong request, and a loss that diverges.
+PERMANENT = ("SpecError", "DivergedError")
 
 
 @dataclass
-class Policy:
-    """Retries of one launch.
+class RetryPolicy:
+    """The retries of one launch.
 
     Args:
-        retries: how often a run is tried again; not for a wrong request, nor for a loss that diverged.
-        fail_fast: end the launch when a run has failed for good.
+        max_retries: how often a run is retried; never after a permanent error.
+        fail_fast: end the launch when a run has failed and is not retried.
     """
 
-    retries: int = 0
+    max_retries: int = 0
     fail_fast: bool = False
     lost: set[str] = field(default_factory=set)
-    tries: Counter[str] = field(default_factory=Counter)
+    attempts: Counter[str] = field(default_factory=Counter)
     due: dict[str, float] = field(default_factory=dict)
     old: set[str] | None = None
 
     def release(self, root: Root, statuses: Sequence[RunStatus]) -> bool:
-        """Let runs that failed in this launch be tried again when their time has come; whether any now is.
+        """Remove the failure notes of runs that are due for a retry, and return whether there were any.
 
-        What had failed before the launch stays failed, and is none of its business.
+        Runs that had failed before the launch are not retried.
         """
         failed = {status.run.key for status in statuses if status.state == "failed"}
         if self.old is None:
             self.old = failed
         for key in failed - self.old - self.due.keys():
-            if self.tries[key] < self.retries and not _hopeless(root, key):
+            if self.attempts[key] < self.max_retries and not _is_permanent(root, key):
                 self.due[key] = time.monotonic() + self._pause(key)
-                self.tries[key] += 1
-        now = [key for key, at in self.due.items() if time.monotonic() >= at]
-        for key in now:
+                self.attempts[key] += 1
+        ready = [key for key, at in self.due.items() if time.monotonic() >= at]
+        for key in ready:
             (root.run_folder(key) / "failure.json").unlink(missing_ok=True)
             del self.due[key]
-        return bool(now)
+        return bool(ready)
 
     def given_up(self, status: RunStatus) -> bool:
-        """Whether a run has failed for good in this launch."""
+        """Whether a run has failed in this launch and is not retried."""
         return status.state == "failed" and status.run.key not in self.due and status.run.key not in (self.old or ())
 
     def pending(self, status: RunStatus) -> bool:
-        """Whether a failed run waits for its next try."""
+        """Whether a failed run will be retried."""
         return status.state == "failed" and status.run.key in self.due
 
     def _pause(self, key: str) -> float:
-        """Seconds until the next try: longer each time after a lost worker or node, none after an error of the run."""
+        """Return the seconds until the next attempt: 0 after an error of the run, else twice as long each time."""
         if key not in self.lost:
             return 0.0
         self.lost.discard(key)
-        return float(min(LONGEST_S, BACKOFF_S * 2 ** self.tries[key]))
+        return float(min(LONGEST_S, BACKOFF_S * 2 ** self.attempts[key]))
 
 
-def _hopeless(root: Root, key: str) -> bool:
+def _is_permanent(root: Root, key: str) -> bool:
     note = failure_of(root.run_folder(key)) or {}
-    return note.get("kind") in HOPELESS
+    return note.get("kind") in PERMANENT

@@ -1,4 +1,4 @@
-"""Workers on this machine, one per slot: a process or a process group, with its own GPUs and its share of the cores."""
+"""Workers on this machine, one per slot: a process or a process group with its own GPUs and share of the cores."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from ablate.store.root import Root
 
 
 class LocalWorker:
-    """A process in a session of its own, so that it outlives the launcher's terminal and takes its children along."""
+    """A process in its own session, so that it outlives the terminal, and its children can be killed with it."""
 
     def __init__(self, name: str, slot: int, process: subprocess.Popen[str], log: Path) -> None:
         self.name, self.slot, self._process, self._log = name, slot, process, log
 
     def alive(self) -> bool:
-        """Whether its process runs; what it leaves behind when it ends is ended too."""
+        """Whether its process exists; if not, its remaining children are killed."""
         if self._process.poll() is None:
             return True
         with suppress(ProcessLookupError, PermissionError):
@@ -34,46 +34,46 @@ class LocalWorker:
         return False
 
     def returned(self) -> bool:
-        """Whether it came to the end of its list."""
+        """Whether it has finished its list."""
         return self._process.poll() == 0
 
     def stop(self) -> None:
-        """Ask it to write a checkpoint, let go of its run and end."""
+        """Request its end, after a checkpoint."""
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it, and all it started."""
+        """Kill it and its children."""
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def cause(self) -> str:
-        """How it ended, in words."""
+        """Return how it ended."""
         code = self._process.poll() or 0
         number = -code if code < 0 else code - 128
         if number == signal.SIGKILL:
-            return "the worker process was killed by SIGKILL (by hand, or for lack of memory)"
+            return "the worker process was killed by SIGKILL (by a user, or because memory ran out)"
         try:
             return f"the worker process was ended by {signal.Signals(number).name}"
         except ValueError:
             return f"the worker process ended with exit code {code}"
 
-    def said(self) -> str:
-        """The last lines it printed."""
+    def last_lines(self) -> str:
+        """Return the last lines of its output."""
         lines = self._log.read_text(errors="replace").splitlines() if self._log.exists() else []
         return "\n".join(lines[-LOG_TAIL:])
 
 
 class Local:
-    """Slots on this machine.
+    """The slots of this machine.
 
-    submitit's local executor is not used: it has no queue, gives every job the first GPU, and waits for all processes
-    of a run when one has died.
+    The local executor of submitit is not used: it has no queue, gives the first GPU to every job, and waits for all
+    processes of a job when one has died.
     """
 
     def __init__(self, root: Root, resources: Resources, logs: Path) -> None:
         self.root, self.resources, self.logs = root, resources, logs
-        self.gpus = gpus() if _wants_gpus(resources) else []
+        self.gpus = gpus() if _uses_gpus(resources) else []
 
     def start(self, name: str, slot: int, keys: Sequence[str]) -> LocalWorker:
         """Start a worker on a list of runs."""
@@ -90,18 +90,18 @@ class Local:
                 text=True,
             )
         assert process.stdin
-        with suppress(BrokenPipeError):  # it died at once: that is seen when it is looked at
+        with suppress(BrokenPipeError):  # it died at once; `alive` will show it
             process.stdin.write(json.dumps(list(keys)))
             process.stdin.close()
         return LocalWorker(name, slot, process, path)
 
     def command(self, name: str) -> list[str]:
-        """The words that start a worker."""
+        """Return the command that starts a worker."""
         words = [sys.executable, "-m", "ablate.dispatch.process_group"]
         return [*words, str(self.root.path), name, str(self.resources.gpus_per_run)]
 
     def _environment(self, slot: int) -> dict[str, str]:
-        """The GPUs of a slot, and as many threads as its share: libraries would else take all cores each."""
+        """Return the environment of a slot: its GPUs and number of threads; libraries use all cores by default."""
         threads, each = str(self.resources.threads), self.resources.gpus_per_run
         count = max(1, len(self.gpus) // each)
         own = self.gpus[slot % count * each :][:each]
@@ -113,12 +113,12 @@ class Local:
         }
 
 
-def _wants_gpus(resources: Resources) -> bool:
+def _uses_gpus(resources: Resources) -> bool:
     return resources.device == "auto" or resources.device.startswith("cuda")
 
 
 def gpus() -> list[str]:
-    """The CUDA devices of this machine that may be used, by index or name, found without importing torch."""
+    """Return the visible CUDA devices, by index or name, without importing torch."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip()]
@@ -126,20 +126,20 @@ def gpus() -> list[str]:
 
 
 def slots(resources: Resources, jobs: int | None = None) -> int:
-    """How many runs train side by side: as asked, else as many as have GPUs of their own, else cores over threads.
+    """Return how many runs train side by side: `jobs` if given, else one per GPU of a run, else cores over threads.
 
     Raises:
-        SpecError: when a run wants more than this machine has.
+        SpecError: when a run needs more than this machine has.
     """
     if resources.nodes > 1:
-        raise SpecError(f"nodes is {resources.nodes}; this machine is one: wanted is 1, or --on slurm")
+        raise SpecError(f"nodes must be 1 on this machine, got {resources.nodes}; use --on slurm")
     each, cores = resources.gpus_per_run, _cores()
-    found = len(gpus()) if _wants_gpus(resources) else 0
+    found = len(gpus()) if _uses_gpus(resources) else 0
     if 0 < found < each:
-        raise SpecError(f"gpus_per_run is {each}; this machine has {found}")
+        raise SpecError(f"gpus_per_run must be at most {found}, the GPUs of this machine, got {each}")
     if jobs is not None:
         if jobs < 1:
-            raise SpecError(f"--jobs is {jobs}; wanted is 1 or more")
+            raise SpecError(f"--jobs must be 1 or more, got {jobs}")
         return jobs
     return found // each or max(1, cores // (resources.threads * each))
 

@@ -1,7 +1,6 @@
-"""What is asked of Slurm by its commands: which jobs there are, how long this one has, to be queued again.
+"""Queries and requests to Slurm by its commands: the queue, the time left for a job, requeueing, cancelling.
 
-Submitting is the launcher's business. Where Slurm's commands are missing or do not answer, nothing is known, and that
-is no error: `jobs` is None then, not empty.
+`slurm_pool` submits. Missing commands and errors of Slurm are not errors here: `Queue.jobs` is then None, not empty.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-ASK_EVERY_S = 5.0
+QUERY_EVERY_S = 5.0
 ANSWER_S = 30.0
 PENDING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
 RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING", "STOPPED"})
@@ -22,7 +21,7 @@ RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALIN
 
 @dataclass(frozen=True)
 class Job:
-    """One job, or one element of an array, as Slurm tells it."""
+    """One job, or one element of an array, as Slurm reports it."""
 
     id: str
     state: str
@@ -32,22 +31,22 @@ class Job:
 
     @property
     def pending(self) -> bool:
-        """Whether it waits for its turn, the first or another one."""
+        """Whether it waits in the queue, for the first time or again."""
         return self.state in PENDING
 
     @property
     def running(self) -> bool:
-        """Whether its processes may be there."""
+        """Whether its processes may exist."""
         return self.state in RUNNING
 
     @property
     def live(self) -> bool:
-        """Whether it may still work."""
+        """Whether it is pending or running."""
         return self.pending or self.running
 
 
 def call(words: Sequence[str]) -> str | None:
-    """What a command of Slurm's prints; None when it is missing, fails or does not answer."""
+    """Return the output of a Slurm command; None if it is missing, fails or does not answer."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
@@ -56,19 +55,19 @@ def call(words: Sequence[str]) -> str | None:
 
 
 class Queue:
-    """Slurm's queue, asked at most every few seconds."""
+    """Slurm's queue, queried at most every few seconds."""
 
     def __init__(self) -> None:
-        self._asked = float("-inf")
+        self._queried = float("-inf")
         self._jobs: dict[str, Job] | None = None
 
-    def jobs(self, *, newer_than_s: float = ASK_EVERY_S) -> dict[str, Job] | None:
-        """The jobs of this user in the queue by id, array elements each; None when Slurm does not answer."""
-        if time.monotonic() - self._asked > newer_than_s:
+    def jobs(self, *, newer_than_s: float = QUERY_EVERY_S) -> dict[str, Job] | None:
+        """Return this user's jobs in the queue, by id, one per array element; None if Slurm does not answer."""
+        if time.monotonic() - self._queried > newer_than_s:
             fields = "JobArrayID:|,State:|,RestartCnt:|,Reason:|,NodeList:|"
-            said = call(["squeue", "--me", "--noheader", "--array", "-O", fields])
-            self._jobs = None if said is None else {job.id: job for job in map(_job, said.splitlines()) if job}
-            self._asked = time.monotonic()
+            output = call(["squeue", "--me", "--noheader", "--array", "-O", fields])
+            self._jobs = None if output is None else {job.id: job for job in map(_job, output.splitlines()) if job}
+            self._queried = time.monotonic()
         return self._jobs
 
 
@@ -83,42 +82,42 @@ def _job(line: str) -> Job | None:
 
 
 def ended(ids: Collection[str]) -> dict[str, str]:
-    """How jobs ended, by id, as accounting tells it: "FAILED 9:0". What it does not know is left out."""
+    """Return how jobs ended, by id, such as "FAILED, exit code 9:0"; only the jobs that accounting knows."""
     if not ids:
         return {}
-    said = call(["sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j", ",".join(sorted(ids))])
+    output = call(["sacct", "-X", "-n", "-P", "-o", "JobID,State,ExitCode", "-j", ",".join(sorted(ids))])
     found = {}
-    for line in (said or "").splitlines():
+    for line in (output or "").splitlines():
         name, state, code = [*line.split("|"), "", ""][:3]
         found[name] = state if code == "0:0" else f"{state}, exit code {code}"
     return found
 
 
 def own_job() -> tuple[str, int]:
-    """The id of the job this process runs in, and how often Slurm has started it again; "" outside of Slurm."""
+    """Return the id of this process's job, and how often Slurm has restarted it; "" outside of Slurm."""
     array = os.environ.get("SLURM_ARRAY_JOB_ID")
     job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else os.environ.get("SLURM_JOB_ID", "")
     return job, int(os.environ.get("SLURM_RESTART_COUNT", 0))
 
 
 def seconds_left(job: str) -> float | None:
-    """How long a job may still run; None where there is no limit or Slurm does not answer."""
-    said = call(["squeue", "--noheader", "--jobs", job, "-o", "%L"])
-    days, hours, minutes, seconds = [*([None] * 4), *_clock((said or "").strip())][-4:]
+    """Return how many seconds a job may still run; None without a limit, or if Slurm does not answer."""
+    output = call(["squeue", "--noheader", "--jobs", job, "-o", "%L"])
+    days, hours, minutes, seconds = [*([None] * 4), *_clock((output or "").strip())][-4:]
     if seconds is None:
         return None
     return ((days or 0) * 24 + (hours or 0)) * 3600.0 + (minutes or 0) * 60 + seconds
 
 
 def _clock(text: str) -> list[int]:
-    """The numbers of 1-02:03:04, from days to seconds; none where the text is no time."""
+    """Return the numbers of a time such as 1-02:03:04; none if the text is not a time."""
     return [int(number) for number in re.split("[-:]", text)] if re.fullmatch(r"[\d:-]+", text) else []
 
 
 def requeue(job: str) -> bool:
-    """Have a job queued again: Slurm stops its processes and starts it anew later.
+    """Requeue a job, and return whether Slurm accepted that: it stops the job now and restarts it later.
 
-    The command runs where no SIGTERM reaches it: Slurm ends every process of the job as soon as it hears it.
+    The command ignores SIGTERM, because Slurm sends that to every process of the job, this one included.
     """
     words = ["scontrol", "requeue", job]
     process = subprocess.Popen(
@@ -132,21 +131,21 @@ def requeue(job: str) -> bool:
 
 
 def cancel(ids: Collection[str]) -> bool:
-    """Cancel jobs; whether Slurm took it."""
+    """Cancel jobs, and return whether Slurm accepted that."""
     return not ids or call(["scancel", *sorted(ids)]) is not None
 
 
 def max_array_size() -> int:
-    """The longest array Slurm takes: its own default where it does not say; 1 where it takes none."""
+    """Return the longest array that Slurm accepts; its default if it does not answer, 1 if arrays are disabled."""
     found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call(["scontrol", "show", "config"]) or "", re.MULTILINE)
     return max(1, int(found.group(1))) if found else 1001
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment without what an allocation, such as salloc's, left in it; the place of Slurm's settings stays.
+    """Return an environment without the variables of an allocation, such as that of salloc; SLURM_CONF is kept.
 
-    Inherited, SLURM_CPU_BIND ties a job's threads to cores of the old allocation, and SBATCH_ variables override what
-    is asked for.
+    An inherited SLURM_CPU_BIND would bind the threads of a job to cores of the old allocation, and SBATCH_ variables
+    would override our options.
     """
     return {
         name: value

@@ -1,7 +1,7 @@
-"""Runs as Slurm jobs: arrays, by submitit's Slurm executor, named explicitly.
+"""The workers of one launch as arrays of Slurm jobs, submitted by submitit's Slurm executor.
 
-Nothing of submitit's own requeueing is relied on. A job that Slurm starts again, for whatever reason, begins with its
-first list of runs, skips what is recorded and goes on from our checkpoints; see `task.py`.
+Requeueing by submitit is not used. A job that Slurm restarts, for whatever reason, begins with its first list of runs,
+skips those with a record, and resumes from our checkpoints; see `slurm_task.py`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
 
-SIGNAL_BEFORE_S = 1  # the user signal is for preemption; the limit is seen by the job's own clock
+SIGNAL_BEFORE_S = 1  # the signal is for preemption; the job's own clock watches the limit
 
 
 class Submit(Protocol):
-    """Hands one array to Slurm: its parameters, and the arguments of `task` for each element; gives the jobs' ids."""
+    """Submits one array, given its parameters and the arguments of `task` per element; returns the ids of its jobs."""
 
     def __call__(
         self, parameters: Mapping[str, Any], folder: Path, arguments: Sequence[tuple[Any, ...]]
@@ -38,7 +38,7 @@ class SlurmPool:
 
     Args:
         jobs: how many may run side by side; None leaves that to Slurm.
-        submit: for tests; submitit otherwise.
+        submit: replaces submitit in tests.
     """
 
     def __init__(
@@ -50,10 +50,10 @@ class SlurmPool:
         self.noted: set[tuple[str, str]] = set()
 
     def poll(self) -> None:
-        """Slurm is asked when the runs are looked at."""
+        """Do nothing: the status monitor queries Slurm."""
 
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
-        """The runs whose job is over without a word, and how Slurm says it ended."""
+        """Return how the job of each run ended that ended without a result, by the key of the run."""
         self.mine |= {status.job for status in statuses if status.job and status.state in ("queued", "running")}
         lost = [status for status in statuses if status.state == "lost" and status.job in self.mine]
         new = [status for status in lost if (status.run.key, status.job) not in self.noted]
@@ -61,10 +61,10 @@ class SlurmPool:
         return {status.run.key: status.error for status in with_exit_reason(new)}
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
-        """Submit what no job will come to.
+        """Submit the runs that have no job.
 
         Raises:
-            SpecError: when Slurm refuses it.
+            SpecError: when Slurm rejects them.
         """
         keys = [status.run.key for status in statuses if status.state in ("waiting", "lost")]
         before = ""
@@ -73,11 +73,11 @@ class SlurmPool:
         return False
 
     def _submit_array(self, slices: Sequence[Sequence[str]], before: str) -> str:
-        """Submit one array, after another one where only so many jobs may run side by side; returns its id."""
-        asked = parameters(self.resources, self.jobs, before if self.jobs else "")
+        """Submit one array and return its id; if jobs are limited, it waits for the array before."""
+        options = parameters(self.resources, self.jobs, before if self.jobs else "")
         arguments = [(str(self.root.path), list(keys), self.resources.to_dict()) for keys in slices]
         with _environment(slurm.scrubbed(os.environ)):
-            ids = self.submit(asked, self.ledger.launch.logs, arguments)
+            ids = self.submit(options, self.ledger.launch.logs, arguments)
         self.mine |= set(ids)
         self.ledger.add_jobs({job: list(keys) for job, keys in zip(ids, slices, strict=True)})
         return ids[0].partition("_")[0]
@@ -87,21 +87,21 @@ class SlurmPool:
         slurm.cancel(self.mine)
 
     def finish(self) -> None:
-        """Jobs end with their last run."""
+        """Do nothing: jobs end with their last run."""
 
     def abandon(self) -> None:
-        """Whoever stops watching leaves the jobs to Slurm; `ablate cancel` ends them."""
+        """Leave the jobs to Slurm; `ablate cancel` ends them."""
 
 
 def arrays(keys: Sequence[str], runs_per_job: int) -> list[list[list[str]]]:
-    """Keys as arrays of slices, one slice a job, no array longer than Slurm allows."""
+    """Return keys as arrays of slices, one slice per job; no array is longer than Slurm accepts."""
     slices = [list(keys[at : at + runs_per_job]) for at in range(0, len(keys), runs_per_job)]
     longest = slurm.max_array_size() if len(slices) > 1 else 1
     return [slices[at : at + longest] for at in range(0, len(slices), longest)]
 
 
 def parameters(resources: Resources, jobs: int | None = None, before: str = "") -> dict[str, Any]:
-    """What submitit's Slurm executor is told."""
+    """Return the parameters of submitit's Slurm executor."""
     gpus = resources.device == "auto" or resources.device.startswith("cuda")
     cpus = resources.cpus or resources.threads + resources.workers
     more: dict[str, Any] = {name: value or True for name, value in resources.slurm.items()}
@@ -123,17 +123,17 @@ def parameters(resources: Resources, jobs: int | None = None, before: str = "") 
         "array_parallelism": jobs or slurm.max_array_size(),
         "signal_delay_s": SIGNAL_BEFORE_S,
         "stderr_to_stdout": True,
-        # A run cannot go on without one of its processes; and srun no longer takes the CPUs from sbatch.
+        # A run cannot continue without one of its processes; and srun does not inherit the CPUs from sbatch.
         "srun_args": ["--kill-on-bad-exit=1", f"--cpus-per-task={cpus}"],
         "additional_parameters": {"requeue": True, **more},
     }
 
 
 def by_submitit(parameters: Mapping[str, Any], folder: Path, arguments: Sequence[tuple[Any, ...]]) -> Sequence[str]:
-    """Submit an array by submitit's Slurm executor; returns the jobs' ids.
+    """Submit an array by submitit's Slurm executor, and return the ids of its jobs.
 
     Raises:
-        SpecError: when there is no Slurm, or it refuses.
+        SpecError: when there is no Slurm, or it rejects the jobs.
     """
     import submitit
     from submitit.core.utils import FailedJobError
@@ -141,18 +141,18 @@ def by_submitit(parameters: Mapping[str, Any], folder: Path, arguments: Sequence
     try:
         executor = submitit.SlurmExecutor(folder)
         executor.update_parameters(**parameters)
-        with redirect_stderr(StringIO()):  # submitit prints what sbatch says as well as raising it
+        with redirect_stderr(StringIO()):  # submitit also prints the output of sbatch
             return [job.job_id for job in executor.map_array(task, *zip(*arguments, strict=True))]
     except FailedJobError as error:
-        said = re.findall(r"^sbatch: error: (.*)$", str(error), re.MULTILINE)
-        raise SpecError(f"Slurm refused the jobs: {'; '.join(said) or error}") from None
+        messages = re.findall(r"^sbatch: error: (.*)$", str(error), re.MULTILINE)
+        raise SpecError(f"Slurm rejected the jobs: {'; '.join(messages) or error}") from None
     except RuntimeError as error:
-        raise SpecError(f"--on slurm needs Slurm's commands on this machine: {error}") from None
+        raise SpecError(f"--on slurm needs the Slurm commands on this machine: {error}") from None
 
 
 @contextmanager
 def _environment(content: Mapping[str, str]) -> Iterator[None]:
-    """What child processes inherit, exchanged for a moment."""
+    """Replace the environment, which child processes inherit, for a moment."""
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(content)

@@ -1,30 +1,26 @@
-"""What became of each run, derived from disk: its record, its lease, its failure note, and who was asked to train it.
+"""The state of each run, derived from disk: its record, its lease, its failure note, and the launches that have it.
 
-A run is *done* when its record is there, *running* while somebody holds its lease, *failed* when a failure note lies in
-its folder, *lost* when whoever had it is gone without a word, *queued* when a launch that lives will come to it, and
-*waiting* otherwise: nobody is going to train it until it is launched.
+A run is *done* when it has a record, *running* while a live worker holds its lease, *failed* when its folder has a
+failure note, *lost* when its worker disappeared, *queued* when a live launch or job will train it, and *waiting*
+otherwise, until a launch has it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import orjson
 
-from ablate.data.datasets import is_available, source
 from ablate.dispatch import lease, slurm
+from ablate.dispatch.data import fingerprint
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import failure_of
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
-
-# What of a run its data set is asked for.
-_NAMES = [item.name for item in fields(Run)]
-ASKED = (*_NAMES[_NAMES.index("dataset") : _NAMES.index("eval_crop") + 1], "batch_size")
 
 State = Literal["done", "running", "failed", "lost", "queued", "waiting"]
 
@@ -34,12 +30,12 @@ class RunStatus:
     """One run's state.
 
     Args:
-        worker: whose lease on it is not released.
-        job: the Slurm job it was last given to, or runs in.
-        where: worker and host of a running one, for people.
-        log: what its worker prints, beside the run's own log.
-        error: why it failed or is lost; why a job waits.
-        progress: what a running one last said.
+        worker: the owner of a lease that is not released.
+        job: the Slurm job that has it, or had it last.
+        where: host and worker of a running one, for display.
+        log: the output of its worker; the run's own log is another file.
+        error: why it failed or is lost, or why its job waits.
+        progress: the last progress of a running one.
     """
 
     run: Run
@@ -52,14 +48,24 @@ class RunStatus:
     progress: Mapping[str, Any] = field(default_factory=dict)
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
+    def as_data(self, name: str) -> dict[str, Any]:
+        """Return the state, ready for JSON.
+
+        Args:
+            name: what to call the run.
+        """
+        texts = {field: getattr(self, field) for field in ("state", "worker", "job", "where", "log", "error")}
+        rest = {"progress": dict(self.progress), "metrics": dict(self.metrics)}
+        return {"key": self.run.key, "name": name} | texts | rest
+
 
 class StatusMonitor:
-    """The state of a list of runs, looked at again and again; records once seen are not read again.
+    """Reads the states of some runs each time it is polled; no record is read twice.
 
     Args:
-        root: where results and work in progress lie.
-        runs: the runs to look at.
-        data: where data sets lie, by name, to compare fingerprints with the records'.
+        root: with the results and the runs in progress.
+        runs: the runs to monitor.
+        data: paths of datasets, by name, to compare their fingerprints with those of the records.
     """
 
     def __init__(self, root: Root, runs: Sequence[Run], data: Mapping[str, str] | None = None) -> None:
@@ -81,8 +87,8 @@ class StatusMonitor:
                     self.stale[run.key] = found[run.key]
 
     def poll(self) -> list[RunStatus]:
-        """The state of every run, in the order given."""
-        self.launches.refresh()  # first: a job that is seen to have gone has left its record before
+        """Return the state of every run, in the given order."""
+        self.launches.refresh()  # first: a job that has ended has written its records before
         return [self._state_of(run) for run in self.runs]
 
     def _state_of(self, run: Run) -> RunStatus:
@@ -101,7 +107,7 @@ def _done(run: Run, record: records.Record) -> RunStatus:
 
 
 def unfinished(folder: Path, run: Run) -> RunStatus:
-    """The state of a run without a record, from its folder alone."""
+    """Return the state of a run without a record, from its folder alone."""
     held = lease.current(folder)
     owner = held.owner if held and held.owner and not held.owner.released else None
     worker, job = (owner.worker, owner.job) if owner else ("", "")
@@ -111,12 +117,14 @@ def unfinished(folder: Path, run: Run) -> RunStatus:
     if failure := failure_of(folder):
         return RunStatus(run, "failed", worker, job, error=str(failure["error"]))
     if owner:
-        return RunStatus(run, "lost", worker, job, error=f"{worker} on {owner.host} is gone without a word")
+        return RunStatus(
+            run, "lost", worker, job, error=f"worker disappeared (no exit status): {worker} on {owner.host}"
+        )
     return RunStatus(run, "waiting")
 
 
 def with_launch_info(status: RunStatus, launches: Launches) -> RunStatus:
-    """A run's state with what is known of the launch and the Slurm job it was given to."""
+    """Return the state of a run, updated with its launch and its Slurm job."""
     found = launches.job_of(status.run.key)
     if found is None:
         queued = status.state == "waiting" and launches.supervised(status.run.key)
@@ -131,22 +139,22 @@ def with_launch_info(status: RunStatus, launches: Launches) -> RunStatus:
     if job and job.live:
         return replace(status, state="queued", error=job.reason if job.reason != "None" else "")
     if status.state == "waiting":
-        return replace(status, state="lost", error=f"Slurm job {name} is over, without a word of this run")
+        return replace(status, state="lost", error=f"Slurm job {name} ended without a result for this run")
     return status
 
 
 def requested(launches: Launches, run: Run) -> bool:
-    """Whether it is still wanted: `ablate cancel` takes the request away."""
+    """Whether a run is requested; `ablate cancel` removes the request."""
     return (launches.folder.parent / run.key / "run.json").exists()
 
 
 def with_exit_reason(statuses: Sequence[RunStatus]) -> list[RunStatus]:
-    """The same, with how the jobs of lost runs ended, where Slurm's accounting knows."""
+    """Return the states; the error of a lost run shows how its job ended, if Slurm's accounting knows that."""
     lost = {status.job for status in statuses if status.state == "lost" and status.job}
-    how = slurm.ended(lost)
+    reasons = slurm.ended(lost)
     return [
-        replace(status, error=f"Slurm job {status.job} ended: {how[status.job]}")
-        if status.state == "lost" and status.job in how
+        replace(status, error=f"Slurm job {status.job} ended: {reasons[status.job]}")
+        if status.state == "lost" and status.job in reasons
         else status
         for status in statuses
     ]
@@ -158,32 +166,3 @@ def _progress(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, orjson.JSONDecodeError):
         return {}
     return content
-
-
-def fingerprint(dataset: str, data: Mapping[str, str]) -> str | None:
-    """The fingerprint of the data at hand; None where a data set is not at hand."""
-    if not is_available(dataset, data):
-        return None
-    module, location = source(dataset, data)
-    return str(module.fingerprint(location))
-
-
-def check_data(runs: Sequence[Run], data: Mapping[str, str]) -> None:
-    """Ask each data set whether it can give what the runs want, once for runs that differ in nothing it sees.
-
-    Raises:
-        SpecError: with the first thing it cannot give.
-    """
-    for run in _distinct(runs):
-        module, location = source(run.dataset, data)
-        module.check(run, location)
-
-
-def _distinct(runs: Sequence[Run]) -> Iterator[Run]:
-    """One run of those that ask a data set for the same."""
-    seen: set[tuple[Any, ...]] = set()
-    for run in runs:
-        asked = tuple(getattr(run, name) for name in ASKED)
-        if asked not in seen:
-            seen.add(asked)
-            yield run

@@ -1,6 +1,6 @@
-"""What a worker does: take what it can of a list of runs, have each trained, write its record.
+"""A worker: take the lease of each free run in a list, train it, and write its record.
 
-`work` is the one function a worker process is sent.
+Every worker process calls `work`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ablate.train.execute import execute
 
 @dataclass(frozen=True)
 class LeaseHolder:
-    """On whose behalf a run is trained: a worker with its lease, and the processes it is made of."""
+    """The worker that trains a run, with its lease and its processes."""
 
     worker: str
     generation: int
@@ -37,16 +37,16 @@ class LeaseHolder:
 
     @property
     def log(self) -> str:
-        """The file that this process's log lines go to."""
+        """Name of the log file of this process."""
         return "log.txt" if self.world.main else f"log.{self.world.rank}.txt"
 
 
 @contextmanager
 def reporting(progress: Progress, resources: Resources) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """What to call with a run's state: its progress, and TensorBoard's curves where they are asked for.
+    """Return a function that reports a run's state: as progress and, if requested, to TensorBoard.
 
     Raises:
-        SpecError: where they are, and TensorBoard is not installed.
+        SpecError: when TensorBoard is requested and not installed.
     """
     if not (resources.tensorboard and progress.writes):
         yield progress
@@ -66,39 +66,41 @@ def reporting(progress: Progress, resources: Resources) -> Iterator[Callable[[di
 
 
 def request(root: Root, run: Run, resources: Resources) -> None:
-    """Leave a run where a worker finds it by its key, with the paths of the user's own files it needs."""
+    """Write a run where workers find it by its key, with the paths of the user's own files that it needs."""
     content = {"run": run.to_dict(), "resources": resources.to_dict(), "files": files_of(run)}
     write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content), durable=False)
 
 
 def requested(root: Root, key: str) -> tuple[Run, Resources]:
-    """The run and resources left under a key; the user's own files it needs are made known.
+    """Return the requested run with a key, and its resources; the user's own files that it needs are registered.
 
     Raises:
-        SpecError: when such a file is gone, or a behaviour number has changed since: the key is another now.
+        SpecError: when such a file is missing, or a behaviour number has changed, so that the run has another key now.
     """
     content = orjson.loads((root.run_folder(key) / "run.json").read_bytes())
     for slot, path in content.get("files", {}).items():
         use(path, slot)
     run = Run.from_dict(content["run"])
     if run.key != key:
-        raise SpecError(f"run {key} is {run.key} by now: a BEHAVIOUR it depends on was changed; launch the study again")
+        raise SpecError(
+            f"run {key} has the key {run.key} now: a BEHAVIOUR it depends on has changed; launch the study again"
+        )
     return run, Resources.from_dict(content["resources"])
 
 
 def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
-    """Train, one after the other, every listed run that nobody has finished or is working on.
+    """Train, one after the other, every listed run that is not done and that no other worker holds.
 
-    Where torchrun or srun started several processes, each calls this once: they train every run together. The main one
-    takes leases and writes; the others' keys are not looked at.
+    If torchrun or srun started several processes, each of them calls this once, and they train every run together. The
+    main process takes leases and writes; the keys of the others are ignored.
 
     Args:
         path: the root.
-        keys: of runs left there by `request`.
-        worker: a name for this worker, unique to it.
+        keys: of runs that were requested there.
+        worker: unique name of this worker.
 
     Returns:
-        The keys this worker finished or saw fail.
+        The keys of the runs that this worker finished, or that failed here.
     """
     root, world = Root(Path(path)), join()
     if not world.main:
@@ -109,10 +111,10 @@ def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
 
 
 def _follow(root: Root, world: World) -> list[str]:
-    """Train what the main process says, until it says None."""
+    """Train the runs that the main process sends, until it sends None."""
     taken = []
-    while (told := world.from_main(None)) is not None:
-        key, worker, generation = told
+    while (sent := world.from_main(None)) is not None:
+        key, worker, generation = sent
         if _train(root, *requested(root, key), LeaseHolder(worker, generation, lambda: True, world)):
             taken.append(key)
     return taken
@@ -123,17 +125,17 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
     try:
         run, resources = requested(root, key)
     except FileNotFoundError:
-        return False  # cancelled before it began
+        return False  # cancelled before it started
     except SpecError as error:
         note_failure(folder, str(error), worker, kind=SpecError.__name__)
         return True
-    if _settled(root, run) or _left_by_a_mate(folder, worker):
+    if _settled(root, run) or _held_by_this_launch(folder, worker):
         return False
     lease = Lease.acquire(folder, worker)
     if lease is None:
         return False
     try:
-        # Between the look and the lease another worker may have finished it, or somebody called it off.
+        # Before this worker got the lease, another one may have finished the run, or it was cancelled.
         if _settled(root, run) or not (folder / "run.json").exists():
             return False
         world.from_main((key, worker, lease.generation))
@@ -143,40 +145,39 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
 
 
 def _settled(root: Root, run: Run) -> bool:
-    """Whether a run needs no work: it has a record, or failed and nobody asked to try it again."""
+    """Whether a run has a record or a failure note."""
     return records.path_of(root.results, run).exists() or failure_of(root.run_folder(run.key)) is not None
 
 
-def _left_by_a_mate(folder: Path, worker: str) -> bool:
-    """Whether a worker of the same launch holds this run, or died with it: that is for the launcher to note."""
+def _held_by_this_launch(folder: Path, worker: str) -> bool:
+    """Whether another worker of this launch holds the run, or died with it; the launcher handles its death."""
     held = current(folder)
     owner = held.owner if held else None
     if owner is None or owner.released or owner.worker == worker:
-        return False  # of its own name is the worker itself, started again
+        return False  # a lease with its own name is from before this worker was restarted
     return launch_of(owner.worker) == launch_of(worker)
 
 
-def _train(root: Root, run: Run, resources: Resources, hold: LeaseHolder) -> bool:
-    """Train a run and leave its record, or a note; whether it came to an end of its own.
+def _train(root: Root, run: Run, resources: Resources, holder: LeaseHolder) -> bool:
+    """Train a run, write its record or a failure note, and return False if another worker has taken the run over.
 
     Raises:
-        SystemExit: when one of several processes failed: the others wait for it, and whoever started them all must see
-            it end.
+        SystemExit: when one of several processes failed. The others wait for it, so that its parent must see it end.
     """
     folder = root.run_folder(run.key)
-    with logged(folder / hold.log):
-        LOG.info("run %s, %s: %s", run.key, hold.worker, run)
-        progress = Progress(folder, run, writes=hold.world.main)
+    with logged(folder / holder.log):
+        LOG.info("run %s, %s: %s", run.key, holder.worker, run)
+        progress = Progress(folder, run, writes=holder.world.main)
         try:
-            top1 = _execute(root, run, resources, hold, progress)
+            top1 = _execute(root, run, resources, holder, progress)
         except TakenOverError as error:
             LOG.warning("%s; its record counts", error)
             return False
         except Exception as error:
             LOG.exception("failed")
-            sentence = explain(error, run, resources, progress.state, hold.world.size)
-            _note(folder, sentence, type(error).__name__, hold, progress)
-            if hold.world.size > 1 and not isinstance(error, DivergedError):
+            sentence = explain(error, run, resources, progress.state, holder.world.size)
+            _note(folder, sentence, type(error).__name__, holder, progress)
+            if holder.world.size > 1 and not isinstance(error, DivergedError):
                 skip_shutdown()
                 raise SystemExit(1) from None
             return True
@@ -184,23 +185,23 @@ def _train(root: Root, run: Run, resources: Resources, hold: LeaseHolder) -> boo
         return True
 
 
-def _execute(root: Root, run: Run, resources: Resources, hold: LeaseHolder, progress: Progress) -> tuple[float, int]:
-    """Train a run, write its record, and clear away what is not to be kept; its top-1 and number of test pictures."""
+def _execute(root: Root, run: Run, resources: Resources, holder: LeaseHolder, progress: Progress) -> tuple[float, int]:
+    """Train a run, write its record, delete its checkpoints, and return its top-1 and number of test images."""
     from ablate.train.checkpoint import Checkpoints
 
-    checkpoints = Checkpoints(root.run_folder(run.key), hold.generation, hold.held, hold.world)
+    checkpoints = Checkpoints(root.run_folder(run.key), holder.generation, holder.held, holder.world)
     with reporting(progress, resources) as report:
-        record = execute(run, resources, report, checkpoints, hold.world)
+        record = execute(run, resources, report, checkpoints, holder.world)
     checkpoints.check_held()
-    if hold.world.main:
+    if holder.world.main:
         records.write(root.results, record)
         if resources.keep != "all":
             checkpoints.clear()
     return record.metrics["top1"], record.metrics["n"]
 
 
-def _note(folder: Path, sentence: str, kind: str, hold: LeaseHolder, progress: Progress) -> None:
-    """Leave a failure note, unless the run is another's by now, or another process of it has said what failed."""
-    first = hold.world.size == 1 or failure_of(folder) is None
-    if hold.held() and first:
-        note_failure(folder, sentence, hold.worker, steps_of(progress.state), hold.log, kind)
+def _note(folder: Path, sentence: str, kind: str, holder: LeaseHolder, progress: Progress) -> None:
+    """Write a failure note, unless another worker has the run, or another of its processes has written one."""
+    first = holder.world.size == 1 or failure_of(folder) is None
+    if holder.held() and first:
+        note_failure(folder, sentence, holder.worker, steps_of(progress.state), holder.log, kind)

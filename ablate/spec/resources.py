@@ -14,8 +14,6 @@ from ablate.spec.checks import anything, at_least, checked, not_negative, one_of
 from ablate.spec.errors import SpecError, known_names
 
 SECTION = "resources"
-
-
 # Old names of fields, which files written by earlier versions hold.
 RENAMED: Mapping[str, str] = {"allow_broken": "max_corrupt"}
 
@@ -84,6 +82,7 @@ class Resources:
         """
         content = {RENAMED.get(name, name): value for name, value in content.items()}
         known = [item.name for item in fields(cls)]
+        content = {RENAMED.get(name, name): value for name, value in content.items()}
         if odd := sorted(set(content) - set(known)):
             raise SpecError(
                 f"this version of ablate knows no resources {', '.join(odd)}; launch the study again with this "

@@ -1,4 +1,4 @@
-"""Every mistake a user can make is one sentence on standard error and exit code 2, and nothing that existed is lost."""
+"""A user's mistake gives one sentence on standard error and exit code 2; no existing file is lost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def invoke(*words: str) -> Result:
 
 
 def sentence(*words: str) -> str:
-    """What a wrong request prints: one line, after which nothing was done."""
+    """Return the one line that a wrong request prints."""
     result = invoke(*words)
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
@@ -83,13 +83,13 @@ def test_wrong_field(tmp_path: Path, fields: dict[str, object], words: list[str]
         assert word in said
 
 
-def test_a_dataset_nobody_knows(tmp_path: Path) -> None:
-    """A plan does without its pictures, and says so; a run cannot."""
+def test_unknown_dataset(tmp_path: Path) -> None:
+    """A plan works without its images, and reports that; a run does not."""
     path = study(tmp_path, fixed={"dataset": "digit"})
     said = sentence("run", path, "--root", str(tmp_path))
     for words in ("unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"):
         assert words in said
-    assert "digit is not at hand" in invoke("plan", path, "--root", str(tmp_path)).stdout
+    assert "digit is not available" in invoke("plan", path, "--root", str(tmp_path)).stdout
 
 
 def test_a_study_that_fails_shows_its_own_line(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_file_without_a_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
-        ("--jobs", "0", "--jobs is 0; wanted is 1 or more"),
+        ("--jobs", "0", "--jobs must be 1 or more, got 0"),
         ("--seeds", "0", "seeds is 0; wanted is a whole number"),
         ("--threads", "0", "threads must be 1 or more, got 0"),
-        ("--data", "nonsense", "--data is 'nonsense'; wanted is NAME=PATH"),
+        ("--data", "nonsense", "--data must be NAME=PATH, got 'nonsense'"),
     ],
 )
 def test_wrong_option(tmp_path: Path, option: str, value: str, words: str) -> None:
@@ -131,9 +131,9 @@ def test_wrong_option(tmp_path: Path, option: str, value: str, words: str) -> No
 
 
 @pytest.fixture
-def pictures(tmp_path: Path) -> Path:
+def images(tmp_path: Path) -> Path:
     """An image folder of two classes."""
-    folder = tmp_path / "pictures"
+    folder = tmp_path / "images"
     for part in ("train", "val"):
         for name in ("cat", "dog"):
             (folder / part / name).mkdir(parents=True)
@@ -142,29 +142,29 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def test_missing_image_folder(tmp_path: Path) -> None:
-    path = study(tmp_path, fixed={"dataset": "pictures"})
-    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={tmp_path / 'nowhere'}")
+    path = study(tmp_path, fixed={"dataset": "images"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"images={tmp_path / 'nowhere'}")
     assert "there is no image folder" in said
 
 
-def test_image_folder_without_a_test_part(tmp_path: Path, pictures: Path) -> None:
-    (pictures / "val").rename(pictures / "other")
-    path = study(tmp_path, fixed={"dataset": "pictures"})
-    assert "has no val folder" in sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+def test_image_folder_without_a_test_split(tmp_path: Path, images: Path) -> None:
+    (images / "val").rename(images / "other")
+    path = study(tmp_path, fixed={"dataset": "images"})
+    assert "has no val folder" in sentence("plan", path, "--root", str(tmp_path), "--data", f"images={images}")
 
 
-def test_empty_class(tmp_path: Path, pictures: Path) -> None:
-    (pictures / "train" / "dog" / "0.png").unlink()
-    path = study(tmp_path, fixed={"dataset": "pictures"})
-    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+def test_empty_class(tmp_path: Path, images: Path) -> None:
+    (images / "train" / "dog" / "0.png").unlink()
+    path = study(tmp_path, fixed={"dataset": "images"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"images={images}")
     assert "class dog in" in said
     assert "is empty" in said
 
 
-def test_classes_that_differ(tmp_path: Path, pictures: Path) -> None:
-    (pictures / "val" / "dog").rename(pictures / "val" / "horse")
-    path = study(tmp_path, fixed={"dataset": "pictures"})
-    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"pictures={pictures}")
+def test_classes_that_differ(tmp_path: Path, images: Path) -> None:
+    (images / "val" / "dog").rename(images / "val" / "horse")
+    path = study(tmp_path, fixed={"dataset": "images"})
+    said = sentence("plan", path, "--root", str(tmp_path), "--data", f"images={images}")
     assert "must have the same classes; only one has dog, horse" in said
 
 
@@ -221,7 +221,7 @@ def test_reports_that_are_a_file(tmp_path: Path, command: list[str]) -> None:
 
 
 def test_nothing_to_draw_is_a_sentence(tmp_path: Path) -> None:
-    assert "quickstart has nothing to draw: nothing is measured; see ablate run quickstart" in sentence(
+    assert "quickstart has no results to draw; first: ablate run quickstart" in sentence(
         "plot", "quickstart", "--root", str(tmp_path)
     )
 
@@ -233,7 +233,7 @@ def test_a_study_that_exits_is_a_sentence(tmp_path: Path) -> None:
     assert "leaving.py, line 1: SystemExit: 5" in result.stderr
 
 
-def test_one_bad_study_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_broken_study_does_not_hide_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "studies").mkdir()
     (tmp_path / "studies" / "broken.py").write_text("nonsense = undefined\n")
@@ -245,17 +245,20 @@ def test_one_bad_study_hides_no_other(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [("digits_shifted=/nope", "which needs no place"), ("foo=/nope", "the study uses digits_shifted")],
+    [
+        ("digits_shifted=/nope", "got digits_shifted, which comes with an installed package"),
+        ("foo=/nope", "a dataset that the study uses (digits_shifted), got foo"),
+    ],
 )
 def test_data_that_no_run_uses(tmp_path: Path, value: str, words: str) -> None:
     assert words in sentence("run", "quickstart", "--root", str(tmp_path), "--data", value)
 
 
 @pytest.mark.parametrize("key", ["/x", "*", "["])
-def test_odd_log_names(tmp_path: Path, key: str) -> None:
+def test_invalid_log_names(tmp_path: Path, key: str) -> None:
     (tmp_path / "runs" / "abc").mkdir(parents=True)
     (tmp_path / "runs" / "abc" / "log.txt").write_text("one\n")
-    assert "known are abc" in sentence("logs", key, "--root", str(tmp_path))
+    assert "known runs: abc" in sentence("logs", key, "--root", str(tmp_path))
 
 
 def test_two_records_of_one_run(tmp_path: Path) -> None:
@@ -271,8 +274,8 @@ def test_two_records_of_one_run(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def nobody(tmp_path: Path) -> Iterator[None]:
-    """This process without root's right to write anywhere."""
+def unprivileged(tmp_path: Path) -> Iterator[None]:
+    """This process without the privileges of root."""
     if os.geteuid() != 0:
         yield
         return
@@ -288,7 +291,7 @@ def nobody(tmp_path: Path) -> Iterator[None]:
 def test_results_that_cannot_be_written(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     path = records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
     (tmp_path / "results").chmod(0o555)
-    request.getfixturevalue("nobody")
+    request.getfixturevalue("unprivileged")
     said = sentence("run", "quickstart", "--root", str(tmp_path))
     assert "cannot write in" in said
     assert "Permission denied" in said
@@ -302,7 +305,7 @@ def test_results_that_are_a_file(tmp_path: Path) -> None:
 
 
 def test_unknown_log(tmp_path: Path) -> None:
-    assert "there is no log of a run 'abc'; known are none" in sentence("logs", "abc", "--root", str(tmp_path))
+    assert "there is no log of a run 'abc'; known runs: none" in sentence("logs", "abc", "--root", str(tmp_path))
 
 
 def test_unknown_plot(tmp_path: Path) -> None:
@@ -310,10 +313,10 @@ def test_unknown_plot(tmp_path: Path) -> None:
     assert "did you mean 'accuracy_params'?" in said
 
 
-def test_new_refuses_a_taken_or_an_odd_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_new_rejects_an_existing_or_invalid_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert invoke("new", "mine").exit_code == 0
     before = (tmp_path / "studies" / "mine.py").read_text()
     assert "exists" in sentence("new", "mine")
     assert (tmp_path / "studies" / "mine.py").read_text() == before
-    assert "wanted are letters" in sentence("new", "my study")
+    assert "must have only letters" in sentence("new", "my study")

@@ -1,4 +1,4 @@
-"""The commands on synthetic records: what they print, their JSON, their exit codes."""
+"""The commands on synthetic records: output, JSON and exit codes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate import load
-from ablate.cli import app, jobs
+from ablate.cli import SECTIONS, app, jobs
 from ablate.dispatch import worker
 from ablate.report.plots import PLOTS
 from ablate.store import records
@@ -20,7 +20,7 @@ from ablate.store.root import Root
 from tests import synthetic
 
 README = Path(__file__).parents[2] / "README.md"
-COMMANDS = [command.name or "" for command in app.registered_commands]
+COMMANDS = [name for section in SECTIONS.values() for name in section]
 
 
 def invoke(*words: str, code: int = 0) -> Result:
@@ -31,7 +31,7 @@ def invoke(*words: str, code: int = 0) -> Result:
 
 @pytest.fixture
 def finished(tmp_path: Path) -> Path:
-    """A root in which the quickstart has all its records."""
+    """Return a root with all records of the quickstart."""
     for run in load("quickstart").runs():
         records.write(tmp_path / "results", synthetic.record(run))
     return tmp_path
@@ -39,7 +39,7 @@ def finished(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_shows_an_example(command: str) -> None:
-    assert f"Example: ablate {command}" in invoke(command, "--help").stdout
+    assert f"  Examples:\n      ablate {command}" in invoke(command, "--help").stdout
 
 
 @pytest.mark.parametrize("text", [jobs.logs.__doc__ or "", README.read_text("utf-8")], ids=["help", "README"])
@@ -76,7 +76,7 @@ def test_plan(tmp_path: Path) -> None:
     assert sum(len(variant["missing"]) for variant in content["variants"]) == 9
 
 
-def test_plan_says_how_much_disk_it_takes(tmp_path: Path, finished: Path) -> None:
+def test_plan_shows_the_disk_space(tmp_path: Path, finished: Path) -> None:
     shown = invoke("plan", "quickstart", "--root", str(tmp_path / "empty"), "--seeds", "1").stdout
     assert re.search(r"^disk: 503\.\d kB of weights at the end, \d\.\d MB of checkpoints at most while ", shown, re.M)
     content = orjson.loads(invoke("plan", "quickstart", "--root", str(tmp_path / "empty"), "--json").stdout)
@@ -121,7 +121,7 @@ def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, mon
     assert "the disk is full" in invoke("logs", broken.key, "--root", str(tmp_path)).stdout
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", code=1)
-    invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", "--retry")
+    invoke("run", "quickstart", "--root", str(tmp_path), "--on", "inline", "--retry-failed")
     assert len(records.index(tmp_path / "results")) == 9
 
 
@@ -132,7 +132,7 @@ def test_status_as_json(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("name", list(PLOTS))
-def test_plot_writes_a_picture(finished: Path, name: str) -> None:
+def test_plot_writes_files(finished: Path, name: str) -> None:
     shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", name).stdout
     written = [Path(line) for line in shown.split()]
     assert {path.suffix for path in written} == {".svg", ".png"}
@@ -159,7 +159,9 @@ def test_new_study_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "mine " in invoke("list").stdout
 
 
-def test_a_study_of_this_folder_comes_before_the_package_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_study_in_the_current_folder_precedes_that_of_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     invoke("new", "quickstart")
     assert load("quickstart").question == "What does this study ask?"
@@ -183,7 +185,7 @@ def test_start_up_imports_neither_torch_nor_pandas() -> None:
 
 
 @pytest.mark.parametrize("command", ["list", "plan", "status", "table", "run"])
-def test_a_reader_that_goes_away_is_no_failure(finished: Path, command: str) -> None:
+def test_a_closed_pipe_is_not_a_failure(finished: Path, command: str) -> None:
     words = [command, *(["quickstart"] if command != "list" else []), "--root", str(finished)]
     process = subprocess.Popen([sys.executable, "-m", "ablate", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""`ablate evaluate` from the command line: its table, its JSON, and a sentence for every mistake."""
+"""`ablate evaluate` from the command line: its table, its JSON, and sentences for mistakes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ablate.spec.resources import Resources
 from ablate.store.root import Root
 from ablate.train.checkpoint import Checkpoints
 from ablate.train.execute import execute
-from tests.tiny import TINY, image_folder
+from tests.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-def said(*words: str) -> str:
+def shown(*words: str) -> str:
     result = CliRunner().invoke(app, ["evaluate", *words])
     assert result.exit_code == 0, result.output
     return result.stdout
 
 
 def sentence(*words: str) -> str:
-    """What a wrong request prints: one line."""
+    """Return the one line that a wrong request prints."""
     result = CliRunner().invoke(app, ["evaluate", *words])
     assert result.exit_code == 2, result.output
     assert result.stdout == ""
@@ -38,13 +38,13 @@ def sentence(*words: str) -> str:
 
 @pytest.fixture
 def data(tmp_path: Path) -> str:
-    """--data for a folder of two classes with nine pictures each to test on."""
+    """Return --data for a folder of two classes with nine test images each."""
     return f"colours={image_folder(tmp_path / 'colours', {'a': 2, 'b': 2}, {'a': 9, 'b': 9})}"
 
 
 @pytest.fixture
 def weights(root: Root) -> Path:
-    """What `TINY` leaves in its folder, untrained."""
+    """Write the weights file of `TINY`, untrained."""
     path = root.run_folder(TINY.key) / "weights.pt"
     path.parent.mkdir()
     state = build(TINY, 1, 10).state_dict()
@@ -54,39 +54,39 @@ def weights(root: Root) -> Path:
     return path
 
 
-def test_a_model_of_timms(data: str) -> None:
-    head, row, weights = said("test_vit", "--data", data).splitlines()
-    assert head.split() == ["MODEL", "DATA", "PART", "N", "TOP-1", "TOP-5", "LOSS"]
+def test_a_timm_model(data: str) -> None:
+    head, row, weights = shown("test_vit", "--data", data).splitlines()
+    assert head.split() == ["MODEL", "DATA", "SPLIT", "N", "TOP-1", "TOP-5", "LOSS"]
     assert row.split()[:4] == ["test_vit", "colours", "test", "18"]
-    assert row.split()[5] == "100.00", "two classes are both among the first five"
+    assert row.split()[5] == "100.00", "both classes are in the top five"
     assert weights == "weights: random"
 
 
 def test_as_json(data: str) -> None:
-    words = ("--data", data, "--json", "--part", "train", "--image-size", "32", "--eval-crop", "0.5")
-    found = orjson.loads(said("test_vit", *words, "--precision", "bf16", "--batch-size", "3", "--device", "cpu"))
+    words = ("--data", data, "--json", "--split", "train", "--image-size", "32", "--eval-crop", "0.5")
+    found = orjson.loads(shown("test_vit", *words, "--precision", "bf16", "--batch-size", "3", "--device", "cpu"))
     assert {"top1", "top5", "loss"} < set(found)
-    assert {name: found[name] for name in ("model", "dataset", "part", "n", "classes", "broken")} == {
-        "model": "test_vit", "dataset": "colours", "part": "train", "n": 4, "classes": 2, "broken": 0,
+    assert {name: found[name] for name in ("model", "dataset", "split", "n", "classes", "broken")} == {
+        "model": "test_vit", "dataset": "colours", "split": "train", "n": 4, "classes": 2, "broken": 0,
     }  # fmt: skip
     assert [found[name] for name in ("image_size", "eval_crop", "precision", "device")] == [32, 0.5, "bf16", "cpu"]
     assert len(found["fingerprint"]) == 16
     assert found["weights"] == "random"
 
 
-def test_a_run_needs_no_data_named(weights: Path, root: Root) -> None:
-    found = orjson.loads(said(TINY.key[:6], "--root", str(root.path), "--json"))
+def test_a_run_has_a_default_dataset(weights: Path, root: Root) -> None:
+    found = orjson.loads(shown(TINY.key[:6], "--root", str(root.path), "--json"))
     assert (found["dataset"], found["n"], found["image_size"]) == ("digits_shifted", 360, 12)
-    assert orjson.loads(said(str(weights), "--data", "digits_shifted", "--part", "heldout", "--json"))["n"] == 288
-    averaged = orjson.loads(said(TINY.key, "--root", str(root.path), "--json", "--ema"))
-    assert averaged["loss"] == pytest.approx(2.302585, abs=1e-5), "a model of zeros knows nothing"
+    assert orjson.loads(shown(str(weights), "--data", "digits_shifted", "--split", "heldout", "--json"))["n"] == 288
+    averaged = orjson.loads(shown(TINY.key, "--root", str(root.path), "--json", "--ema"))
+    assert averaged["loss"] == pytest.approx(2.302585, abs=1e-5), "a model of zeros gives equal probabilities"
 
 
 def test_the_numbers_are_those_of_the_record(root: Root) -> None:
     run = TINY.replace(ema=0.9)
     record = execute(run, Resources(), checkpoints=Checkpoints(root.run_folder(run.key)))
     words = (run.key, "--root", str(root.path), "--json", "--batch-size", str(run.batch_size))
-    last, averaged, held_out = (orjson.loads(said(*words, *more)) for more in ((), ("--ema",), ("--part", "heldout")))
+    last, averaged, held_out = (orjson.loads(shown(*words, *more)) for more in ((), ("--ema",), ("--split", "heldout")))
     names = ("n", "top1", "top5", "loss")
     assert {name: last[name] for name in names} == {name: record.metrics[name] for name in names}
     assert averaged["top1"] == record.metrics["ema_top1"]
@@ -97,21 +97,21 @@ def test_the_numbers_are_those_of_the_record(root: Root) -> None:
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        ((), "there is no --data; wanted is --data NAME=PATH"),
-        (("--data", "=x"), "--data is '=x'; wanted is NAME=PATH, or NAME"),
-        (("--data", "x="), "--data is 'x='; wanted is NAME=PATH, or NAME"),
+        ((), "evaluate needs a dataset; add --data NAME=PATH"),
+        (("--data", "=x"), "--data must be NAME or NAME=PATH, got '=x'"),
+        (("--data", "x="), "--data must be NAME or NAME=PATH, got 'x='"),
         (("--data", "nowhere"), "unknown dataset 'nowhere'"),
         (("--data", "x=nowhere"), "nowhere"),
-        (("--data", "digits", "--batch-size", "0"), "--batch-size is 0; wanted is 1 or more"),
-        (("--data", "digits", "--image-size", "0"), "--image-size is 0; wanted is 1 or more"),
-        (("--data", "digits", "--eval-crop", "2"), "--eval-crop is 2; wanted is above 0, at most 1"),
-        (("--data", "digits", "--device", "gpu"), "--device is 'gpu': "),
-        (("--data", "digits", "--workers", "-1"), "--workers is -1; wanted is 0 or more"),
-        (("--data", "digits", "--ema"), "--ema is given, and test_vit without --weights has no averaged weights"),
+        (("--data", "digits", "--batch-size", "0"), "--batch-size must be 1 or more, got 0"),
+        (("--data", "digits", "--image-size", "0"), "--image-size must be 1 or more, got 0"),
+        (("--data", "digits", "--eval-crop", "2"), "--eval-crop must be above 0 and at most 1, got 2"),
+        (("--data", "digits", "--device", "gpu"), "--device must be auto, cpu or cuda, got 'gpu': "),
+        (("--data", "digits", "--workers", "-1"), "--workers must be 0 or more, got -1"),
+        (("--data", "digits", "--ema"), "--ema needs --weights; test_vit alone has no averaged weights"),
         (("--data", "digits", "--weights", "nowhere.pth"), "there is no weight file nowhere.pth"),
-        (("--data", "digits", "--device", "meta"), "--device is 'meta': "),
+        (("--data", "digits", "--device", "meta"), "--device must be auto, cpu or cuda, got 'meta': "),
         (("--data", "digits", "--weights", __file__), "test_evaluate.py is not read: it is no pickle of tensors"),
-        (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained are both given"),
+        (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained cannot be combined"),
         (("--data", "digits", "--pretrained"), "test_vit has 1,000 classes and the data 10"),
     ],
 )  # fmt: skip
@@ -134,8 +134,8 @@ def test_a_text_is_no_weight_file(tmp_path: Path) -> None:
 
 
 def test_weights_cannot_be_given_twice(weights: Path) -> None:
-    assert "--weights is for a model of timm's; " in sentence(str(weights), "--weights", str(weights))
-    assert "--pretrained is for a model of timm's; " in sentence(str(weights), "--pretrained")
+    assert "--weights needs a timm model; " in sentence(str(weights), "--weights", str(weights))
+    assert "--pretrained needs a timm model; " in sentence(str(weights), "--pretrained")
 
 
 def test_a_model_that_is_not_there(root: Root) -> None:

@@ -1,4 +1,4 @@
-"""What a plan says of a launch: where runs would go, in how many jobs, how long they take."""
+"""What a plan shows of a launch: where runs would train, in how many jobs, for how long."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def test_here(study: Path) -> None:
 
 def test_on_slurm(study: Path, fake_slurm: FakeSlurm) -> None:
     fake_slurm.longest = 4
-    said = plan(study, "--on", "slurm", "--minutes", "30", "--jobs", "3")
-    assert "slurm: 6 jobs in 2 arrays (4 + 2), 3 side by side; each 1 node with 1 process and 30 minutes" in said
-    said = plan(study, "--on", "slurm", "--runs-per-job", "6", "--gpus-per-run", "4", "--nodes", "2")
-    assert "slurm: 1 job, 1 side by side; each 2 nodes with 4 processes and the partition's time limit" in said
+    shown = plan(study, "--on", "slurm", "--minutes", "30", "--jobs", "3")
+    assert "slurm: 6 jobs in 2 arrays (4 + 2), 3 side by side; each 1 node with 1 process and 30 minutes" in shown
+    shown = plan(study, "--on", "slurm", "--runs-per-job", "6", "--gpus-per-run", "4", "--nodes", "2")
+    assert "slurm: 1 job, 1 side by side; each 2 nodes with 4 processes and the partition's time limit" in shown
 
 
 def test_what_has_a_record_is_not_planned(study: Path) -> None:
@@ -67,26 +67,26 @@ def test_what_has_a_record_is_not_planned(study: Path) -> None:
 
 
 def test_as_json(study: Path, fake_slurm: FakeSlurm) -> None:
-    told = plan(study, "--on", "slurm", "--partition", "gpu", "--json")["launch"]
-    assert (told["on"], told["runs"], told["arrays"], told["side_by_side"]) == ("slurm", 6, [6], 6)
-    assert told["sbatch"]["partition"] == "gpu"
-    assert "device_hours" not in told
+    launch = plan(study, "--on", "slurm", "--partition", "gpu", "--json")["launch"]
+    assert (launch["on"], launch["runs"], launch["arrays"], launch["side_by_side"]) == ("slurm", 6, [6], 6)
+    assert launch["sbatch"]["partition"] == "gpu"
+    assert "device_hours" not in launch
 
 
 def test_hours_add_up(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Three runs of two hours and three of one, over two slots: nine hours of work, four and a half of waiting."""
     hours = {"attention": 2, "none": 1}
     monkeypatch.setattr(probing, "probe", lambda run, _: Probe(1.0, 3600 * hours[run.mixer], "cpu"))
-    told = plan(study, "--jobs", "2", "--probe", "--json")["launch"]
-    assert (told["device_hours"], told["wall_hours"]) == (9, 4.5)
-    said = plan(study, "--jobs", "2", "--probe")
-    assert "probe: none: 1e+03 ms a step, 3,600 steps a run" in said
-    assert "9.0 h on one device, at least 4.5 h as planned" in said
+    launch = plan(study, "--jobs", "2", "--probe", "--json")["launch"]
+    assert (launch["device_hours"], launch["wall_hours"]) == (9, 4.5)
+    shown = plan(study, "--jobs", "2", "--probe")
+    assert "probe: none: 1e+03 ms per step, 3,600 steps per run" in shown
+    assert "9.0 h on one device, at least 4.5 h as planned" in shown
     assert plan(study, "--jobs", "6", "--probe", "--json")["launch"]["wall_hours"] == 2, "the longest run"
 
 
 @pytest.mark.parametrize("batch_size", [64, 1024], ids=["epochs of many steps", "epochs of one step"])
-def test_a_probe_takes_real_steps_and_leaves_nothing(
+def test_a_probe_takes_real_steps_and_writes_nothing(
     batch_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

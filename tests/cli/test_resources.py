@@ -1,4 +1,4 @@
-"""Every field of Resources is an option of `run` and `plan`, over the settings, and reaches the workers."""
+"""Every field of Resources is an option of `run` and `plan`, overrides the settings, and reaches the workers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 
 from ablate import load
 from ablate.cli import app
-from ablate.cli._resources import words
 from ablate.dispatch import worker
+from ablate.dispatch.request import as_arguments
 from ablate.spec.resources import Resources, options
 from ablate.store.root import Root
 from tests import synthetic
@@ -31,7 +31,7 @@ def _instant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def asked(folder: Path, *more: str) -> Resources:
+def requested(folder: Path, *more: str) -> Resources:
     result = run(folder, "--on", "inline", *more)
     assert result.exit_code == 0, result.output
     return worker.requested(Root(folder), KEY)[1]
@@ -53,18 +53,18 @@ def test_options_reach_the_request(tmp_path: Path) -> None:
         "keep": "all",
         "memory": "8G",
     }
-    assert asked(tmp_path, *words(given), "--slurm=nice=5", "--slurm=exclusive") == Resources(
+    assert requested(tmp_path, *as_arguments(given), "--slurm=nice=5", "--slurm=exclusive") == Resources(
         **given, slurm={"nice": "5", "exclusive": ""}
     )
 
 
-def test_options_stand_over_the_settings(tmp_path: Path) -> None:
+def test_options_override_the_settings(tmp_path: Path) -> None:
     (tmp_path / "ablate.toml").write_text('[resources]\nthreads = 3\nkeep = "none"\ncompile = true\n')
-    assert asked(tmp_path, "--threads", "2", "--no-compile") == Resources(threads=2, keep="none")
+    assert requested(tmp_path, "--threads", "2", "--no-compile") == Resources(threads=2, keep="none")
 
 
 def test_no_option_changes_a_key(tmp_path: Path) -> None:
-    asked(tmp_path, "--threads", "2", "--micro-batch", "64", "--deterministic", "--channels-last")
+    requested(tmp_path, "--threads", "2", "--micro-batch", "64", "--deterministic", "--channels-last")
     assert {path.stem for path in (tmp_path / "results").rglob("*.json")} == {
         r.key for r in load("quickstart").runs(seeds=1)
     }
@@ -87,7 +87,7 @@ def test_no_option_changes_a_key(tmp_path: Path) -> None:
         ),
         ([], "[resources]\nthreads = 'x'\n", "threads must be a whole number, got 'x'"),
         (["--nodes", "2"], "", "nodes is 2; this machine is one: wanted is 1, or --on slurm"),
-        (["--on", "inline", "--gpus-per-run", "2"], "", "a run of 2 processes cannot be trained inline"),
+        (["--on", "inline", "--gpus-per-run", "2"], "", "a run must have 1 process with --on inline, got 2"),
     ],
 )
 def test_a_wrong_one_is_a_sentence(tmp_path: Path, more: list[str], settings: str, wanted: str) -> None:

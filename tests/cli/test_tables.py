@@ -1,4 +1,4 @@
-"""The tables, claims and exports on synthetic records: what they print, and their exit codes."""
+"""The tables, claims and exports on synthetic records: output and exit codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def invoke(*words: str, code: int = 0) -> Result:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A root in which the quickstart has all its records; nothing here writes into it."""
+    """Return a root with all records of the quickstart; no test writes to it."""
     root = tmp_path_factory.mktemp("finished")
     for run in load("quickstart").runs():
         records.write(root / "results", synthetic.record(run, metrics={"correct": "/" * 60}))
@@ -54,7 +54,7 @@ def test_statistics_for_scripts(finished: str) -> None:
 
 def test_one_table_at_a_time(finished: str) -> None:
     shown = invoke("table", "quickstart", "--stats", "--images", "--root", finished, code=2)
-    assert "wanted is one of them" in shown.output
+    assert "cannot be combined; choose one" in shown.output
 
 
 def test_the_paper_s_table_needs_no_study(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ MODE = "fp32-eager-nchw-inference"
 
 @pytest.fixture
 def with_speed(finished: str, tmp_path: Path) -> str:
-    """The same with the speed of two variants, and of one of the paper's models, in one mode."""
+    """Return a copy with the speed of two variants and of one model of the paper, in one mode."""
     shutil.copytree(finished, tmp_path / "root")
     runs = [(variant.label, variant.run, 1, 10) for variant in load("quickstart").variants()[:2]]
     runs.append(("FF", Run(**next(entry.fields for entry in ENTRIES if entry.model == "FF only")), 3, 1000))
@@ -81,7 +81,7 @@ def with_speed(finished: str, tmp_path: Path) -> str:
     return str(tmp_path / "root")
 
 
-def test_a_table_with_a_speed_says_what_it_is_of(with_speed: str) -> None:
+def test_a_table_with_speeds_names_their_conditions(with_speed: str) -> None:
     shown = " ".join(invoke("table", "quickstart", "--mode", MODE, "--root", with_speed).stdout.split())
     assert "Throughput and memory: A CPU" in shown
     assert "float32, eager, batch 64; median of the windows" in shown
@@ -95,28 +95,28 @@ def test_a_table_with_a_speed_says_what_it_is_of(with_speed: str) -> None:
     )
 
 
-def test_the_paper_s_table_takes_the_speed_there_is(with_speed: str) -> None:
+def test_the_paper_s_table_shows_the_speed_that_was_measured(with_speed: str) -> None:
     rows = orjson.loads(invoke("table", "paper", "--json", "--root", with_speed).stdout)
     assert [row["images_per_s"] for row in rows[:3]] == [None, None, 303.0]
     other = invoke("table", "paper", "--json", "--mode", "bf16-eager-nchw-inference", "--root", with_speed).stdout
     assert {row["images_per_s"] for row in orjson.loads(other)} == {None}
 
 
-ASKED = (("table", "quickstart"), ("table", "paper"), ("export", "none.csv", "--study", "quickstart"))
+COMMANDS = (("table", "quickstart"), ("table", "paper"), ("export", "none.csv", "--study", "quickstart"))
 
 
-@pytest.mark.parametrize("command", ASKED, ids=" ".join)
-def test_a_misspelt_mode_or_device_is_told(with_speed: str, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_misspelt_mode_or_device_is_a_sentence(with_speed: str, command: tuple[str, ...]) -> None:
     shown = invoke(*command, "--mode", "fp32-eagre-nchw-inference", "--root", with_speed, code=2).output
     assert MODE in "".join(shown.split())
     shown = invoke(*command, "--mode", MODE, "--device", "A GPU", "--root", with_speed, code=2).output
     assert "known are A CPU, 1 thread, torch 2.0" in " ".join(shown.split())
 
 
-def test_a_device_is_of_a_mode_but_in_the_paper_s_table_which_picks_one(with_speed: str) -> None:
+def test_a_device_needs_a_mode_except_in_the_paper_s_table(with_speed: str) -> None:
     device = ("--device", "A CPU, 1 thread, torch 2.0", "--root", with_speed)
-    for command in (ASKED[0], ASKED[2]):
-        assert "wanted is a mode" in " ".join(invoke(*command, *device, code=2).output.split())
+    for command in (COMMANDS[0], COMMANDS[2]):
+        assert "a mode that was measured on it" in " ".join(invoke(*command, *device, code=2).output.split())
     rows = orjson.loads(invoke("table", "paper", "--json", *device).stdout)
     assert rows[2]["images_per_s"] == 303.0
 
@@ -131,7 +131,7 @@ def test_speeds_are_exported(with_speed: str, tmp_path: Path) -> None:
 
 def test_statistics_have_no_mode(finished: str) -> None:
     shown = invoke("table", "quickstart", "--stats", "--mode", MODE, "--root", finished, code=2).output
-    assert "wanted is --stats without them" in shown
+    assert "--stats cannot be combined with --mode or --device" in shown
 
 
 SO, NOT_SO = "top1() > 50", "top1() < 50"
@@ -139,13 +139,13 @@ OPEN = 'top1(mixer="patch_ff") > top1() - 2.5'
 
 
 def study(folder: Path, *claims: str) -> str:
-    """A study with those claims, and its records."""
+    """Write a study with some claims, and its records."""
     path = folder / "claiming.py"
-    told = ", ".join(f"Claim({claim!r}, {claim})" for claim in claims)
+    listed = ", ".join(f"Claim({claim!r}, {claim})" for claim in claims)
     path.write_text(
         '"""A test."""\nfrom ablate import DIGITS, Claim, Study, exponent, throughput, top1\n'
         f'study = Study(question="So?", axes={{"mixer": ["attention", "patch_ff"]}}, fixed={{"pool": "avg"}},'
-        f' scales={{"digits": DIGITS}}, claims=[{told}])\n'
+        f' scales={{"digits": DIGITS}}, claims=[{listed}])\n'
     )
     for run in load(path).runs():
         records.write(folder / "results", synthetic.record(run))
@@ -156,7 +156,7 @@ def study(folder: Path, *claims: str) -> str:
     ("claims", "code"),
     [((), 0), ((SO,), 0), ((SO, NOT_SO), 1), ((SO, OPEN), 3), ((OPEN, NOT_SO), 1), (("throughput() > 1",), 3)],
 )
-def test_the_exit_code_says_how_claims_fare(tmp_path: Path, claims: tuple[str, ...], code: int) -> None:
+def test_the_exit_code_shows_the_verdicts(tmp_path: Path, claims: tuple[str, ...], code: int) -> None:
     shown = invoke("claims", study(tmp_path, *claims), "--root", str(tmp_path), code=code).stdout
     assert all(claim in shown for claim in claims)
     if OPEN in claims:
@@ -186,12 +186,12 @@ def test_costs_are_judged_and_shown_with_nothing_trained(tmp_path: Path) -> None
     assert linear["reason"].startswith("not measured")
     rows = orjson.loads(invoke("table", *words, "--json").stdout)
     assert rows[0]["params"] - rows[1]["params"] == -smaller["mean"] > 0
-    assert "see ablate bench costs.py" in " ".join(invoke("plot", *words, code=2).output.split())
+    assert "first: ablate bench costs.py" in " ".join(invoke("plot", *words, code=2).output.split())
 
 
-def test_help_tells_the_exit_codes() -> None:
+def test_help_explains_the_exit_codes() -> None:
     shown = " ".join(invoke("claims", "--help").stdout.split())
-    assert "1 where any is contradicted, 3 where none is but some are undecided" in shown
+    assert "1 if one is contradicted, 3 if none is contradicted but some are undecided" in shown
 
 
 def test_parquet_keeps_what_csv_cannot(finished: str, tmp_path: Path) -> None:
@@ -214,7 +214,7 @@ def test_all_records_are_exported_without_a_study(finished: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(("runs.xlsx",), "wanted is .parquet or .csv"), (("a.csv", "--scale", "digits"), "wanted is --study STUDY")],
+    [(("runs.xlsx",), "wanted is .parquet or .csv"), (("a.csv", "--scale", "digits"), "add --study STUDY")],
 )
 def test_a_wrong_export_is_a_sentence(finished: str, words: tuple[str, ...], sentence: str) -> None:
     assert sentence in invoke("export", *words, "--root", finished, code=2).output

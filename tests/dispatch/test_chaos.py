@@ -14,7 +14,7 @@ from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.notes import failure_of
-from ablate.dispatch.retries import Policy
+from ablate.dispatch.retries import RetryPolicy
 from ablate.dispatch.slots import Local
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec.resources import Resources
@@ -90,7 +90,7 @@ def test_killed_at_random_every_run_ends_with_its_record(
     root = Root(tmp_path)
     killer = Killer(root, seed)
     monitor, fleet, ledger = pool(root, RUNS, Resources(device="cpu", checkpoint_minutes=0), 2)
-    statuses = launch.launch(root, monitor, fleet, ledger, killer, Policy(retries=KILLS))
+    statuses = launch.launch(root, monitor, fleet, ledger, killer, RetryPolicy(max_retries=KILLS))
     assert [status.state for status in statuses] == ["done"] * len(RUNS)
     assert len(killer.killed) == KILLS
     assert numbers(root) == undisturbed
@@ -118,8 +118,8 @@ def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
             os.kill(killed[0], signal.SIGKILL)
 
     monitor, fleet, ledger = pool(root, [run], Resources(device="cpu", gpus_per_run=2, checkpoint_minutes=0), 1)
-    (status,) = launch.launch(root, monitor, fleet, ledger, kill_the_second, Policy(retries=1))
-    assert status.state == "done"
+    (status,) = launch.launch(root, monitor, fleet, ledger, kill_the_second, RetryPolicy(max_retries=1))
+    assert status.state == "done", status.error
     assert killed
     (record,) = records.read_all(root.results)
     assert record.metrics["n"] == 360

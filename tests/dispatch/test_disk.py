@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ablate import CIFAR10
-from ablate.dispatch.disk import ELEMENT, KEPT, checkpoint, needed, pictures, weights
+from ablate.dispatch.disk import ELEMENT, KEPT, checkpoint, images, needed, weights
 from ablate.model.build import build
 from ablate.spec.run import Run
 from ablate.train import checkpoint as checkpoints
@@ -71,12 +71,12 @@ def test_no_more_checkpoints_are_on_disk_than_planned() -> None:
 
 def test_pictures_are_counted_once_a_size() -> None:
     run = Run.from_dict(CIFAR10.fields)
-    assert pictures(run, 3) == 60_000 * 3 * 32**2
-    assert pictures(run.replace(eval_crop=0.875), 3) == 60_000 * 3 * 36**2
+    assert images(run, 3) == 60_000 * 3 * 32**2
+    assert images(run.replace(eval_crop=0.875), 3) == 60_000 * 3 * 36**2
     inputs = {"cifar10": (3, 10)}
-    assert needed([run, run.replace(seed=1)], 1, inputs).pictures == pictures(run, 3)
+    assert needed([run, run.replace(seed=1)], 1, inputs).images == images(run, 3)
     larger = run.replace(image_size=64)
-    assert needed([run, larger], 1, inputs).pictures == pictures(run, 3) + pictures(larger, 3)
+    assert needed([run, larger], 1, inputs).images == images(run, 3) + images(larger, 3)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_pictures_are_counted_once_a_size() -> None:
     ids=["workers", "digits_shifted", "digits", "unknown size"],
 )
 def test_pictures_that_are_not_kept_take_nothing_more(run: Run) -> None:
-    assert pictures(run, 3) == 0
+    assert images(run, 3) == 0

@@ -13,11 +13,12 @@ import pytest
 from ablate.dispatch import launch, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.cleanup import find
+from ablate.dispatch.data import fingerprint
 from ablate.dispatch.inline import Inline
 from ablate.dispatch.lease import Lease, Owner
 from ablate.dispatch.ledger import Launches, Ledger
-from ablate.dispatch.retries import Policy
-from ablate.dispatch.status import RunStatus, StatusMonitor, fingerprint
+from ablate.dispatch.retries import RetryPolicy
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -52,7 +53,7 @@ def states(root: Root) -> list[str]:
 
 
 def inline(
-    root: Root, show: Callable[[Sequence[RunStatus]], None] = lambda _: None, policy: Policy | None = None
+    root: Root, show: Callable[[Sequence[RunStatus]], None] = lambda _: None, policy: RetryPolicy | None = None
 ) -> list[str]:
     monitor = StatusMonitor(root, RUNS)
     missing = launch.prepare(root, monitor, Resources())
@@ -142,6 +143,6 @@ def test_retries_and_fail_fast_hold_here_too(root: Root, monkeypatch: pytest.Mon
             raise RuntimeError("no luck")
 
     pretend(monkeypatch, body)
-    assert inline(root, policy=Policy(retries=1, fail_fast=True)) == ["failed", "waiting", "waiting"]
+    assert inline(root, policy=RetryPolicy(max_retries=1, fail_fast=True)) == ["failed", "waiting", "waiting"]
     assert tried == [RUNS[0], RUNS[0]]
     assert records.index(root.results) == {}

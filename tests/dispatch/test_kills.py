@@ -12,8 +12,8 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate import load
-from ablate.cli import _detach, app
-from ablate.dispatch import lease, worker
+from ablate.cli import app
+from ablate.dispatch import detach, lease, worker
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import failure_of
 from ablate.spec.resources import Resources
@@ -76,11 +76,11 @@ class Command:
 
     def alive(self) -> bool:
         """Whether it has not ended."""
-        return self.process.is_alive() if self.process else _detach.STARTED[-1].poll() is None
+        return self.process.is_alive() if self.process else detach.STARTED[-1].poll() is None
 
     def end(self) -> int:
         """Wait for it; its exit code."""
-        return processes.end(self.process)[0] if self.process else _detach.STARTED[-1].wait(processes.LIMIT_S)
+        return processes.end(self.process)[0] if self.process else detach.STARTED[-1].wait(processes.LIMIT_S)
 
 
 def command_line(words: list[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.local_pool import LocalPool
-from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, Policy
+from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, RetryPolicy
 from ablate.dispatch.status import StatusMonitor
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
@@ -50,7 +50,7 @@ class FakeWorker:
     def cause(self) -> str:
         return "the worker process died"
 
-    def said(self) -> str:
+    def last_lines(self) -> str:
         return "No module named nonsense"
 
 
@@ -84,11 +84,11 @@ def start(
     size: int = 1,
     runs: Sequence[Run] = RUNS,
     *,
-    retry: bool = False,
-    policy: Policy | None = None,
+    retry_failed: bool = False,
+    policy: RetryPolicy | None = None,
 ) -> list[str]:
     monitor = StatusMonitor(root, runs)
-    missing = launch.prepare(root, monitor, Resources(), retry=retry)
+    missing = launch.prepare(root, monitor, Resources(), retry_failed=retry_failed)
     ledger = Ledger(root, "local", [run.key for run in missing])
     pool = LocalPool(backend, ledger.launch.name, size)
     return [status.state for status in launch.launch(root, monitor, pool, ledger, lambda _: None, policy)]
@@ -230,7 +230,7 @@ def test_failures_stay_until_retry(place: Root, monkeypatch: pytest.MonkeyPatch)
     idle = FakeBackend(work)
     assert start(place, idle) == ["failed"] * 4
     assert idle.lists == []
-    assert start(place, FakeBackend(work), retry=True) == ["done"] * 4
+    assert start(place, FakeBackend(work), retry_failed=True) == ["done"] * 4
 
 
 @pytest.mark.usefixtures("fast")
@@ -282,7 +282,7 @@ def test_a_run_is_tried_again_where_that_may_help(
     place: Root, monkeypatch: pytest.MonkeyPatch, retries: int, error: Exception, tries: int, state: str
 ) -> None:
     tried = failing(monkeypatch, error, times=2)
-    assert start(place, FakeBackend(worker_of(place)), policy=Policy(retries)) == [state, "done", "done", "done"]
+    assert start(place, FakeBackend(worker_of(place)), policy=RetryPolicy(retries)) == [state, "done", "done", "done"]
     assert tried.count(RUNS[0].key) == tries
 
 
@@ -299,16 +299,16 @@ def test_a_run_whose_worker_died_is_tried_again(place: Root) -> None:
         return True
 
     backend = FakeBackend(act)
-    assert start(place, backend, policy=Policy(2)) == ["done"] * 4
+    assert start(place, backend, policy=RetryPolicy(2)) == ["done"] * 4
     assert len(backend.lists) == 3
     assert not any(held.alive for held in map(lease.current, place.runs.iterdir()) if held)
 
 
 def test_the_pause_after_a_lost_worker_grows_and_after_an_error_there_is_none(place: Root) -> None:
-    policy = Policy(3)
-    for tries, pause in ((1, 2 * BACKOFF_S), (2, 4 * BACKOFF_S), (10, LONGEST_S)):
+    policy = RetryPolicy(3)
+    for attempts, pause in ((1, 2 * BACKOFF_S), (2, 4 * BACKOFF_S), (10, LONGEST_S)):
         policy.lost.add("k")
-        policy.tries["k"] = tries
+        policy.attempts["k"] = attempts
         assert policy._pause("k") == pause
         assert policy._pause("k") == 0
 
@@ -318,7 +318,7 @@ def test_what_failed_before_the_launch_is_not_its_business(place: Root, monkeypa
     tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
     start(place, FakeBackend(worker_of(place)))
     before = len(tried)
-    assert start(place, FakeBackend(worker_of(place)), policy=Policy(3, fail_fast=True))[0] == "failed"
+    assert start(place, FakeBackend(worker_of(place)), policy=RetryPolicy(3, fail_fast=True))[0] == "failed"
     assert len(tried) == before
 
 
@@ -326,7 +326,7 @@ def test_what_failed_before_the_launch_is_not_its_business(place: Root, monkeypa
 def test_fail_fast_ends_the_launch_and_leaves_the_rest(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
     one_by_one = FakeBackend(lambda name, keys: bool(worker.work(str(place.path), keys[:1], name)))
-    assert start(place, one_by_one, policy=Policy(fail_fast=True)) == ["failed", "waiting", "waiting", "waiting"]
+    assert start(place, one_by_one, policy=RetryPolicy(fail_fast=True)) == ["failed", "waiting", "waiting", "waiting"]
     assert tried == [RUNS[0].key]
 
 

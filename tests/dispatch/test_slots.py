@@ -182,7 +182,7 @@ def test_a_killed_worker_costs_its_run_only(
     assert all(undisturbed[key] == outcome for key, outcome in found.items())
     said = (tmp_path / "out.txt").read_text()
     assert "the worker process was killed by SIGKILL" in said
-    assert "1 of 3 runs failed; try them again with --retry" in said
+    assert "1 of 3 runs failed; retry them: ablate run " in said
     assert ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1).wait(timeout=120) == 0, "nor for good"
     assert results_of(tmp_path).items() <= undisturbed.items()
 

@@ -16,7 +16,7 @@ import pytest
 from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.ledger import Ledger
-from ablate.dispatch.retries import Policy
+from ablate.dispatch.retries import RetryPolicy
 from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec import sbatch
@@ -56,7 +56,7 @@ class Study:
         self.ledger.leave()
         return self
 
-    def supervise(self, act: Callable[[list[RunStatus]], None], policy: Policy | None = None) -> list[str]:
+    def supervise(self, act: Callable[[list[RunStatus]], None], policy: RetryPolicy | None = None) -> list[str]:
         """Stay until all is done; `act` plays the cluster at each look."""
         statuses = launch.launch(self.root, self.monitor, self.batch, self.ledger, act, policy)
         return [status.state for status in statuses]
@@ -98,7 +98,7 @@ def test_a_failed_run_is_submitted_again(
 
     monkeypatch.setattr(worker, "execute", execute)
     study = Study(root, fake_slurm)
-    assert study.supervise(lambda _: fake_slurm.work_all(), Policy(retries=1)) == ["done"] * 4
+    assert study.supervise(lambda _: fake_slurm.work_all(), RetryPolicy(max_retries=1)) == ["done"] * 4
     assert len(fake_slurm.submissions) == 2
     assert tried.count(RUNS[1].key) == 2
 
@@ -109,7 +109,7 @@ def test_a_lost_job_is_told_as_lost_and_its_run_is_tried_again(
     fake_slurm: FakeSlurm,
     told: str | None,
 ) -> None:
-    study, policy = Study(root, fake_slurm), Policy(retries=1)
+    study, policy = Study(root, fake_slurm), RetryPolicy(max_retries=1)
 
     def act(_: Sequence[RunStatus]) -> None:
         if "100_2" in fake_slurm.jobs:
@@ -160,7 +160,7 @@ def test_fail_fast_cancels_the_other_jobs(
 
     monkeypatch.setattr(worker, "execute", fail)
     study = Study(root, fake_slurm)
-    study.supervise(lambda _: "100_0" in fake_slurm.jobs and fake_slurm.work("100_0"), Policy(fail_fast=True))
+    study.supervise(lambda _: "100_0" in fake_slurm.jobs and fake_slurm.work("100_0"), RetryPolicy(fail_fast=True))
     assert not fake_slurm.jobs
     assert sum(how.startswith("CANCELLED") for how in fake_slurm.gone.values()) == 3
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from ablate.dispatch import lease, notes, slurm, status
+from ablate.dispatch.data import _distinct, check_data, fingerprint
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.worker import request
 from ablate.spec.errors import SpecError
@@ -103,13 +104,13 @@ def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[
 
 
 def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
-    assert status.fingerprint("somewhere_else", {}) is None
-    assert status.fingerprint("digits", {}) == status.fingerprint("digits_shifted", {})
+    assert fingerprint("somewhere_else", {}) is None
+    assert fingerprint("digits", {}) == fingerprint("digits_shifted", {})
 
 
 def test_data_that_is_missing_is_refused_before_training() -> None:
     with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
-        status.check_data([RUN.replace(dataset="somewhere_else")], {})
+        check_data([RUN.replace(dataset="somewhere_else")], {})
 
 
 @pytest.mark.parametrize(
@@ -117,9 +118,9 @@ def test_data_that_is_missing_is_refused_before_training() -> None:
 )
 def test_everything_a_data_set_is_asked_for_is_checked(changes: dict[str, Any]) -> None:
     """Though runs that ask for the same are checked once."""
-    assert len(list(status._distinct([RUN, RUN.replace(seed=1), RUN.replace(mixer="none")]))) == 1
+    assert len(list(_distinct([RUN, RUN.replace(seed=1), RUN.replace(mixer="none")]))) == 1
     with pytest.raises(SpecError, match=f"{next(iter(changes))} is .*; dataset digits"):
-        status.check_data([RUN, RUN.replace(**changes)], {})
+        check_data([RUN, RUN.replace(**changes)], {})
 
 
 JOB = "77_0"

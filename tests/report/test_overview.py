@@ -31,7 +31,7 @@ def studies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def write_all(place: Root) -> str:
-    done = CliRunner().invoke(app, ["report", "--all", "--no-audit", "--root", str(place.path)])
+    done = CliRunner().invoke(app, ["report", "--all", "--no-compare", "--root", str(place.path)])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines()[-1] == str(place.reports / "index.html")
     return (place.reports / "index.html").read_text(encoding="utf-8")
@@ -66,10 +66,10 @@ def test_it_repeats(studies: Path, fixture_root: Root) -> None:
 
 def test_the_audit_holds_it_against_the_records(studies: Path, fixture_root: Root) -> None:
     write_all(fixture_root)
-    audit = ["audit", "--root", str(fixture_root.path)]
+    audit = ["verify", "--root", str(fixture_root.path)]
     done = CliRunner().invoke(app, audit)
     assert done.exit_code == 0, done.output
-    assert "README.md: holds (" in done.output
+    assert "README.md: matches (" in done.output
     for name, told in (
         ("index.html", "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
         ("README.md", "README.md, line 7, is"),
@@ -128,4 +128,4 @@ def test_without_an_index_there_is_nothing_to_hold(root: Root) -> None:
 def test_what_cannot_be_meant_is_a_sentence(studies: Path, words: list[str]) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
-    assert "wanted is" in done.output
+    assert "either a study or --all" in done.output or "--all cannot be combined with" in done.output

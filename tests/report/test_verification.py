@@ -292,21 +292,21 @@ def test_the_manifest_comes_back(written: Path) -> None:
 
 
 def test_the_command(written: Path, fixture_root: Root) -> None:
-    words = ["audit", "--study", STUDY, "--root", str(fixture_root.path)]
+    words = ["verify", "--study", STUDY, "--root", str(fixture_root.path)]
     for names in ([], [written.name], [str(written)]):
         done = CliRunner().invoke(app, [*words, *names])
         assert done.exit_code == 0, done.output
-        assert done.output.startswith("fixture_study-digits: holds (")
+        assert done.output.startswith("fixture_study-digits: matches (")
     edit(written / "report.md", "8 of 9", "9 of 9")
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 1
-    assert "DOES NOT HOLD" in done.output
+    assert "DOES NOT MATCH" in done.output
     (told,) = orjson.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert told["holds"] is False
     assert told["report"] == "fixture_study-digits"
 
 
 def test_the_command_without_a_report(root: Root) -> None:
-    done = CliRunner().invoke(app, ["audit", "--root", str(root.path)])
+    done = CliRunner().invoke(app, ["verify", "--root", str(root.path)])
     assert done.exit_code == 2
-    assert "there is no report in" in done.output
+    assert "has no report" in done.output

@@ -187,7 +187,7 @@ def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, lon
 
 def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long: dict[str, Numbers]) -> None:
     place = Place(tmp_path, 120)
-    more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--no-detach", "--retries", "1"]
+    more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--no-detach", "--max-retries", "1"]
     with open(tmp_path / "out.txt", "wb") as out:
         launcher = subprocess.Popen(
             [sys.executable, "-m", "ablate", *place.words("run", *more)], stdout=out, stderr=out

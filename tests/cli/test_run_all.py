@@ -1,4 +1,4 @@
-"""Every named study in one command; studies of speed, which have no runs; and the list of both."""
+"""Every named study in one command; studies of speed, which have no runs; and the list of all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate import load
-from ablate.cli import _detach, _listing, app
+from ablate.cli import app, listing
 from ablate.dispatch import worker
+from ablate.dispatch.detach import Detached
 from ablate.measure.record import FOLDER
 from ablate.measure.subjects import of_study
+from ablate.results.inventory import summaries
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -46,7 +48,7 @@ def study(mixers: list[str], question: str = "Which", more: str = "{}", extra: s
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three studies that train, two of which share runs, and one that is measured; records are made up at once."""
+    """Return a root with three studies that train and share runs, one that is measured, and a fake training."""
     folder = tmp_path / "studies"
     folder.mkdir()
     files = {
@@ -70,7 +72,7 @@ def invoke(root: Path, *words: str, code: int = 0) -> Result:
 
 
 def rows(shown: str) -> dict[str, list[str]]:
-    """The rows of the last table printed, by their first word."""
+    """Return the rows of the last table, by their first word."""
     lines = shown[shown.index("STUDY") :].splitlines()[1:]
     return {line.split()[0]: line.split()[1:] for line in lines if line}
 
@@ -80,9 +82,9 @@ def test_all_studies_are_trained_one_after_the_other_and_shared_runs_once(root: 
     assert "first at scale tiny, 1 of 3: Which?" in shown
     assert shown.count("done    ") == 6, "attention and none are shared"
     assert "skipped speed: it is measured, not trained: ablate bench speed" in shown
-    told = rows(shown)
-    assert [told[name][:4] for name in ("first", "second", "third")] == [["tiny", "4", "0", "0"]] * 3
-    assert told["all"][:3] == ["6", "0", "0"]
+    table = rows(shown)
+    assert [table[name][:4] for name in ("first", "second", "third")] == [["tiny", "4", "0", "0"]] * 3
+    assert table["all"][:3] == ["6", "0", "0"]
     assert len(records.index(root / "results")) == 6
 
 
@@ -91,13 +93,13 @@ def test_only_the_studies_with_the_scale_are_trained(root: Path) -> None:
     assert "skipped first, speed, third: no scale wide" in shown
     assert rows(shown)["all"][:3] == ["2", "0", "0"]
     wrong = invoke(root, "run", "--all", "--scale", "huge", code=2)
-    assert "no study that trains has the scale huge" in wrong.stderr
+    assert "no study trains at scale huge" in wrong.stderr
 
 
 def test_as_json_is_one_document(root: Path) -> None:
-    told = orjson.loads(invoke(root, "run", "--all", "--on", "inline", "--json").stdout)
-    assert {one["study"]: one["done"] for one in told} == {"first": 4, "second": 4, "third": 4, "speed": 0}
-    assert told[0]["report"] == "first-tiny.html"
+    content = orjson.loads(invoke(root, "run", "--all", "--on", "inline", "--json").stdout)
+    assert {one["study"]: one["done"] for one in content} == {"first": 4, "second": 4, "third": 4, "speed": 0}
+    assert content[0]["report"] == "first-tiny.html"
 
 
 def failing(run: Run, resources: Resources, *_: object) -> Record:
@@ -106,7 +108,7 @@ def failing(run: Run, resources: Resources, *_: object) -> Record:
     return synthetic.record(run)
 
 
-def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_does_not_stop_other_studies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "execute", failing)
     (root / "studies" / "broken.py").write_text("x = 1 / 0\n")
     shown = invoke(root, "run", "--all", "--on", "inline", code=1).stdout
@@ -117,56 +119,58 @@ def test_what_fails_stops_no_other_study_and_is_told_at_the_end(root: Path, monk
     assert "ZeroDivisionError" in shown
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
     (root / "studies" / "broken.py").unlink()
-    invoke(root, "run", "--all", "--on", "inline", "--retry")
+    invoke(root, "run", "--all", "--on", "inline", "--retry-failed")
 
 
-def test_a_failure_ends_them_all_if_that_is_asked_for(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fail_fast_ends_after_the_first_failure(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "execute", failing)
     shown = invoke(root, "run", "--all", "--on", "inline", "--fail-fast", code=1).stdout
     assert shown.endswith("not finished: second, third\n")
 
 
-def test_data_that_is_wrong_is_told_before_anything_is_trained(root: Path) -> None:
+def test_wrong_data_is_rejected_before_training(root: Path) -> None:
     shown = invoke(root, "run", "--all", "--on", "inline", "--data", "cifar10=/nowhere", code=2)
-    assert "--data names cifar10" in shown.stderr
+    assert "--data must name a dataset that the study uses" in shown.stderr
     assert not records.index(root / "results")
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])
-def test_a_study_or_all_is_asked_for(root: Path, command: str) -> None:
-    assert f"{command} has neither a study nor --all" in invoke(root, command, code=2).stderr
-    assert f"{command} has both a study and --all" in invoke(root, command, "first", "--all", code=2).stderr
+def test_either_a_study_or_all_is_required(root: Path, command: str) -> None:
+    assert f"{command} needs either a study or --all, got neither" in invoke(root, command, code=2).stderr
+    assert (
+        f"{command} needs either a study or --all, got both" in invoke(root, command, "first", "--all", code=2).stderr
+    )
 
 
-def test_one_process_goes_on_with_all_of_them(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[list[str]] = []
+def test_one_background_process_runs_all_studies(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    requested: list[list[str]] = []
 
-    def supervise(_: Root, command: list[str]) -> dict[str, object]:
-        asked.append(command)
-        return {"pid": 7, "log": "a.log"}
+    def supervise(_: Root, arguments: list[str]) -> Detached:
+        requested.append(arguments)
+        return Detached(pid=7, log="a.log")
 
-    monkeypatch.setattr(_detach, "_supervise", supervise)
+    monkeypatch.setattr("ablate.cli._run_all.supervise", supervise)
     shown = invoke(root, "run", "--all", "--scale", "tiny", "--detach", "--jobs", "2").stdout
     assert "end it: kill 7" in shown
-    assert asked[0][0] == "--all"
-    assert {"--scale=tiny", "--jobs=2", "--on=local", f"--root={root}"} <= set(asked[0])
+    assert requested[0][0] == "--all"
+    assert {"--scale=tiny", "--jobs=2", "--on=local", f"--root={root}"} <= set(requested[0])
 
 
 def test_a_plan_of_all_counts_shared_runs_once(root: Path) -> None:
     shown = invoke(root, "plan", "--all").stdout
     assert rows(shown)["third"] == ["tiny", "4", "4"]
     assert "6 of 6 runs to train; 6 more are shared" in shown
-    told = orjson.loads(invoke(root, "plan", "--all", "--json").stdout)
-    assert (told["runs"], len(told["missing"]), told["studies"][0]["missing"]) == (6, 6, 4)
-    assert "--audit is of a study's variants" in invoke(root, "plan", "--all", "--audit", code=2).stderr
+    content = orjson.loads(invoke(root, "plan", "--all", "--json").stdout)
+    assert (content["runs"], len(content["missing"]), content["studies"][0]["missing"]) == (6, 6, 4)
+    assert "--compare needs a study" in invoke(root, "plan", "--all", "--compare", code=2).stderr
 
 
-def test_a_study_of_speed_says_how_it_is_measured(root: Path) -> None:
+def test_a_study_of_speed_shows_how_it_is_measured(root: Path) -> None:
     sentence = "it is measured, not trained: ablate bench speed"
     for command in ("run", "plan", "status"):
         assert sentence in invoke(root, command, "speed").stdout
-    told = orjson.loads(invoke(root, "run", "speed", "--json").stdout)
-    assert (told["runs"], told["report"]) == ([], "speed-tiny.html")
+    content = orjson.loads(invoke(root, "run", "speed", "--json").stdout)
+    assert (content["runs"], content["report"]) == ([], "speed-tiny.html")
     assert "undecided" in invoke(root, "claims", "speed", code=3).stdout
     assert "attention" in invoke(root, "table", "speed").stdout
 
@@ -193,13 +197,13 @@ def test_the_list_fits_a_terminal(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "studies" / "long.py").write_text(study(["attention"], question="Does it " + "go on and on " * 9))
-    monkeypatch.setattr(_listing.sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(listing.sys.stdout, "isatty", lambda: True)
     for columns, row in (
         (60, "second  2         tiny 0/4  wide 0/2"),
         (30, "second  2         tiny 0/4\n" + 18 * " " + "wide 0/2"),
     ):
         monkeypatch.setenv("COLUMNS", str(columns))
-        _listing.print_studies(_listing.summaries(Root(root)))
+        listing.print_studies(summaries(Root(root)))
         shown = capsys.readouterr().out
         assert row + "\n" in shown
         assert max(map(len, shown.splitlines())) <= columns

@@ -1,4 +1,4 @@
-"""`ablate plan --audit`: what it prints, its JSON, and that a plain plan stays without torch."""
+"""`ablate plan --compare`: its output, its JSON, and that a plan does not import torch."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def study(tmp_path: Path) -> Path:
     return path
 
 
-def test_plan_audit_says_what_comes_along_and_who_is_blind(study: Path, tmp_path: Path) -> None:
-    shown = invoke("plan", str(study), "--audit", "--root", str(tmp_path)).stdout
-    said = {part.strip().partition("\n")[0]: part for part in shown.split("\n\n")}
-    control, released, none = (said[name] for name in ("attention", "as released", "none"))
-    matched = said["as released, match=params"]
-    assert "nothing: it is the control" in control
+def test_it_shows_side_effects_and_models_that_cannot_see_the_image(study: Path, tmp_path: Path) -> None:
+    shown = invoke("plan", str(study), "--compare", "--root", str(tmp_path)).stdout
+    parts = {part.strip().partition("\n")[0]: part for part in shown.split("\n\n")}
+    control, released, none = (parts[name] for name in ("attention", "as released", "none"))
+    matched = parts["as released, match=params"]
+    assert "nothing (control)" in control
     assert "also changes" not in control
     for what in ("order: token_first", "norm1: channels → tokens", "drop: 0 → 0.1", "dropout pos_drop"):
         assert f"also changes   {what}" in released.replace("norm axis blocks.*.", "")
@@ -62,43 +62,43 @@ def test_plan_audit_says_what_comes_along_and_who_is_blind(study: Path, tmp_path
     assert list((tmp_path / "runs" / "cache").glob("*.json"))
 
 
-def test_a_plain_plan_says_how_near_a_match_came_and_nothing_of_the_models(study: Path, tmp_path: Path) -> None:
+def test_a_plain_plan_shows_the_error_of_a_match_and_no_comparison(study: Path, tmp_path: Path) -> None:
     shown = invoke("plan", str(study), "--root", str(tmp_path)).stdout
     assert "(params +" in shown or "(params -" in shown
     assert "also changes" not in shown
 
 
 def test_as_json(study: Path, tmp_path: Path) -> None:
-    content = orjson.loads(invoke("plan", str(study), "--audit", "--json", "--root", str(tmp_path)).stdout)
-    audits = {one["variant"]: one for one in content["audit"]}
-    assert list(audits) == [variant["variant"] for variant in content["variants"]]
-    assert audits["attention"]["also_changes"] == []
-    assert audits["none"]["blind"].startswith("blind")
-    assert "order: token_first → channel_first" in audits["as released"]["also_changes"]
-    assert abs(audits["as released, match=params"]["match"]["error"]) <= 0.05
-    assert "audit" not in orjson.loads(invoke("plan", str(study), "--json", "--root", str(tmp_path)).stdout)
+    content = orjson.loads(invoke("plan", str(study), "--compare", "--json", "--root", str(tmp_path)).stdout)
+    compared = {one["variant"]: one for one in content["compare"]}
+    assert list(compared) == [variant["variant"] for variant in content["variants"]]
+    assert compared["attention"]["also_changes"] == []
+    assert compared["none"]["blind"].startswith("blind")
+    assert "order: token_first → channel_first" in compared["as released"]["also_changes"]
+    assert abs(compared["as released, match=params"]["match"]["error"]) <= 0.05
+    assert "compare" not in orjson.loads(invoke("plan", str(study), "--json", "--root", str(tmp_path)).stdout)
 
 
-def test_an_audit_does_not_wait_for_data(study: Path, tmp_path: Path) -> None:
+def test_it_needs_no_data(study: Path, tmp_path: Path) -> None:
     study.write_text(STUDY.replace("DATASET", "imagenet").replace("POOL", "avg"))
-    assert "and 1,000 classes" in invoke("plan", str(study), "--audit", "--root", str(tmp_path)).stdout
+    assert "and 1,000 classes" in invoke("plan", str(study), "--compare", "--root", str(tmp_path)).stdout
 
 
-def test_nor_does_a_plan_and_it_says_so_but_a_run_is_refused(study: Path, tmp_path: Path) -> None:
+def test_a_plan_needs_no_data_but_a_run_does(study: Path, tmp_path: Path) -> None:
     study.write_text(STUDY.replace("DATASET", "imagenet").replace("POOL", "avg"))
-    said = invoke("plan", str(study), "--root", str(tmp_path)).stdout
-    assert "imagenet is not at hand, so its pictures were not checked; see ablate data\n" in said
-    assert "runs to train" in said
-    refused = invoke("run", str(study), "--root", str(tmp_path), code=2)
-    assert "dataset imagenet has no path" in refused.output
+    shown = invoke("plan", str(study), "--root", str(tmp_path)).stdout
+    assert "imagenet is not available, so its images were not checked; see `ablate data`\n" in shown
+    assert "runs to train" in shown
+    rejected = invoke("run", str(study), "--root", str(tmp_path), code=2)
+    assert "nobody said where dataset imagenet lies" in rejected.output
 
 
-def test_a_plan_and_a_kept_audit_leave_torch_out(study: Path, tmp_path: Path) -> None:
+def test_neither_a_plan_nor_a_cached_comparison_imports_torch(study: Path, tmp_path: Path) -> None:
     words = ["plan", str(study), "--root", str(tmp_path)]
-    invoke(*words, "--audit")
+    invoke(*words, "--compare")
     code = (
         "import sys; from typer.testing import CliRunner; from ablate.cli import app;"
-        f"r = [CliRunner().invoke(app, {words} + more) for more in ([], ['--audit'])];"
+        f"r = [CliRunner().invoke(app, {words} + more) for more in ([], ['--compare'])];"
         "print([one.exit_code for one in r], [name for name in ('torch', 'timm', 'pandas') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
