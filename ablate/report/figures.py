@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from html import escape
-from types import ModuleType
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -95,14 +93,14 @@ def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
     """
     found = frames(content)
     with style.style(), nullcontext() if rendered else _labels.unplaced():
-        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].INPUT])) for name in sorted(PLOTS))
+        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].input])) for name in sorted(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
 
 def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
-    plot, canvas = PLOTS[name], _canvas(axes)
+    plot, canvas = PLOTS[name], style.figure_of(axes)
     width, height = canvas.get_size_inches()
-    found = Figure(name, plot.TITLE, caption(plot), plot.INPUT, _data.of(canvas), bool(height > TALL * width))
+    found = Figure(name, plot.title, plot.caption, plot.input, _data.of(canvas), bool(height > TALL * width))
     if not rendered:
         return found
     png, svg = (style.encode(canvas, kind) for kind in ("png", "svg"))
@@ -119,28 +117,17 @@ def frames(content: Content) -> Mapping[str, pd.DataFrame]:
     }
 
 
-def caption(plot: ModuleType) -> str:
-    """What a plot says of itself, on one line."""
-    return " ".join((plot.__doc__ or "").split())
-
-
 def _points(axes: Axes) -> Iterator[Point]:
     """The points of the labelled lines; of long lines every so many, so that a page stays light."""
     lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     number = sum(len(np.atleast_1d(line.get_xdata())) for line in lines)
     step = max(1, -(-number // MOST_POINTS))
-    width, height = _canvas(axes).get_size_inches() * 72
-    to_share = axes.transData - _canvas(axes).transFigure
+    width, height = style.figure_of(axes).get_size_inches() * 72
+    to_share = axes.transData - style.figure_of(axes).transFigure
     for line in lines:
         for x, y in _places(line)[::step]:
             right, up = to_share.transform((x, y))
             yield Point(str(line.get_label()), right * width, (1 - up) * height, _text(axes, line, x, y))
-
-
-def _canvas(axes: Axes) -> matplotlib.figure.Figure:
-    figure = axes.get_figure(root=True)
-    assert figure is not None, "a plot draws on a figure"
-    return figure
 
 
 def _places(line: Line2D) -> list[tuple[float, float]]:

@@ -64,7 +64,7 @@ def plot(
         width: of that figure: "half" or "full" of a page, or inches.
     """
     drawn, wide = PLOTS[name], style.inches(width)
-    axes: Axes = drawn.draw(data(drawn.INPUT, study, scale, seeds=seeds, root=root), ax, width=wide)
+    axes: Axes = drawn.draw(data(drawn.input, study, scale, seeds=seeds, root=root), ax, width=wide)
     return axes
 
 
@@ -91,11 +91,11 @@ def write_plots(
         The paths of the files.
     """
     end = "" if style.inches(width) == style.WIDTH else f"-{width}"
-    frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].INPUT for n in names}}
+    frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].input for n in names}}
     paths: list[Path] = []
     with style.style():
         for name in names:
-            axes = PLOTS[name].draw(frames[PLOTS[name].INPUT], width=style.inches(width))
+            axes = PLOTS[name].draw(frames[PLOTS[name].input], width=style.inches(width))
             if empty or axes.has_data():
-                paths += style.save(axes.figure, folder / f"{name}{end}", kinds)
+                paths += style.save(style.figure_of(axes), folder / f"{name}{end}", kinds)
     return paths

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report.drawing import _labels, frames, notes, palette, style
+from ablate.report.drawing import _labels, _line_ends, frames, notes, palette, style
 
 MOST_EPOCHS = 3000  # drawn in one figure, all variants together
 
@@ -32,7 +32,7 @@ def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, 
     if every > 1:
         notes.below(axes, f"Of {every} epochs one is drawn.")
     notes.say_missing(axes, palette.variants(data), drawn)
-    _labels.at_ends(axes, names)
+    _line_ends.write(axes, names)
     return axes
 
 

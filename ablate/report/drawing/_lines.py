@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.report.drawing import _intervals, _labels, _scales, frames, notes, palette, style
+from ablate.report.drawing import _intervals, _labels, _line_ends, _scales, frames, notes, palette, style
 from ablate.report.drawing._series import series
 from ablate.results.stats import Interval, t_interval
 
@@ -56,7 +56,7 @@ def draw(
     _intervals.say_beyond(axes, beyond)
     if along:
         notes.below(axes, "Along a line also changes: " + ", ".join(along))
-    _labels.at_ends(axes, ends)
+    _line_ends.write(axes, ends)
     return axes
 
 

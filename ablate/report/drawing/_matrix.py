@@ -93,11 +93,9 @@ def _write(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[
 
 
 def _bar(axes: Axes, name: str) -> None:
-    figure = axes.get_figure(root=True)
     mesh = next(item for item in axes.collections if isinstance(item, QuadMesh))
-    assert figure is not None, "a plot draws on a figure"
     ticks = MaxNLocator(4, steps=[1, 2, 5, 10])
-    bar = figure.colorbar(mesh, ax=axes, fraction=0.06, pad=0.02, ticks=ticks, format=_scales.Units())
+    bar = style.figure_of(axes).colorbar(mesh, ax=axes, fraction=0.06, pad=0.02, ticks=ticks, format=_scales.Units())
     bar.set_label(name, fontsize=style.TEXT_POINTS, color=style.INK)
     bar.ax.tick_params(labelsize=style.TEXT_POINTS, labelcolor=style.INK, color=style.RULE)
     bar.outline.set_visible(False)

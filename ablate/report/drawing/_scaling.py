@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.report.drawing import _labels, _scales, frames, notes, palette, style
+from ablate.report.drawing import _labels, _line_ends, _scales, frames, notes, palette, style
 from ablate.report.drawing._series import Series, series
 from ablate.results.formats.units import MINUS
 from ablate.results.scaling import Slope, slope
@@ -28,15 +28,15 @@ def draw(
     width: float,
     title: str,
     x: tuple[str, str],
-    y: str = "time",
-    stands_for: Sequence[str] = (),
+    y: str,
+    derived_from: Sequence[str] = (),
 ) -> Axes:
     """Draw one mode of a frame of speeds: the one with the most to show, the first of several.
 
     Args:
         x: a column, and what to call it.
         y: "time", of an image in milliseconds, or "memory", in MiB.
-        stands_for: fields that `x` follows from.
+        derived_from: the fields that determine `x`.
     """
     per = "step" if x[0] == "batch" else "image"
     axes = style.prepare(ax, title, x[1], f"Time per {per} (ms)" if y == "time" else "Peak memory (MiB)", width)
@@ -46,7 +46,7 @@ def draw(
         notes.say_nothing(axes)
         return axes
     measured, mode = _one_mode(data.dropna(subset=[x[0], "cost"]), x[0])
-    lines, along = series(measured, x[0], stands_for)
+    lines, along = series(measured, x[0], derived_from)
     if not lines:
         notes.say_nothing(axes, f"no two variants that are measured differ in {x[1].lower()} alone")
         return axes
@@ -61,7 +61,7 @@ def draw(
         axes, "Beside a name: its exponent with the 95 % interval" + (", and that of its MACs" if of_macs else "")
     )
     notes.below(axes, mode + (f"; along a line also changes: {', '.join(along)}" if along else ""))
-    _labels.at_ends(axes, ends)
+    _line_ends.write(axes, ends)
     return axes
 
 

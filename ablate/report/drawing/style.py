@@ -89,17 +89,22 @@ def grow(ax: Axes, points: float) -> None:
         figure.set_figheight(figure.get_figheight() + points / 72)
 
 
-def width_of(ax: Axes) -> float:
-    """The width of axes, in points, as far as known before their texts are laid out."""
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes are on."""
     figure = ax.get_figure(root=True)
     assert figure is not None, "a plot draws on a figure"
+    return figure
+
+
+def width_of(ax: Axes) -> float:
+    """The width of axes, in points, as far as known before their texts are laid out."""
+    figure = figure_of(ax)
     return figure.get_figwidth() * 72 - 60 if isinstance(figure, Drawing) else ax.bbox.width * 72 / figure.dpi
 
 
 def height_of(ax: Axes) -> float:
     """The height of axes, in points, likewise."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None, "a plot draws on a figure"
+    figure = figure_of(ax)
     return figure.get_figwidth() * 72 * 0.46 + 30 if isinstance(figure, Drawing) else ax.bbox.height * 72 / figure.dpi
 
 

@@ -21,7 +21,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import ablate
-from ablate.report.drawing import _intervals, _labels, _rates, _series, palette, style
+from ablate.report.drawing import _intervals, _labels, _line_ends, _near_points, _rates, _series, palette, style
 from ablate.report.plots import PLOTS
 from ablate.results.ranking import Ranking, tidy
 from tests.report.plots.frames import CASES, MODES, frames
@@ -71,7 +71,7 @@ SHOWN = {
 
 
 def frame_of(plot: str, case: str) -> pd.DataFrame:
-    return frames(case)[PLOTS[plot].INPUT]
+    return frames(case)[PLOTS[plot].input]
 
 
 def draw(plot: str, case: str, width: str = "half") -> Axes:
@@ -275,10 +275,10 @@ def test_no_pyplot() -> None:
 
 @EVERY
 def test_a_plot_is_described(plot: str) -> None:
-    module = PLOTS[plot]
-    assert module.TITLE
-    assert module.INPUT in frames("empty")
-    assert module.__doc__.strip().endswith(".")
+    found = PLOTS[plot]
+    assert found.title
+    assert found.input in frames("empty")
+    assert found.caption.endswith(".")
 
 
 @EVERY
@@ -311,7 +311,7 @@ def test_the_documents_plot_does_what_it_says() -> None:
     assert names["draw"](frames("empty")["runs"]).texts[0].get_text() == "not measured"
 
 
-@pytest.mark.parametrize("write", [_labels.beside, _labels.at_ends])
+@pytest.mark.parametrize("write", [_near_points.write, _line_ends.write])
 def test_of_very_many_names_some_are_written(write: Callable[..., None]) -> None:
     with style.style():
         axes = style.prepare(None, "Many", "x", "y", style.WIDTH)
