@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ablate.measure.frames import Measured
-    from ablate.results.ranking import Ranking, Stability
+    from ablate.results.ranking import PairRanking, Stability
     from ablate.results.scaling import Curve
 
 MEASURED = "measured"  # what a status says where there is a number
@@ -44,13 +44,13 @@ def _curves(found: Sequence[Measured]) -> list[Curve]:
 def print_rates(found: Sequence[Measured]) -> None:
     """Images per second and peak memory at the reference batch, and the latency of single images, on each device."""
     from ablate.measure.frames import at_reference_batch, tidy
-    from ablate.results.ranking import rankings, turned
+    from ablate.results.ranking import rankings, swapped
 
     table, ordered = tidy(found), rankings(found)
     for (device, batch), rows in at_reference_batch(table).groupby(["device", "batch"], sort=False):
         first, where = str(rows["variant"].iloc[0]), f"batch {batch}, {device}"
         mine = [order for order in ordered if (order.device, order.batch, order.one) == (device, batch, first)]
-        ratios = {(order.mode, order.other): turned(order) for order in mine}
+        ratios = {(order.mode, order.other): swapped(order) for order in mine}
         _print_grid(
             f"images/s and ratio to {first} with its 95 % interval, {where}",
             rows,
@@ -75,7 +75,7 @@ def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> N
     print_columns(zip(*lines, strict=True) if by_model else lines)
 
 
-def _rate(row: Any, ratio: Ranking | None) -> str:
+def _rate(row: Any, ratio: PairRanking | None) -> str:
     if row["status"] != MEASURED:
         return str(row["status"])
     told = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""

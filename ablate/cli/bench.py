@@ -97,7 +97,7 @@ def bench(
         device=device,
         threads=_threads(threads),
         budget_s=_seconds(time_budget),
-        again=again,
+        force=again,
     )
     return _conclude(place, subjects, _measure(place, plan, as_json=as_json), as_json=as_json)
 

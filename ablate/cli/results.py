@@ -89,7 +89,7 @@ def _table(
     study = load(name)
     scale = study.scale(scale)
     if kind:
-        return (_over_seeds if kind == "stats" else _over_pictures)(study, scale, seeds, root)
+        return (_over_seeds if kind == "stats" else _over_images)(study, scale, seeds, root)
     return _comparison(study, scale, seeds, root, *where)
 
 
@@ -117,9 +117,9 @@ def _over_seeds(study: Study, scale: str, seeds: int | None, root: Root) -> Shee
     return contrasts.over_seeds(over_seeds(runs), str(runs["variant"].cat.categories[0]))
 
 
-def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
+def _over_images(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
     """Differences to the control, picture by picture."""
-    from ablate.results.contrasts import over_pictures
+    from ablate.results.contrasts import over_images
     from ablate.results.formats import contrasts
     from ablate.results.table import study_records
 
@@ -127,7 +127,7 @@ def _over_pictures(study: Study, scale: str, seeds: int | None, root: Root) -> S
     control = next(iter(label_of.values()))
     found = study_records(study, scale, root.results, seeds)
     labelled = [(label_of[record.as_run().replace(seed=0)], record) for record in found]
-    return contrasts.over_pictures(over_pictures(labelled, control), control)
+    return contrasts.over_images(over_images(labelled, control), control)
 
 
 def _paper(root: Root, mode: str | None, device: str | None) -> Sheet:

@@ -37,7 +37,7 @@ from ablate.cli._resources import with_resources
 if TYPE_CHECKING:
     from ablate.spec.run import Run
     from ablate.store.root import Root
-    from ablate.study.compare import Audit
+    from ablate.study.compare import Comparison
     from ablate.study.study import Study, Variant
 
 TEMPLATE = '''"""{question}
@@ -168,11 +168,11 @@ def _at_hand(run: Run, data: dict[str, str]) -> bool:
     return at_hand(run.dataset, data)
 
 
-def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Audit]:
+def _audits(study: Study, scale: str, root: Root, data: dict[str, str]) -> list[Comparison]:
     """Every variant held against the control."""
-    from ablate.study.compare import audit
+    from ablate.study.compare import compare
 
-    return audit(study, scale, root, data)
+    return compare(study, scale, root, data)
 
 
 def _variants(study: Study, scale: str, missing: list[Run]) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import typer
 from ablate.cli._options import Folder, Json, print_json
 
 if TYPE_CHECKING:
-    from ablate.report.verification import Recheck
+    from ablate.report.verification import Verification
     from ablate.store.root import Root
 
 Reports = Annotated[
@@ -37,15 +37,15 @@ def audit(reports: Reports = None, study: Source = None, as_json: Json = False, 
     Example: ablate audit
     Example: ablate audit quickstart-digits
     """
-    from ablate.report.verification import recheck, recheck_overview
+    from ablate.report.verification import verify, verify_overview
     from ablate.spec.errors import SpecError
     from ablate.store.root import Root
     from ablate.study.load import load
 
     place = Root.at(root)
     of = load(study) if study else None
-    index = None if reports else recheck_overview(place)
-    found = [recheck(folder, place, of) for folder in _folders(reports, place)] + ([index] if index else [])
+    index = None if reports else verify_overview(place)
+    found = [verify(folder, place, of) for folder in _folders(reports, place)] + ([index] if index else [])
     if not found:
         raise SpecError(f"there is no report in {place.reports}; write one: ablate report STUDY")
     if as_json:
@@ -64,7 +64,7 @@ def _folders(reports: list[str] | None, root: Root) -> list[Path]:
     return sorted({path.parent for name in ("manifest.json", "report.md") for path in root.reports.glob(f"*/{name}")})
 
 
-def _in_words(found: Recheck) -> Iterator[str]:
+def _in_words(found: Verification) -> Iterator[str]:
     verdict = "holds" if found.holds else "DOES NOT HOLD"
     yield f"{found.report}: {verdict} ({found.numbers:,} numbers derived again, {found.figures} figures)"
     yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)

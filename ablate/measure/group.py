@@ -32,7 +32,7 @@ class Setting:
     reference_batch: int
     peak: dict[str, Any]
     report: Callable[[str, str], None]
-    again: bool = False
+    force: bool = False
 
 
 class Group:
@@ -85,7 +85,7 @@ class Group:
         """Whether windows of now may stand beside those of an earlier session."""
         asked = self.setting.protocol
         thorough = old.answers(asked, versions) and (old.complete or old.protocol == asked.to_dict())
-        return thorough and old.status == speed_record.MEASURED and not self.setting.again
+        return thorough and old.status == speed_record.MEASURED and not self.setting.force
 
     def measure(self) -> None:
         """Everything, written as soon as it is known."""

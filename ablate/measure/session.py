@@ -40,7 +40,7 @@ class Plan:
     device: str = "auto"
     threads: int = 1
     budget_s: float | None = None
-    again: bool = False
+    force: bool = False
 
     def groups(self) -> list[tuple[Mode, int]]:
         """Modes and batch sizes in the order they are measured; latency is of inference, so training has no 1."""
@@ -142,7 +142,7 @@ class Session:
     def _members(self, mode: Mode, batch: int) -> list[Subject]:
         """The control and who has no complete measurement; nobody where all have one."""
         everyone = self.plan.subjects
-        lacking = [one for one in everyone if self.plan.again or not self._is_complete(one, mode, batch)]
+        lacking = [one for one in everyone if self.plan.force or not self._is_complete(one, mode, batch)]
         return list(dict.fromkeys([self.plan.subjects[0], *lacking])) if lacking else []
 
     def _is_complete(self, subject: Subject, mode: Mode, batch: int) -> bool:
@@ -169,7 +169,7 @@ class Session:
             protocol=self.plan.protocol,
             reference_batch=self.plan.batches[0],
             peak=self.peaks[mode.dtype],
-            again=self.plan.again,
+            force=self.plan.force,
             report=say,
         )
         group = Group(pool, members, mode, batch, setting)

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from ablate.report.pieces import changed
+from ablate.report.page_texts import changed
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-9
 ABSENT = object()

@@ -26,7 +26,7 @@ from ablate.spec.run import Run, differences
 from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
-from ablate.study.compare import Audit, audit
+from ablate.study.compare import Comparison, compare
 from ablate.study.study import Study
 
 
@@ -184,7 +184,7 @@ class Content:
         return [(variant.label, differences(control.run, variant.run)) for variant in variants]
 
     @cached_property
-    def audits(self) -> list[Audit]:
+    def comparisons(self) -> list[Comparison]:
         """Each variant's model held against the control's, for the channels and classes of the records' data."""
         if not self.models:
             return []
@@ -193,7 +193,7 @@ class Content:
             channels, classes = record.dataset.get("channels"), record.dataset.get("classes")
             if channels and classes:
                 sizes[record.run["dataset"]] = channels, len(classes)
-        return audit(self.study, self.scale, self.root, sizes=sizes)
+        return compare(self.study, self.scale, self.root, sizes=sizes)
 
     @cached_property
     def over_seeds(self) -> pd.DataFrame:
@@ -201,10 +201,10 @@ class Content:
         return contrasts.over_seeds(self.runs)
 
     @cached_property
-    def over_pictures(self) -> pd.DataFrame:
+    def over_images(self) -> pd.DataFrame:
         """Each trained model against the control's of its seed, picture by picture."""
         found = [(row.variant, row.record) for row in self.measured if row.record is not None]
-        return contrasts.over_pictures(found, self.variants[0])
+        return contrasts.over_images(found, self.variants[0])
 
     @cached_property
     def fixed(self) -> list[tuple[str, Any, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablate.report import drawn, manifest, speeds
+from ablate.report import figures_json, manifest, speeds
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
@@ -19,7 +19,7 @@ from ablate.study.compare import in_words
 
 PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
 TABLES = ("csv", "md", "tex")
-READ = (*(f"table.{name}" for name in TABLES), RUNS, MARKDOWN, drawn.NAME)
+READ = (*(f"table.{name}" for name in TABLES), RUNS, MARKDOWN, figures_json.NAME)
 KINDS = ("svg", "png")
 MANY = 12  # variants from which on long tables are folded
 
@@ -41,7 +41,7 @@ def contents(content: Content) -> dict[str, bytes]:
     """Every file of a report by its name, the page last."""
     figures = draw_all(content)
     pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
-    data = {manifest.NAME: content.manifest.as_json(), drawn.NAME: drawn.as_json(figures)}
+    data = {manifest.NAME: content.manifest.as_json(), figures_json.NAME: figures_json.as_json(figures)}
     return pictures | {name: text.encode() for name, text in (data | texts(content, figures)).items()}
 
 
@@ -68,7 +68,7 @@ def _tables(content: Content) -> dict[str, Shown]:
     anchors, control = _anchors(content), content.variants[0]
     runs = {(row.variant, row.run.seed): f"#run-{row.run.key}" for row in content.rows}
     shared, results = speeds.at_reference_batch(content.speeds), content.root.results
-    pictures = sheets.over_pictures(content.over_pictures, control)
+    pictures = sheets.over_images(content.over_images, control)
     found = {
         "comparison": Shown(_comparison(content), list(anchors.values())),
         "seeds": Shown(sheets.over_seeds(content.over_seeds, control), list(anchors.values())[1:]),

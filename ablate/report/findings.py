@@ -55,8 +55,12 @@ def _of_facts(content: Content) -> Iterator[Finding]:
 
 def _of_models(content: Content) -> Iterator[Finding]:
     """Variants that cannot see, or that change more than they say."""
-    yield from (Finding("blind", f"“{audit.variant}” is {audit.blind}") for audit in content.audits if audit.blind)
-    if confounded := [f"“{audit.variant}”" for audit in content.audits if audit.also]:
+    yield from (
+        Finding("blind", f"“{compared.variant}” is {compared.receptive_field_gap}")
+        for compared in content.comparisons
+        if compared.receptive_field_gap
+    )
+    if confounded := [f"“{compared.variant}”" for compared in content.comparisons if compared.also_changes]:
         yield Finding("confounded", f"more than the declared factor changes in {some(confounded)}")
 
 

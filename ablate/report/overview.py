@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ablate.measure import frames as speed_frames
-from ablate.report import drawn, gather, render
+from ablate.report import figures_json, gather, render
 from ablate.report.content import Content
 from ablate.report.opening import SHOWN, opening
 from ablate.report.page import fill
@@ -119,7 +119,7 @@ def _entries(study: Study, root: Root) -> Iterator[Entry]:
 
 def _figure(content: Content) -> str:
     """The picture that a report opens with, of those that it says were drawn."""
-    names = opening(content.runs, drawn.names(content.folder), benchmark_only=content.study.benchmark_only)
+    names = opening(content.runs, figures_json.names(content.folder), benchmark_only=content.study.benchmark_only)
     return next((quote(f"{content.folder.name}/{name}.png") for name in names if name in SHOWN), "")
 
 

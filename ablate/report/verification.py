@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.report import causes, compare, drawn, files, overview
+from ablate.report import compare, figures_json, files, overview, record_changes
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import Finding, findings
@@ -25,7 +25,7 @@ OPTIONAL = (files.PAGE, overview.PAGE)  # rendered when wanted, and compared whe
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recheck:
+class Verification:
     """What came of holding a report against the records.
 
     Args:
@@ -48,7 +48,7 @@ class Recheck:
         return not self.differences and not any(finding.grave for finding in self.findings)
 
 
-def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
+def verify(folder: Path, root: Root, study: Study | None = None) -> Verification:
     """Hold the report in a folder against the records under a root.
 
     Args:
@@ -62,11 +62,11 @@ def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
     folder = folder.absolute()
     options = made_from.seeds, made_from.models, made_from.local
     content = Content(study, study.scale(made_from.scale), root, folder, *options)
-    if damaged := causes.damaged(root, lambda: content.found):
-        return Recheck(report=folder.name, numbers=0, figures=0, differences=[], findings=damaged)
+    if damaged := record_changes.damaged(root, lambda: content.found):
+        return Verification(report=folder.name, numbers=0, figures=0, differences=[], findings=damaged)
     figures = draw_all(content, rendered=False)
-    differences = [*causes.other_records(made_from, content), *_differences(folder, content, figures)]
-    return Recheck(
+    differences = [*record_changes.other_records(made_from, content), *_differences(folder, content, figures)]
+    return Verification(
         report=folder.name,
         numbers=sum(_numbers(folder / name) for name in files.READ),
         figures=len(figures),
@@ -75,15 +75,15 @@ def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
     )
 
 
-def recheck_overview(root: Root) -> Recheck | None:
+def verify_overview(root: Root) -> Verification | None:
     """Compare the index of all reports with the studies and records there are; None where none was written."""
     if not any((root.reports / name).is_file() for name in (overview.INDEX, overview.PAGE)):
         return None
     derived: dict[str, str] = {}
-    damaged = causes.damaged(root, lambda: derived.update(overview.texts(root)))
+    damaged = record_changes.damaged(root, lambda: derived.update(overview.texts(root)))
     differences = [*_compared(root.reports, derived)]
     numbers = _numbers(root.reports / overview.INDEX)
-    return Recheck(report=overview.INDEX, numbers=numbers, figures=0, differences=differences, findings=damaged)
+    return Verification(report=overview.INDEX, numbers=numbers, figures=0, differences=differences, findings=damaged)
 
 
 def _manifest(folder: Path) -> Manifest:
@@ -100,11 +100,11 @@ def _numbers(path: Path) -> int:
 def _differences(folder: Path, content: Content, figures: Sequence[Figure]) -> Iterator[str]:
     """How the files of a report differ from those derived again."""
     yield from _compared(folder, files.texts(content, figures))
-    if (path := folder / drawn.NAME).is_file():
+    if (path := folder / figures_json.NAME).is_file():
         written = path.read_text(encoding="utf-8", errors="replace")
-        yield from compare.figures(drawn.NAME, written, {figure.name: figure.data for figure in figures})
+        yield from compare.figures(figures_json.NAME, written, {figure.name: figure.data for figure in figures})
     else:
-        yield f"{drawn.NAME} is missing"
+        yield f"{figures_json.NAME} is missing"
     shown = [f"{figure.name}.png" for figure in figures if figure.shown]
     yield from (f"{name} is missing" for name in shown if not (folder / name).is_file())
     drawable = {f"{figure.name}.{kind}" for figure in figures for kind in files.KINDS}

@@ -70,7 +70,7 @@ class Architecture:
     unseen: int
 
     @property
-    def blind(self) -> str:
+    def receptive_field_gap(self) -> str:
         """What the logits cannot depend on, in a sentence; empty where they can depend on every patch."""
         if self.unseen == self.patches:
             return "blind: the logits do not depend on the image"

@@ -62,11 +62,11 @@ class Expression:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __gt__(self, other: Expression | float) -> Comparison:
-        return Comparison(self - other, above=True)
+    def __gt__(self, other: Expression | float) -> Inequality:
+        return Inequality(self - other, above=True)
 
-    def __lt__(self, other: Expression | float) -> Comparison:
-        return Comparison(self - other, above=False)
+    def __lt__(self, other: Expression | float) -> Inequality:
+        return Inequality(self - other, above=False)
 
     def __bool__(self) -> bool:
         raise TypeError("an expression of a claim has no truth value; compare it with < or > inside Claim(...)")
@@ -77,7 +77,7 @@ class Expression:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Inequality:
     """`expression > 0` if `above`, else `expression < 0`; the threshold is in the expression's constant."""
 
     expression: Expression
@@ -98,11 +98,11 @@ class Claim:
     """
 
     sentence: str
-    holds: Comparison
+    holds: Inequality
     scales: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.holds, Comparison):
+        if not isinstance(self.holds, Inequality):
             raise SpecError(f"claim {self.sentence!r} holds {self.holds!r}; wanted is a comparison by < or >")
         if self.scales is not None and (isinstance(self.scales, str) or not self.scales):
             raise SpecError(f"claim {self.sentence!r} has scales {self.scales!r}; wanted is a list of scales' names")

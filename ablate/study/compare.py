@@ -85,7 +85,7 @@ def in_words(changes: Iterable[Change]) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
+class Comparison:
     """A variant held against its control.
 
     Args:
@@ -96,7 +96,7 @@ class Audit:
         before: the control's architecture.
         after: the variant's.
         match: how it was brought to the control's size, if it was.
-        together: fields that an axis of no field's name moves at once: no single factor.
+        bundled: fields that an axis of no field's name moves at once: no single factor.
     """
 
     variant: str
@@ -106,20 +106,20 @@ class Audit:
     before: Architecture
     after: Architecture
     match: Match | None = None
-    together: tuple[str, ...] = ()
+    bundled: tuple[str, ...] = ()
 
     @property
-    def own(self) -> list[Change]:
+    def factor_changes(self) -> list[Change]:
         """What the declared factor changes in its own slot."""
         return [change for change in self.changes if change.within(self.declared)]
 
     @property
-    def also(self) -> list[str]:
+    def also_changes(self) -> list[str]:
         """What changes beyond the declared factor, in words: fields first, then what the models show."""
         more = {name: pair for name, pair in self.fields.items() if name not in self.declared}
         fields = [f"{name}: {_word(before)} → {_word(after)}" for name, (before, after) in more.items()]
         first = (
-            [f"one axis moves {len(self.together)} fields at once: {', '.join(self.together)}"] if self.together else []
+            [f"one axis moves {len(self.bundled)} fields at once: {', '.join(self.bundled)}"] if self.bundled else []
         )
         first += ["nothing: the fields differ and the models are the same"] if self.inert else []
         return first + fields + in_words(change for change in self.changes if not change.within(self.declared))
@@ -130,9 +130,9 @@ class Audit:
         return bool(self.fields) and set(self.fields) <= SHAPING - STARTING and self.before == self.after
 
     @property
-    def blind(self) -> str:
+    def receptive_field_gap(self) -> str:
         """What the variant's logits cannot depend on, in a sentence; empty where they can depend on every patch."""
-        return self.after.blind
+        return self.after.receptive_field_gap
 
     def numbers(self) -> dict[str, tuple[int, int]]:
         """Parameters, those decayed, not decayed and frozen, MACs and tokens, of the control and of the variant."""
@@ -146,20 +146,20 @@ class Audit:
             "declared": sorted(self.declared),
             "fields": {name: list(pair) for name, pair in self.fields.items()},
             "model": in_words(self.changes),
-            "also_changes": self.also,
-            "blind": self.blind,
+            "also_changes": self.also_changes,
+            "blind": self.receptive_field_gap,
             "match": self.match.as_data() if self.match else None,
             **{name.replace(" ", "_"): {"control": a, "variant": b} for name, (a, b) in self.numbers().items()},
         }
 
 
-def audit(
+def compare(
     study: Study,
     scale: str | None,
     root: Root,
     data: Mapping[str, str] | None = None,
     sizes: Mapping[str, tuple[int, int]] | None = None,
-) -> list[Audit]:
+) -> list[Comparison]:
     """Every variant of a study against its control, the control first.
 
     Args:
@@ -172,8 +172,8 @@ def audit(
     if sizes is None:
         sizes = {name: classes_of(name, data or {}) for name in {variant.run.dataset for variant in variants}}
     fill(folder, [(variant.run, *sizes[variant.run.dataset]) for variant in variants])
-    found = [describe(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
-    return [_audit(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
+    found = [architecture_of(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
+    return [_compare(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
 
 
 def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
@@ -196,7 +196,7 @@ def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
         return inputs(dataset)  # what is wrong with it is said before it is trained on
 
 
-def describe(run: Run, channels: int, classes: int, folder: Path) -> Architecture:
+def architecture_of(run: Run, channels: int, classes: int, folder: Path) -> Architecture:
     """A run's architecture: what the folder keeps of it, else worked out with torch, and kept there."""
     path = folder / f"{key_of(run, channels, classes)}.json"
     found = kept(path)
@@ -208,15 +208,15 @@ def describe(run: Run, channels: int, classes: int, folder: Path) -> Architectur
     return found
 
 
-def _audit(control: Variant, variant: Variant, before: Architecture, after: Architecture) -> Audit:
+def _compare(control: Variant, variant: Variant, before: Architecture, after: Architecture) -> Comparison:
     fields = differences(control.run, variant.run)
     knob = {variant.match.knob} & set(fields) if variant.match else set()
-    return Audit(
+    return Comparison(
         variant=variant.label,
         fields=fields,
         declared=variant.declared | knob,
-        together=tuple(name for name in fields if name in _bundled(variant, fields)),
-        changes=tuple(compare(before, after)),
+        bundled=tuple(name for name in fields if name in _bundled(variant, fields)),
+        changes=tuple(model_changes(before, after)),
         before=before,
         after=after,
         match=variant.match,
@@ -225,11 +225,11 @@ def _audit(control: Variant, variant: Variant, before: Architecture, after: Arch
 
 def _bundled(variant: Variant, fields: Collection[str]) -> set[str]:
     """The fields that differ and have company: one axis moves several of them."""
-    groups = [axis & set(fields) for axis in variant.together]
+    groups = [axis & set(fields) for axis in variant.bundled]
     return {name for group in groups if len(group) > 1 for name in group}
 
 
-def compare(before: Architecture, after: Architecture) -> Iterator[Change]:
+def model_changes(before: Architecture, after: Architecture) -> Iterator[Change]:
     """How one model differs from another; of a branch that was exchanged only its top."""
     exchanged = list(_exchanged(before.modules, after.modules))
     axes = list(_both("norm axis", before.norms, after.norms))

@@ -32,7 +32,7 @@ class Match:
 
     Args:
         mode: "params" or "macs".
-        asked: the variant before.
+        unmatched: the variant before.
         knob: the field that was solved for.
         value: what came out.
         target: the control's parameters or MACs, for the channels and classes of `ablate.model.cost.inputs`.
@@ -40,7 +40,7 @@ class Match:
     """
 
     mode: str
-    asked: Run
+    unmatched: Run
     knob: str
     value: int | float
     target: int

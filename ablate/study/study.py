@@ -66,20 +66,20 @@ class Variant:
         label: what it is called.
         run: the run it stands for, with seed 0.
         declared: the fields its axes mean to change; whatever else differs from the control comes along.
-        together: for each axis of no field's name that left its first step, the fields it sets.
+        bundled: for each axis of no field's name that left its first step, the fields it sets.
         match: how it was brought to the control's size, if it was.
     """
 
     label: str
     run: Run
     declared: frozenset[str] = frozenset()
-    together: Sequence[frozenset[str]] = ()
+    bundled: Sequence[frozenset[str]] = ()
     match: Match | None = None
 
     @property
-    def asked(self) -> Run:
+    def unmatched(self) -> Run:
         """The run before it was matched."""
-        return self.match.asked if self.match else self.run
+        return self.match.unmatched if self.match else self.run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +221,7 @@ class Study:
         where = dict(quantity.where)
         mode = where.pop("match", None)
         wanted = self._run_where(where, scale)
-        alike = [variant for variant in variants if variant.asked == wanted]
+        alike = [variant for variant in variants if variant.unmatched == wanted]
         found = alike if mode is None else self._in_mode(alike, mode, scale)
         if found:
             return found[0]
@@ -233,7 +233,7 @@ class Study:
         if not alike or mode not in self._modes(scale):
             return []
         variants = self.variants(scale)
-        run, _ = solve(alike[0].label, alike[0].asked, variants[0].run, mode)
+        run, _ = solve(alike[0].label, alike[0].unmatched, variants[0].run, mode)
         return [variant for variant in variants if variant.run == run]
 
     def _run_where(self, where: Mapping[str, Any], scale: str) -> Run:

@@ -116,7 +116,7 @@ def test_a_misspelt_mode_or_device_is_told(with_speed: str, command: tuple[str, 
 def test_a_device_is_of_a_mode_but_in_the_paper_s_table_which_picks_one(with_speed: str) -> None:
     device = ("--device", "A CPU, 1 thread, torch 2.0", "--root", with_speed)
     for command in (ASKED[0], ASKED[2]):
-        assert "wanted is a mode" in " ".join(invoke(*command, *device, code=2).output.split())
+        assert "must be given with a mode" in " ".join(invoke(*command, *device, code=2).output.split())
     rows = orjson.loads(invoke("table", "paper", "--json", *device).stdout)
     assert rows[2]["images_per_s"] == 303.0
 
@@ -126,7 +126,9 @@ def test_speeds_are_exported(with_speed: str, tmp_path: Path) -> None:
     invoke("export", str(tmp_path / "runs.parquet"), *words)
     found = pd.read_parquet(tmp_path / "runs.parquet")
     assert found["throughput"].tolist()[:6] == [101.0] * 3 + [202.0] * 3
-    assert "wanted is a study" in invoke("export", "a.csv", "--mode", MODE, "--root", with_speed, code=2).output
+    assert (
+        "must be given with a study" in invoke("export", "a.csv", "--mode", MODE, "--root", with_speed, code=2).output
+    )
 
 
 def test_statistics_have_no_mode(finished: str) -> None:
@@ -160,7 +162,7 @@ def test_the_exit_code_says_how_claims_fare(tmp_path: Path, claims: tuple[str, .
     shown = invoke("claims", study(tmp_path, *claims), "--root", str(tmp_path), code=code).stdout
     assert all(claim in shown for claim in claims)
     if OPEN in claims:
-        assert "seeds would decide" in shown
+        assert "seeds needed: " in shown
 
 
 def test_claims_for_scripts(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_costs_are_judged_and_shown_with_nothing_trained(tmp_path: Path) -> None
     )
     words = (str(path), "--root", str(tmp_path))
     smaller, linear = orjson.loads(invoke("claims", *words, "--json", code=3).stdout)
-    assert (smaller["decision"], smaller["reason"]) == ("supported", "exact, no seeds involved")
+    assert (smaller["decision"], smaller["reason"]) == ("supported", "exact: it does not depend on the seed")
     assert linear["reason"].startswith("not measured")
     rows = orjson.loads(invoke("table", *words, "--json").stdout)
     assert rows[0]["params"] - rows[1]["params"] == -smaller["mean"] > 0
@@ -214,7 +216,7 @@ def test_all_records_are_exported_without_a_study(finished: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(("runs.xlsx",), "wanted is .parquet or .csv"), (("a.csv", "--scale", "digits"), "wanted is --study STUDY")],
+    [(("runs.xlsx",), "must be .parquet or .csv"), (("a.csv", "--scale", "digits"), "wanted is --study STUDY")],
 )
 def test_a_wrong_export_is_a_sentence(finished: str, words: tuple[str, ...], sentence: str) -> None:
     assert sentence in invoke("export", *words, "--root", finished, code=2).output

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.report.verification import recheck_overview
+from ablate.report.verification import verify_overview
 from ablate.store.records import index
 from ablate.store.root import Root
 from tests.fixtures.fixture_study import __file__ as STUDY
@@ -99,11 +99,11 @@ def test_the_table_one_reads_in_a_repository(studies: Path, fixture_root: Root) 
     assert "broken cannot be loaded" in text
     assert "<b>" not in text.replace("\\<", "")
     (fixture_root.reports / "index.html").unlink()
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert found.holds
     (fixture_root.reports / "measured-digits" / "figures.json").unlink()
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert not found.holds
 
@@ -112,7 +112,7 @@ def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root:
     write_all(fixture_root)
     path = next(iter(index(fixture_root.results).values()))
     path.write_bytes(path.read_bytes()[:100])
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert not found.holds
     assert [finding.sentence.split(":")[0] for finding in found.findings] == [
@@ -121,7 +121,7 @@ def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root:
 
 
 def test_without_an_index_there_is_nothing_to_hold(root: Root) -> None:
-    assert recheck_overview(root) is None
+    assert verify_overview(root) is None
 
 
 @pytest.mark.parametrize("words", [["report"], ["report", "measured", "--all"], ["report", "--all", "--seeds", "2"]])

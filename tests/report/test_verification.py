@@ -17,7 +17,7 @@ from ablate.measure import record as speed_record
 from ablate.measure.subjects import of_study
 from ablate.report import render
 from ablate.report.manifest import Manifest
-from ablate.report.verification import Recheck, recheck
+from ablate.report.verification import Verification, verify
 from ablate.spec.errors import SpecError
 from ablate.store import records
 from ablate.store.root import Root
@@ -35,9 +35,9 @@ def written(fixture_root: Root) -> Path:
 
 
 @pytest.fixture
-def audited(written: Path, fixture_root: Root) -> Callable[[], Recheck]:
+def audited(written: Path, fixture_root: Root) -> Callable[[], Verification]:
     """Holds that report against the records as they are now."""
-    return lambda: recheck(written, fixture_root, fixture_study())
+    return lambda: verify(written, fixture_root, fixture_study())
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -62,7 +62,7 @@ def with_checksums(place: Root) -> None:
         records.write(place.results, record(run))
 
 
-def test_a_report_holds(audited: Callable[[], Recheck]) -> None:
+def test_a_report_holds(audited: Callable[[], Verification]) -> None:
     found = audited()
     assert found.holds
     assert found.differences == []
@@ -78,7 +78,7 @@ def test_it_holds_where_the_runs_folder_is_not(written: Path, fixture_root: Root
     (folder / "log.txt").write_text("a log")
     render(fixture_study(), "digits", fixture_root, models=False)
     shutil.rmtree(fixture_root.runs)
-    assert recheck(written, fixture_root, fixture_study()).holds
+    assert verify(written, fixture_root, fixture_study()).holds
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_it_holds_where_the_runs_folder_is_not(written: Path, fixture_root: Root
     ],
 )
 def test_an_edited_cell_is_found(
-    written: Path, audited: Callable[[], Recheck], name: str, pattern: str, where: str
+    written: Path, audited: Callable[[], Verification], name: str, pattern: str, where: str
 ) -> None:
     text = (written / name).read_text(encoding="utf-8")
     value = re.search(pattern, text)
@@ -121,7 +121,7 @@ def test_an_edited_cell_is_found(
     assert where in found.differences[0]
 
 
-def test_an_edited_download_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_an_edited_download_is_found(written: Path, audited: Callable[[], Verification]) -> None:
     edit(
         written / "index.html",
         'href="data:text/csv;charset=utf-8;base64,',
@@ -153,7 +153,7 @@ def edit_figures(folder: Path, change: Callable[[Any], object]) -> None:
     ],
 )
 def test_figures_with_more_or_less_than_there_is_are_found(
-    written: Path, audited: Callable[[], Recheck], change: Callable[[Any], object], told: str
+    written: Path, audited: Callable[[], Verification], change: Callable[[Any], object], told: str
 ) -> None:
     edit_figures(written, change)
     (difference,) = audited().differences
@@ -161,12 +161,14 @@ def test_figures_with_more_or_less_than_there_is_are_found(
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_data_of_figures_that_cannot_be_read_is_found(written: Path, audited: Callable[[], Recheck], text: str) -> None:
+def test_data_of_figures_that_cannot_be_read_is_found(
+    written: Path, audited: Callable[[], Verification], text: str
+) -> None:
     (written / "figures.json").write_text(text)
     assert "figures.json" in audited().differences[0]
 
 
-def test_a_report_without_its_page_and_its_pictures_holds(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_a_report_without_its_page_and_its_pictures_holds(written: Path, audited: Callable[[], Verification]) -> None:
     for path in written.iterdir():
         if path.suffix in (".html", ".svg", ".png") and path.name != "accuracy_params.png":
             path.unlink()
@@ -175,7 +177,7 @@ def test_a_report_without_its_page_and_its_pictures_holds(written: Path, audited
     assert audited().differences == ["accuracy_params.png is missing"], "report.md shows it"
 
 
-def test_pictures_are_not_compared(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_pictures_are_not_compared(written: Path, audited: Callable[[], Verification]) -> None:
     edit(written / "accuracy_params.svg", "fill: ", "fill:  ")
     edit(written / "index.html", '<path d="M', '<path d="M 1 1 M')
     (written / "accuracy_params.png").write_bytes(b"another processor's")
@@ -184,18 +186,18 @@ def test_pictures_are_not_compared(written: Path, audited: Callable[[], Recheck]
 
 def test_a_picture_of_a_plot_that_has_nothing_to_show_is_found(root: Root) -> None:
     folder = render(fixture_study(), "digits", root, models=False).parent
-    assert recheck(folder, root, fixture_study()).holds
+    assert verify(folder, root, fixture_study()).holds
     (folder / "training_loss.png").touch()
-    (told,) = recheck(folder, root, fixture_study()).differences
+    (told,) = verify(folder, root, fixture_study()).differences
     assert told == "training_loss.png is not what the records give: the plot has nothing to show"
 
 
-def test_a_missing_file_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_a_missing_file_is_found(written: Path, audited: Callable[[], Verification]) -> None:
     (written / "table.csv").unlink()
     assert audited().differences == ["table.csv is missing"]
 
 
-def test_an_edited_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_an_edited_record_is_found(fixture_root: Root, audited: Callable[[], Verification]) -> None:
     key = edit_record(fixture_root)
     found = audited()
     assert not found.holds
@@ -207,7 +209,7 @@ def test_an_edited_record_is_found_in_a_report_of_its_own(fixture_root: Root) ->
     with_checksums(fixture_root)
     key = edit_record(fixture_root)
     folder = render(fixture_study(), "digits", fixture_root, models=False).parent
-    found = recheck(folder, fixture_root, fixture_study())
+    found = verify(folder, fixture_root, fixture_study())
     assert found.differences == []
     assert not found.holds
     assert found.findings[0].kind == "edited"
@@ -215,7 +217,7 @@ def test_an_edited_record_is_found_in_a_report_of_its_own(fixture_root: Root) ->
     assert "the checksum does not fit the record of" in (folder / "index.html").read_text()
 
 
-def test_a_truncated_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_truncated_record_is_found(fixture_root: Root, audited: Callable[[], Verification]) -> None:
     path = next(iter(records.index(fixture_root.results).values()))
     path.write_bytes(path.read_bytes()[:100])
     found = audited()
@@ -224,14 +226,14 @@ def test_a_truncated_record_is_found(fixture_root: Root, audited: Callable[[], R
     assert found.findings[0].sentence.startswith(f"cannot read the record results/digits_shifted/{path.name}")
 
 
-def test_a_removed_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_removed_record_is_found(fixture_root: Root, audited: Callable[[], Verification]) -> None:
     key, path = next(iter(records.index(fixture_root.results).items()))
     path.unlink()
     assert audited().differences[0].startswith(f"the record {key} (")
     assert "is gone" in audited().differences[0]
 
 
-def test_an_added_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_an_added_record_is_found(fixture_root: Root, audited: Callable[[], Verification]) -> None:
     last = fixture_study().runs("digits")[-1]
     records.write(fixture_root.results, record(last))
     found = audited()
@@ -243,19 +245,19 @@ def test_a_measurement_of_speed_that_changes_is_found(fixture_root: Root) -> Non
     folder = fixture_root.results / "speed" / "a-cpu"
     path = speed_record.write(folder, measurement(of_study(fixture_study(), "digits")[0], [100.0, 101.0]))
     written = render(fixture_study(), "digits", fixture_root, models=False).parent
-    assert recheck(written, fixture_root, fixture_study()).holds
+    assert verify(written, fixture_root, fixture_study()).holds
     edit(path, "101.0", "109.0")
-    found = recheck(written, fixture_root, fixture_study())
+    found = verify(written, fixture_root, fixture_study())
     assert found.differences[0] == f"the measurement speed/a-cpu/{path.name} was edited after the report was written"
 
 
-def test_a_record_of_another_study_changes_nothing(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_record_of_another_study_changes_nothing(fixture_root: Root, audited: Callable[[], Verification]) -> None:
     other = fixture_study().runs("digits")[0].replace(depth=5)
     records.write(fixture_root.results, record(other))
     assert audited().holds
 
 
-def test_last_digits_of_floats_may_differ(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_last_digits_of_floats_may_differ(written: Path, audited: Callable[[], Verification]) -> None:
     """Sums and fits depend on the processor; a thousandth of a percent is no finding."""
     text = (written / "table.csv").read_text()
     long = re.search(r"\d\d\.\d{10,}", text)
@@ -266,7 +268,7 @@ def test_last_digits_of_floats_may_differ(written: Path, audited: Callable[[], R
     assert "table.csv" in audited().differences[0]
 
 
-def test_what_was_put_into_a_page_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_what_was_put_into_a_page_is_found(written: Path, audited: Callable[[], Verification]) -> None:
     edit(written / "index.html", "<h2 id=", "<p>It is all true.</p><h2 id=")
     assert "It is all true." in audited().differences[0]
 
@@ -274,12 +276,12 @@ def test_what_was_put_into_a_page_is_found(written: Path, audited: Callable[[], 
 def test_a_folder_that_is_no_report(written: Path, fixture_root: Root) -> None:
     edit(written / "manifest.json", '"schema": 1', '"schema": 0')
     with pytest.raises(SpecError, match="does not say what the report was made from; write it again"):
-        recheck(written, fixture_root)
+        verify(written, fixture_root)
     (written / "manifest.json").unlink()
     with pytest.raises(SpecError, match=r"cannot read .*manifest.json: .*; write it again: ablate report"):
-        recheck(written, fixture_root)
+        verify(written, fixture_root)
     with pytest.raises(SpecError, match="there is no folder"):
-        recheck(written / "none", fixture_root)
+        verify(written / "none", fixture_root)
 
 
 def test_the_manifest_comes_back(written: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_nearest_legal_width_is_taken_and_nothing_else_changes(mixer: str, m
     assert match is not None
     assert match.knob == KNOBS.get(mixer, "dim")
     assert set(differences(asked, run)) == {match.knob}
-    assert (match.asked, match.value, match.reached) == (asked, getattr(run, match.knob), cost(run, mode))
+    assert (match.unmatched, match.value, match.reached) == (asked, getattr(run, match.knob), cost(run, mode))
     assert match.target == cost(BASE, mode)
     assert match.error == pytest.approx(match.reached / match.target - 1)
     assert abs(match.error) < 0.05

@@ -23,7 +23,7 @@ from matplotlib.transforms import Bbox
 import ablate
 from ablate.report.drawing import _intervals, _labels, _line_ends, _near_points, _rates, _series, palette, style
 from ablate.report.plots import PLOTS
-from ablate.results.ranking import Ranking, tidy
+from ablate.results.ranking import PairRanking, tidy
 from tests.report.plots.frames import CASES, MODES, frames
 
 EVERY = pytest.mark.parametrize("plot", PLOTS)
@@ -200,14 +200,14 @@ def test_an_interval_beyond_the_axis_has_an_arrow_and_is_told(plot: str) -> None
 
 
 def test_a_ranking_counts_what_is_told_apart() -> None:
-    def order(one: str, other: str, low: float, high: float, mode: str = "m") -> Ranking:
-        return Ranking(one, other, "d", mode, 8, 1.0, low, high, 5)
+    def pair(one: str, other: str, low: float, high: float, mode: str = "m") -> PairRanking:
+        return PairRanking(one, other, "d", mode, 8, 1.0, low, high, 5)
 
     found = [
-        order("a", "b", 1.1, 1.2),
-        order("a", "b", 0.9, 1.2, "n"),
-        order("b", "c", 0.5, 0.9),
-        order("a", "c", 1.1, 2),
+        pair("a", "b", 1.1, 1.2),
+        pair("a", "b", 0.9, 1.2, "n"),
+        pair("b", "c", 0.5, 0.9),
+        pair("a", "c", 1.1, 2),
     ]
     axes = PLOTS["speed_ranking"].draw(tidy(found, ["d", "a", "b", "c"]), width=4.8)
     cells = [text.get_text() for text in axes.texts if "/" in text.get_text() or text.get_text() == "–"]
