@@ -1,6 +1,6 @@
-"""A report compared with its records: everything it says is derived again, and what does not come out the same is told.
+"""Verification of a report: its whole content is derived again from the records, and every difference is reported.
 
-`manifest.json` says what the report was made from, and `ablate.report.compare` what counts as the same.
+`manifest.json` lists what the report was made from, and `ablate.report.compare` defines when two values are equal.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from ablate.study.load import load
 from ablate.study.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)")
-OPTIONAL = (files.PAGE, overview.PAGE)  # rendered when wanted, and compared where it is there
+OPTIONAL = (files.PAGE, overview.PAGE)  # rendered on request, and compared if they exist
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """What came of holding a report against the records.
+    """The result of verifying a report.
 
     Args:
         report: the name of its folder.
-        numbers: how many numbers its texts, tables and figures' data hold, each derived again.
-        figures: how many figures were drawn again, and their data compared.
-        differences: where the report does not say what the records give, a sentence each.
-        findings: what is to know about the records themselves.
+        numbers: how many numbers its texts, tables and figure data contain, all derived again.
+        figures: how many figures were drawn again and compared by their data.
+        differences: one sentence for each difference from the records.
+        findings: problems with the records themselves.
     """
 
     report: str
@@ -44,18 +44,18 @@ class Verification:
 
     @property
     def holds(self) -> bool:
-        """Whether everything is derived the same, from records that are as they were written."""
+        """Return whether the report equals the derived one, and its records are unchanged."""
         return not self.differences and not any(finding.grave for finding in self.findings)
 
 
 def verify(folder: Path, root: Root, study: Study | None = None) -> Verification:
-    """Hold the report in a folder against the records under a root.
+    """Verify the report in a folder against the records under a root.
 
     Args:
-        study: the study it is of; None finds it by the name the report gives.
+        study: the report's study; None loads it by the name in the manifest.
 
     Raises:
-        SpecError: when the folder holds no report that can be derived again, or its study is not found.
+        SpecError: if the folder has no report with a manifest, or its study is not found.
     """
     made_from = _manifest(folder)
     study = study or load(made_from.study)
@@ -76,7 +76,7 @@ def verify(folder: Path, root: Root, study: Study | None = None) -> Verification
 
 
 def verify_overview(root: Root) -> Verification | None:
-    """Compare the index of all reports with the studies and records there are; None where none was written."""
+    """Verify the index of all reports; return None if there is no index."""
     if not any((root.reports / name).is_file() for name in (overview.INDEX, overview.PAGE)):
         return None
     derived: dict[str, str] = {}
@@ -88,17 +88,17 @@ def verify_overview(root: Root) -> Verification | None:
 
 def _manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
-        raise SpecError(f"there is no folder {folder}; wanted is one that ablate report wrote")
+        raise SpecError(f"{folder} must be the folder of a report, got no folder; write one: ablate report STUDY")
     return Manifest.read(folder)
 
 
 def _numbers(path: Path) -> int:
-    """How many numbers a file holds; none where it is not there."""
+    """Return how many numbers a file contains; 0 if it does not exist."""
     return len(NUMBER.findall(path.read_text(encoding="utf-8", errors="replace"))) if path.is_file() else 0
 
 
 def _differences(folder: Path, content: Content, figures: Sequence[Figure]) -> Iterator[str]:
-    """How the files of a report differ from those derived again."""
+    """Yield the differences between the files of a report and the derived ones."""
     yield from _compared(folder, files.texts(content, figures))
     if (path := folder / figures_json.NAME).is_file():
         written = path.read_text(encoding="utf-8", errors="replace")
@@ -110,11 +110,11 @@ def _differences(folder: Path, content: Content, figures: Sequence[Figure]) -> I
     drawable = {f"{figure.name}.{kind}" for figure in figures for kind in files.KINDS}
     for name in sorted(files.possible() - drawable):
         if (folder / name).exists():
-            yield f"{name} is not what the records give: the plot has nothing to show"
+            yield f"{name} must not exist: the records give nothing to show in this plot"
 
 
 def _compared(folder: Path, derived: Mapping[str, str]) -> Iterator[str]:
-    """How written texts differ from derived ones; a page need not be there."""
+    """Yield the differences between written and derived texts; a page may be missing."""
     for name, text in derived.items():
         path = folder / name
         if path.is_file():

@@ -68,7 +68,7 @@ _NUMBERS = {"image_size": int, "patch": int, "params_m": float, "gmacs": float, 
 
 
 @cache
-def ledger() -> tuple[Published, ...]:
+def read_published() -> tuple[Published, ...]:
     """Return every row, in the order of the file."""
     with FILE.open(encoding="utf-8", newline="") as file:
         return tuple(Published(**{name: _value(name, text) for name, text in row.items()}) for row in _rows(file))
@@ -92,7 +92,7 @@ def find(name: str) -> Published:
     Raises:
         SpecError: if there is none.
     """
-    by_name = {row.name: row for row in reversed(ledger())}
+    by_name = {row.name: row for row in reversed(read_published())}
     if name not in by_name:
         raise unknown("published result", name, by_name)
     return by_name[name]

@@ -73,8 +73,8 @@ class Architecture:
     def receptive_field_gap(self) -> str:
         """What the logits cannot depend on, in a sentence; empty where they can depend on every patch."""
         if self.unseen == self.patches:
-            return "blind: the logits do not depend on the image"
-        return f"blind to {self.unseen} of {self.patches} patches" if self.unseen else ""
+            return "the logits do not depend on the image"
+        return f"the logits do not depend on {self.unseen} of {self.patches} patches" if self.unseen else ""
 
 
 def key_of(run: Run, channels: int, classes: int) -> str:

@@ -147,7 +147,7 @@ class Comparison:
             "fields": {name: list(pair) for name, pair in self.fields.items()},
             "model": in_words(self.changes),
             "also_changes": self.also_changes,
-            "blind": self.receptive_field_gap,
+            "receptive_field_gap": self.receptive_field_gap,
             "match": self.match.as_data() if self.match else None,
             **{name.replace(" ", "_"): {"control": a, "variant": b} for name, (a, b) in self.numbers().items()},
         }

@@ -57,7 +57,7 @@ def test_plan_audit_says_what_comes_along_and_who_is_blind(study: Path, tmp_path
         assert f"also changes   {what}" in released.replace("norm axis blocks.*.", "")
     assert "BLIND" not in released
     assert "matched        token_hidden=" in matched
-    assert "BLIND          blind: the logits do not depend on the image" in none
+    assert "BLIND          the logits do not depend on the image" in none
     assert "%)" in none
     assert list((tmp_path / "runs" / "cache").glob("*.json"))
 
@@ -73,7 +73,7 @@ def test_as_json(study: Path, tmp_path: Path) -> None:
     audits = {one["variant"]: one for one in content["audit"]}
     assert list(audits) == [variant["variant"] for variant in content["variants"]]
     assert audits["attention"]["also_changes"] == []
-    assert audits["none"]["blind"].startswith("blind")
+    assert audits["none"]["receptive_field_gap"] == "the logits do not depend on the image"
     assert "order: token_first → channel_first" in audits["as released"]["also_changes"]
     assert abs(audits["as released, match=params"]["match"]["error"]) <= 0.05
     assert "audit" not in orjson.loads(invoke("plan", str(study), "--json", "--root", str(tmp_path)).stdout)

@@ -64,14 +64,14 @@ def test_it_repeats(studies: Path, fixture_root: Root) -> None:
     assert write_all(fixture_root) == write_all(fixture_root)
 
 
-def test_the_audit_holds_it_against_the_records(studies: Path, fixture_root: Root) -> None:
+def test_verification_compares_it_with_the_records(studies: Path, fixture_root: Root) -> None:
     write_all(fixture_root)
     audit = ["audit", "--root", str(fixture_root.path)]
     done = CliRunner().invoke(app, audit)
     assert done.exit_code == 0, done.output
     assert "README.md: holds (" in done.output
     for name, told in (
-        ("index.html", "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
+        ("index.html", "the page shows “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
         ("README.md", "README.md, line 7, is"),
     ):
         path = fixture_root.reports / name
@@ -108,7 +108,7 @@ def test_the_table_one_reads_in_a_repository(studies: Path, fixture_root: Root) 
     assert not found.holds
 
 
-def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root: Root) -> None:
+def test_verification_reports_a_damaged_record_again(studies: Path, fixture_root: Root) -> None:
     write_all(fixture_root)
     path = next(iter(index(fixture_root.results).values()))
     path.write_bytes(path.read_bytes()[:100])

@@ -1,4 +1,4 @@
-"""What a variant changes beyond its factor comes out by itself; the blind are found; what is kept is only a help."""
+"""Changes beyond the declared factor and gaps in the receptive field are found; the cache changes no result."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_frozen_parameters_and_decay_groups_are_counted(root: Root) -> None:
 
 def test_as_data_is_json(root: Root) -> None:
     content = orjson.loads(orjson.dumps(comparisons(root, {"mixer": ["attention", "none"]})["none"].as_data()))
-    assert content["blind"] == "blind: the logits do not depend on the image"
+    assert content["receptive_field_gap"] == "the logits do not depend on the image"
     assert content["params"]["variant"] < content["params"]["control"]
 
 
@@ -172,18 +172,18 @@ def test_drop_path_is_the_last_blocks() -> None:
     }
 
 
-# --- blindness
+# --- receptive field
 
 
 @pytest.mark.parametrize("pool", ["cls", "avg"])
 @pytest.mark.parametrize("mixer", MIXERS)
-def test_blind_is_who_reads_a_class_token_that_nothing_reaches(mixer: str, pool: str) -> None:
+def test_a_class_token_that_nothing_reaches_does_not_depend_on_the_image(mixer: str, pool: str) -> None:
     found = unseen(TINY.replace(mixer=mixer, pool=pool, depth=3))
     assert found == ((9, 9) if pool == "cls" and mixer in ("none", "pool", "dwconv") else (0, 9))
 
 
-def test_a_head_of_zeros_is_not_blind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe draws every parameter anew; without that the same model looks blind."""
+def test_a_head_of_zeros_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe redraws every parameter; otherwise the same model would seem not to depend on the image."""
 
     def zeroed(*args: Any, **kwargs: Any) -> nn.Module:
         model = build(TINY, 1, 4)
@@ -199,7 +199,7 @@ def test_a_head_of_zeros_is_not_blind(monkeypatch: pytest.MonkeyPatch) -> None:
     receptive_field._seen.cache_clear()
 
 
-def test_a_model_that_reads_some_patches_is_blind_to_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_reads_some_patches_does_not_depend_on_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     class Left(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -345,7 +345,7 @@ def test_fields_that_change_nothing_in_the_model_are_told(root: Root) -> None:
 
 
 def test_a_file_that_counts_wrongly_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the formulas say is held against the model that is built."""
+    """The formulas are checked against the model that is built."""
     monkeypatch.setattr(
         "ablate.study.outline.complexity", lambda *_: {"params": 5, "frozen": 0, "macs": 1, "tokens": 1}
     )

@@ -1,4 +1,4 @@
-"""Test top-1 against another measured column: a marker a variant, with intervals over seeds and the seeds behind it."""
+"""Test top-1 against another measured column: one marker per variant, with intervals over seeds and single seeds."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def draw(
         notes.below(axes, note)
     if marks:
         notes.below(axes, _published.NOTE)
-    _intervals.say_beyond(axes, beyond)
+    _intervals.note_beyond(axes, beyond)
     notes.say_missing(axes, palette.variants(data), list(rows))
     names = [_labels.Name(name, (float(row[x]), float(row["top1"])), looks[name].colour) for name, row in rows.items()]
     names += [_labels.Name(mark.text, (mark.x, mark.top1), mark.colour) for mark in marks]
@@ -65,7 +65,7 @@ def draw(
 
 
 def _variant(axes: Axes, seeds: pd.DataFrame, row: Mapping[Any, Any], x: str, look: palette.Look) -> None:
-    """The seeds of a variant, faint, and its mean."""
+    """Draw the seeds of a variant, faintly, and its mean."""
     name = row["variant"]
     faint: dict[str, Any] = {"color": look.colour, "alpha": 0.3, "markersize": SIZE / 2, "mew": 0}
     axes.plot(seeds[x], seeds["top1"], look.marker, label=f"_seeds of {name}", **faint)
@@ -73,7 +73,7 @@ def _variant(axes: Axes, seeds: pd.DataFrame, row: Mapping[Any, Any], x: str, lo
 
 
 def _bars(row: Mapping[Any, Any], x: str) -> Iterator[tuple[_intervals.Way, float, float, float]]:
-    """The intervals of a variant: along which axis, where on the other, and both ends; none for what has none."""
+    """Yield the intervals of a variant: the axis, the position on the other axis, and both ends."""
     if pd.notna(row["top1_low"]):
         yield "y", row[x], row["top1_low"], row["top1_high"]
     if pd.notna(row.get(f"{x}_low")):
@@ -86,7 +86,7 @@ def _lowest(x: pd.Series) -> float:
 
 
 def _front(axes: Axes, summary: pd.DataFrame, x: str, *, lower_is_better: bool) -> list[_near_points.Segment]:
-    """A stepped line through the variants that no other equals or beats in both, as its upright and level parts."""
+    """Draw the Pareto front as a stepped line; return its vertical and horizontal parts."""
     best = summary.sort_values([x, "top1"], ascending=[lower_is_better, False])
     front = best[best["top1"] > best["top1"].cummax().shift(fill_value=float("-inf"))]
     points = list(front.sort_values(x)[[x, "top1"]].itertuples(index=False, name=None))
@@ -101,7 +101,7 @@ def _front(axes: Axes, summary: pd.DataFrame, x: str, *, lower_is_better: bool) 
 
 
 def _limits(axes: Axes, x: list[float]) -> None:
-    """Room for the names; accuracy stays between 0 and 100; what cannot be negative begins at 0."""
+    """Set the limits: with space for names, accuracy between 0 and 100, and costs from 0."""
     _scales.fit(axes, "x", x)
     axes.margins(x=0.18, y=0.1)
     axes.set_xlim(left=max(axes.get_xlim()[0], 0 if axes.get_xscale() == "linear" else min(x) / 10))

@@ -41,15 +41,16 @@ DERIVED_FROM: Mapping[str, tuple[str, ...]] = {"tokens": ("patch_size", "image_s
 
 _LINES = "a line per mixer, with 95 % t intervals over seeds."
 _FRONT = (
-    "Means and 95 % t intervals over seeds; faint points are single seeds, the dotted line is the Pareto front of the "
+    "Means and 95 % t intervals over seeds; faint points are single seeds; the dotted line is the Pareto front of the "
     "means."
 )
 _RATE = (
-    "As measured by `ablate bench`, with quartiles of its windows, in the mode named below; where not all variants "
-    "are, as the runs saw while they trained"
+    "Measured by `ablate bench`, with the quartiles of its windows, in the mode named below; if not all variants are "
+    "measured, the training rate of the runs"
 )
-_BAND = "the mean over seeds, in a band from the lowest to the highest seed."
-_FIT = "Each line has the exponent of the power law fitted to it, with its 95 % interval"
+_BAND = "the mean over seeds, with a band from the lowest to the highest seed."
+_FIT = "Each line shows the exponent of its power-law fit with the 95 % interval"
+_FIT_MACS = f"{_FIT}, and the exponent of its MACs."
 
 # fmt: off
 CATALOGUE: Mapping[str, Entry] = {
@@ -62,31 +63,28 @@ CATALOGUE: Mapping[str, Entry] = {
     "accuracy_patch": Entry("lines", "Accuracy and patch size", "patch_size", "top1",
                             f"Test top-1 against the patch size: {_LINES}"),
     "accuracy_throughput": Entry("scatter", "Accuracy and throughput", "throughput", "top1",
-                                 f"Test top-1 against images a second. {_RATE}. {_FRONT}"),
+                                 f"Test top-1 against images per second. {_RATE}. {_FRONT}"),
     "accuracy_time": Entry("scatter", "Accuracy and training time", "training_s", "top1",
                            f"Test top-1 against seconds spent training, without evaluation. {_FRONT}"),
     "heldout_accuracy": Entry("curve", "Held-out accuracy", "epoch", "heldout_top1",
-                              f"Top-1 on the held-out part per epoch: {_BAND}"),
+                              f"Top-1 on the held-out split per epoch: {_BAND}"),
     "memory_batch": Entry("scaling", "Memory and batch size", "batch", "memory",
-                          f"Peak memory against the batch size, both logarithmic. {_FIT}."),
+                          f"Peak memory against the batch size, on logarithmic axes. {_FIT}."),
     "memory_tokens": Entry("scaling", "Memory and tokens", "tokens", "memory",
-                           f"Peak memory against the number of tokens, both logarithmic. {_FIT}."),
+                           f"Peak memory against the number of tokens, on logarithmic axes. {_FIT}."),
     "scaling_batch": Entry("scaling", "Time and batch size", "batch", "time",
-                           f"Time per step against the batch size, both logarithmic. {_FIT}."),
+                           f"Time per step against the batch size, on logarithmic axes. {_FIT}."),
     "scaling_depth": Entry("scaling", "Time and depth", "depth", "time",
-                           f"Time per image against the number of blocks, both logarithmic. {_FIT}, and that of its "
-                           "MACs."),
+                           f"Time per image against the number of blocks, on logarithmic axes. {_FIT_MACS}"),
     "scaling_tokens": Entry("scaling", "Time and tokens", "tokens", "time",
-                            f"Time per image against the number of tokens, both logarithmic. {_FIT}, and that of its "
-                            "MACs."),
+                            f"Time per image against the number of tokens, on logarithmic axes. {_FIT_MACS}"),
     "scaling_width": Entry("scaling", "Time and width", "dim", "time",
-                           f"Time per image against the width of the tokens, both logarithmic. {_FIT}, and that of "
-                           "its MACs."),
+                           f"Time per image against the width of the tokens, on logarithmic axes. {_FIT_MACS}"),
     "throughput_depth": Entry("lines", "Throughput and depth", "depth", "throughput",
-                              f"Images a second against the number of blocks: a line per mixer. {_RATE}, with 95 % t "
+                              f"Images per second against the number of blocks: a line per mixer. {_RATE}, with 95 % t "
                               "intervals over seeds."),
     "throughput_patch": Entry("lines", "Throughput and patch size", "patch_size", "throughput",
-                              f"Images a second against the patch size: a line per mixer. {_RATE}, with 95 % t "
+                              f"Images per second against the patch size: a line per mixer. {_RATE}, with 95 % t "
                               "intervals over seeds."),
     "training_loss": Entry("curve", "Training loss", "epoch", "train_loss",
                            f"Training loss per epoch: {_BAND}"),

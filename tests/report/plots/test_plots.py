@@ -161,7 +161,7 @@ def notes(axes: Axes) -> str:
 def test_throughput_is_what_was_measured_where_it_was(plot: str) -> None:
     seen, measured = drawn(plot, "depths"), drawn(plot, "benched")
     labels = [axes.get_xlabel() + axes.get_ylabel() for axes in (seen, measured)]
-    assert "Training images/s, as the runs saw" in labels[0]
+    assert "Training images/s, during the runs" in labels[0]
     assert "Inference images/s" in labels[1]
     assert "Synthetic device, bfloat16, eager, batch 128" in notes(measured)
     values = {line.get_label(): line.get_data() for line in measured.get_lines()}
@@ -183,11 +183,11 @@ def test_of_several_modes_inference_of_all_variants_is_chosen() -> None:
     found = frames("depths")
     table = found["speed"].drop(index=found["speed"].index[0:1])  # of the first mode at batch 32
     gone = (table["mode"] == MODES[0]) & (table["batch"] == 128) & (table["mixer"] == "none")
-    beside = _rates.beside(found["runs"], table[~gone])
+    beside = _rates.add_measured(found["runs"], table[~gone])
     assert set(beside["speed_mode"]) == {MODES[1]}
     assert set(beside["speed_batch"]) == {128}
     for too_few in (table.iloc[:0], table[table["mixer"] != "none"]):
-        assert "throughput" not in _rates.beside(found["runs"], too_few)
+        assert "throughput" not in _rates.add_measured(found["runs"], too_few)
 
 
 @pytest.mark.parametrize("plot", ONLY["beyond"])
