@@ -1,4 +1,4 @@
-"""Can a task that needs two places at once be learned without token mixing? Two digits in a picture, the same or not.
+"""Can a task that needs two places at once be learned without token mixing? Two digits in a image, the same or not.
 
     ablate run mixing_pairs --scale digits   # six minutes on 2 cores, no GPU
 
@@ -12,7 +12,7 @@ MIXERS = ("attention", "patch_ff", "pool")
 AFTER = "none, norm after the pooling"
 
 study = Study(
-    question="Which models can tell whether two digits in one picture are the same?",
+    question="Which models can tell whether two digits in one image are the same?",
     axes={
         "mixer": {
             **{mixer: {"mixer": mixer} for mixer in (*MIXERS, "none")},

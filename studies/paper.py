@@ -24,7 +24,7 @@ def models(tiny, base, large):
 
 
 def toy(dim, depth, patch_size):
-    """A size for small pictures, with heads of 16 or more."""
+    """A size for small images, with heads of 16 or more."""
     return {"dim": dim, "depth": depth, "heads": max(dim // 64, 2), "patch_size": patch_size}
 
 

@@ -147,7 +147,7 @@ def test_a_study_of_speed_has_exponents_and_an_environment(root: Root) -> None:
         speed_record.write(root.results / speed_record.FOLDER / speed_record.device_folder(found.provenance), found)
     made = fill.Blocks(root)
     assert "attention: time grows as tokens^1.00" in made("exponents sequence_length digits")
-    assert "measurements of speed; source: commit" in made("environment sequence_length digits")
+    assert "speed measurements; source: commit" in made("environment sequence_length digits")
     assert "**" in made("claims sequence_length digits")
 
 
