@@ -87,7 +87,7 @@ def test_a_named_model_with_fields_changed() -> None:
     ("name", "told"),
     [
         ("linear_tni", "unknown model 'linear_tni': did you mean 'linear_tiny'"),
-        ("ablate_tiny:mixer", "is followed by 'mixer'; wanted is FIELD=VALUE"),
+        ("ablate_tiny:mixer", "a change to a model must be FIELD=VALUE, got 'mixer'"),
         ("ablate_tiny:mixxer=pool", "unknown field that shapes a model 'mixxer'"),
         ("ablate_tiny:dim=wide", "dim is 'wide'; wanted is a whole number"),
     ],

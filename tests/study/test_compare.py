@@ -83,7 +83,7 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
         (
             {"block": {"a": {}, "b": {"mixer": "none", "drop": 0.1}}},
             "b",
-            ["one axis moves 2 fields at once: mixer, drop", "module blocks.*.norm1: LayerNorm → none"],
+            ["one axis changes 2 fields together: mixer, drop", "module blocks.*.norm1: LayerNorm → none"],
         ),
         ({"size": {"small": {}, "deep": {"depth": 8}}}, "deep", []),
         ({"order": ["token_first", "channel_first"]}, "channel_first", []),
@@ -193,7 +193,7 @@ def test_a_head_of_zeros_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receptive_field, "assemble", zeroed)
     receptive_field._seen.cache_clear()
     assert unseen(TINY) == (0, 9)
-    monkeypatch.setattr(receptive_field, "_draw_anew", lambda model: None)
+    monkeypatch.setattr(receptive_field, "_redraw", lambda model: None)
     receptive_field._seen.cache_clear()
     assert unseen(TINY) == (9, 9)
     receptive_field._seen.cache_clear()
@@ -341,7 +341,7 @@ def test_fields_that_change_nothing_in_the_model_are_told(root: Root) -> None:
     found = comparisons(root, {"order": ["token_first", "channel_first"]}, fixed={"mixer": "none", "pool": "avg"})[
         "channel_first"
     ]
-    assert found.also_changes == ["nothing: the fields differ and the models are the same"]
+    assert found.also_changes == ["nothing: the fields differ, but the models are equal"]
 
 
 def test_a_file_that_counts_wrongly_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -357,7 +357,7 @@ def test_an_axis_of_labels_is_one_factor_where_it_moves_one_field(root: Root) ->
     labels = {"plain": {}, "no decay": {"weight_decay": 0.0}, "both": {"weight_decay": 0.0, "drop": 0.1}}
     found = comparisons(root, {"piece": labels})
     assert found["no decay"].also_changes == []
-    assert found["both"].also_changes[0] == "one axis moves 2 fields at once: drop, weight_decay"
+    assert found["both"].also_changes[0] == "one axis changes 2 fields together: drop, weight_decay"
 
 
 def test_another_start_of_the_class_token_is_not_called_nothing(root: Root) -> None:
