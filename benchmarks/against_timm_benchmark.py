@@ -6,8 +6,8 @@
 timm's script is not in its wheel: take it from a checkout of its repository. Each round starts a process of each for
 every model and precision, timm's first in odd rounds. Both take the same model, batch, precision and number of threads,
 and AdamW in training; `--theirs-opt sgd` is timm's default. The last column is the ratio's 95 % t interval over rounds.
-`--clock processor` counts the process's own seconds of the CPU, for both, which hardly depend on what else runs.
-Where both differ by more than 5 %, docs/measuring.md says why.
+`--clock processor` uses processor time for both, which hardly depends on other load. If they differ by more than 5 %,
+docs/measuring.md explains why.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What the dispatch itself costs: runs that do nothing through real workers, and a thousand through a fake Slurm.
+"""The overhead of dispatch: empty runs through real workers, and a thousand through a fake Slurm.
 
     python benchmarks/dispatch.py [RUNS]
 
-First RUNS (20 by default) runs whose training takes no time go over two slots of this machine: the wall time, and what
-of it is starting Python twice. Then 1,000 runs are planned, submitted and shown against a cluster in this process.
+First, RUNS (20 by default) runs without training time use two slots of this machine; it prints the wall time, and the
+time to start Python twice. Then 1,000 runs are planned, submitted and shown against a cluster in this process.
 """
 
 from __future__ import annotations

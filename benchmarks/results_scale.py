@@ -1,10 +1,10 @@
-"""How the reading and summing up of results grows: 2,500 to 10,000 synthetic records of 300 epochs.
+"""How the time to read and summarise results grows: 2,500 to 10,000 synthetic records of 300 epochs.
 
     python benchmarks/results_scale.py [SEEDS]
 
 A study of 200 variants and up to 50 seeds (or SEEDS). Times are of a fresh process each, imports left out, median of 3:
-"cold" with an empty cache of rows, "warm" with a whole one. Each is told as wall time and, after a slash, as the
-processor's, which other work on the machine does not change; memory is that of the cold process at its highest.
+"cold" with an empty cache of rows, "warm" with a whole one. Each cell is wall time and, after a slash,
+processor time, which does not depend on other load; memory is the peak of the cold process.
 """
 
 from __future__ import annotations

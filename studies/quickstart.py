@@ -14,7 +14,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, params, top1
 study = Study(
     question="Does a small vision transformer need attention, or any token mixing at all?",
     axes={"mixer": ["attention", "patch_ff", "none"]},
-    # The last norm stands before the pooling: after it, the norm would couple the tokens even without a mixer.
+    # The final norm is before the pooling: after it, the norm would couple the tokens even without a mixer.
     fixed={"pool": "avg", "norm_before_pool": True},
     scales={"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=3,

@@ -78,7 +78,7 @@ def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: 
     assert caught.value.out_of_memory
     worker.send({"do": "prepare", "batch": 2})
     assert worker.receive(600) > 0, "the ladder goes on"
-    with pytest.raises(WorkerLostError, match="did not answer for 0 s and was ended"):
+    with pytest.raises(WorkerLostError, match="did not answer for 0 s and was stopped"):
         worker.receive(0.01)
     with pytest.raises((WorkerLostError, ValueError)):
         worker.send({"do": "peak_memory"})
