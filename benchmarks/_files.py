@@ -16,7 +16,7 @@ def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:
     """Write the first N images of each split, as train/CLASS/N.png and validation/CLASS/N.png.
 
     Args:
-        place: where CIFAR-10 lies, in any layout that the suite knows.
+        place: path of CIFAR-10, in any known layout.
     """
     module, location = source("cifar10", {"cifar10": str(place)})
     data = module.load(Run.from_dict(CIFAR10.fields), location)

@@ -25,7 +25,7 @@ from ablate.data.datasets import digits
 
 
 def write_images(folder: Path) -> None:
-    """The digits' training and held-out parts as train/CLASS/N.png and validation/CLASS/N.png."""
+    """Write the digits' training and held-out splits as train/CLASS/N.png and validation/CLASS/N.png."""
     data = digits.load(load("quickstart").runs()[0])
     for part, name in (("train", "train"), ("heldout", "validation")):
         for index in data.parts[part]:

@@ -52,7 +52,7 @@ def base(chosen: argparse.Namespace) -> Run:
 
 
 def trainer(resources: Resources, deadline: float) -> Train:
-    """A function that gives a run's record, from the folder where it has one, else by training it."""
+    """Return a function that reads a run's record, or trains the run."""
     longest = 0.0
 
     def train(run: Run, results: Path) -> records.Record:
@@ -70,7 +70,7 @@ def trainer(resources: Resources, deadline: float) -> Train:
 
 
 def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
-    """Try every recipe on the held-out part; returns the best, as a run of the first mixer."""
+    """Try every recipe on the held-out split; return the best, as a run of the first mixer."""
     recipes = list(itertools.product(chosen.lrs, chosen.epochs))
     tried: dict[tuple[float, int], list[float]] = {recipe: [] for recipe in recipes}
 
@@ -90,7 +90,7 @@ def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
 
 
 def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> None:
-    """Train both mixers with every seed and print their accuracy on the test part."""
+    """Train both mixers with every seed and print their accuracy on the test split."""
 
     def rows() -> Iterator[Sequence[object]]:
         for mixer in MIXERS:
@@ -109,7 +109,7 @@ def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> 
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="where CIFAR-10 lies")
+    parser.add_argument("--data", type=Path, required=True, help="path of CIFAR-10")
     parser.add_argument("--whole", action="store_true", help="the whole set and the recipe's own batch, not a few")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")

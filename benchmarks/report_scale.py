@@ -51,7 +51,7 @@ def measure(study: Path, root: Path, *words: str) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Print a row a way of asking."""
+    """Print one row per command."""
     variants = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}; {variants} variants")
     print(f"{'report':24} {'wall, s':>8} {'processor, s':>13} {'MiB':>6}")

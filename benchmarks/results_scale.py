@@ -54,7 +54,7 @@ print(json.dumps({"frame": everything, "study": one_study, "summarise": summed, 
 
 
 def measure(study: Path, root: Path, runs: int, cache: Path) -> dict[str, list[float]]:
-    """What one fresh process took."""
+    """Return the time and memory of one fresh process."""
     words = [sys.executable, "-c", CHILD, str(study), str(root), str(runs)]
     environment = {**os.environ, "ABLATE_CACHE": str(cache)}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
@@ -74,7 +74,7 @@ def medians(study: Path, root: Path, runs: int, cache: Path, *, cold: bool) -> d
 
 
 def main() -> None:
-    """Print a row a number of records."""
+    """Print one row per number of records."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print("records      cold frame, s   warm frame, s   warm frame of the study, s   summarise, s      MiB")

@@ -30,7 +30,7 @@ from ablate.store.root import Root
 
 
 def measured(folder: str, plan: Plan) -> pd.DataFrame:
-    """The rows of one measurement of everything."""
+    """Return the rows of one complete measurement."""
     root = Root.at(folder)
     root.make_writable()
     with Watch(sys.stdout) as watch:

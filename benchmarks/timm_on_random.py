@@ -41,7 +41,7 @@ class RandomLoader:
 
 
 def main(arguments: list[str]) -> None:
-    """Put the random loader where timm makes its own, and run its script."""
+    """Replace timm's loader by the random one, and run its script."""
     steps, device, script, *words = arguments
 
     def loader(_: Any, input_size: tuple[int, int, int], batch_size: int, **__: Any) -> RandomLoader:

@@ -39,7 +39,7 @@ Row = tuple[str, ...]
 
 
 def our_rate(run: Run, folder: Path | None, resources: Resources, device: torch.device) -> Rate:
-    """Images per second of `fit`, an epoch a window, the first not counted."""
+    """Images per second of `fit`, one window per epoch; the first is not counted."""
     data = {run.dataset: str(folder)} if folder else {}
     given = Resources(**{**resources.to_dict(), "data": data})
     images, _ = open_images(run, given, device)
@@ -102,7 +102,7 @@ def _where(data: Path, output: Path, found: list[object]) -> list[object]:
 
 
 def cifar(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Row:
-    """CIFAR-10 at 32 pixels, as many of its images as asked for, in PNG files."""
+    """CIFAR-10 at 32 pixels, the requested number of images, in PNG files."""
     write_cifar(chosen.cifar, folder / "cifar", chosen.images, 100)
     more = {"dataset": "pictures", "loader": "resident", "crop_padding": 0, "crop_min_area": 0.08, "warmup_epochs": 0}
     run = Run.from_dict({**CIFAR10.fields, **more, "epochs": chosen.epochs, "batch_size": chosen.batch_size or 128})
@@ -151,7 +151,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--script", type=Path, help="timm's train.py; without it only ours is measured")
-    parser.add_argument("--cifar", type=Path, help="where CIFAR-10 lies")
+    parser.add_argument("--cifar", type=Path, help="path of CIFAR-10")
     parser.add_argument("--images", type=int, default=256, help="CIFAR-10 images to train on")
     parser.add_argument("--epochs", type=int, default=6, help="epochs of a run, the first not counted")
     parser.add_argument("--device", default="cpu")
@@ -173,7 +173,7 @@ def main() -> None:
 
 
 def rows(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Iterator[Row]:
-    """A row a comparison, as they are measured."""
+    """Yield one row per comparison."""
     if device.type == "cpu":
         yield digits(chosen, device, folder)
     if chosen.cifar:

@@ -63,7 +63,7 @@ def pad(model: nn.Module) -> None:
 
 
 def peak(device: torch.device, dtype: torch.dtype, side: int, seconds: float) -> Rate:
-    """FLOPs per second of a product of two square matrices, the most that models are held against."""
+    """FLOPs per second of a product of two square matrices, the peak for MFU."""
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return windows(lambda: a @ b, 2 * side**3, device, seconds, 3)
 
@@ -84,7 +84,7 @@ def rate(
 
 
 def rows(chosen: argparse.Namespace, device: torch.device, flops: float) -> Iterator[tuple[str, ...]]:
-    """A row a model and mode, then FF-B padded."""
+    """Print one row per model and mode, then FF-B padded."""
     for name in chosen.models:
         for mode in chosen.modes:
             yield _row(chosen, device, flops, name, mode, None)

@@ -42,7 +42,7 @@ USUAL: Mapping[str, Sequence[str]] = {
     "layout": ("nchw",),
     "work": WORK,
 }
-# Batch sizes by type of device: the headline first, then the rest of the ladder.
+# Batch sizes by type of device: the reference batch first.
 BATCHES: Mapping[str, Sequence[int]] = {"cpu": (64, 1, 16), "cuda": (256, 1, 16, 64, 512, 1024)}
 
 

@@ -46,9 +46,9 @@ class Measurement:
         memory_status: "measured", or "out of memory" if only the steps for the peak memory ran out of memory.
         peak: the device's measured peak, MACs per second, of a product of matrices.
         latency_ms: of single steps, for a batch of 1.
-        complete: whether nothing is left to measure: it has as many windows as its protocol's rounds, beside the
-            thrown ones and the control's last.
-        method: the way of measuring, see `ablate.measure.protocol.METHOD`.
+        complete: whether it has as many windows as its protocol's rounds, without the rejected ones and the control's
+            last.
+        method: the version of the method, see `ablate.measure.protocol.METHOD`.
     """
 
     subject: dict[str, Any]

@@ -214,24 +214,24 @@ class Content:
 
     @cached_property
     def datasets(self) -> Mapping[str, list[Fact]]:
-        """The facts of each data set the records tell of."""
+        """Return facts about each dataset in the records."""
         return facts.datasets(self.measured)
 
     @cached_property
     def environment(self) -> list[Fact]:
-        """What the runs were made with."""
+        """Return facts about the environment of the runs."""
         return facts.environment(self.measured)
 
     @cached_property
     def commit(self) -> str | None:
-        """The commit all runs were made from, None where there is no single clean one."""
+        """Return the commit of all runs; None if there is no single clean one."""
         found = {(record.provenance.get("commit"), record.provenance.get("dirty")) for record in self.found}
         commit, dirty = found.pop() if len(found) == 1 else (None, None)
         return None if dirty else commit
 
     @cached_property
     def dates(self) -> list[str]:
-        """The first and the last day a run finished on; one where they are the same."""
+        """Return the first and the last day on which a run finished; one if they are equal."""
         days = sorted(str(r.provenance["finished"])[:10] for r in self.found if "finished" in r.provenance)
         return list(dict.fromkeys(days[:1] + days[-1:]))
 

@@ -27,8 +27,8 @@ ZERO = 1e-11
 def unseen(run: Run) -> tuple[int, int]:
     """Return how many patches the logits do not depend on, and the number of patches; on a grid of at most 16×16.
 
-    Two blocks are looked through first: more of them only see more. Only what they do not show is asked of the run's
-    full depth.
+    Two blocks are tested first, because more blocks can only enlarge the receptive field. The full depth is tested only
+    if some patches are missing.
     """
     small = _narrow(run)
     seen = _seen(small)
@@ -38,7 +38,7 @@ def unseen(run: Run) -> tuple[int, int]:
 
 
 def _narrow(run: Run) -> Run:
-    """The same structure at a small width; of the rest only what shapes the model."""
+    """Return a run with the same structure at a small width."""
     kept = {name: value for name, value in run.to_dict().items() if name in SHAPING}
     grid = min(run.side, SIDE)
     kept |= {

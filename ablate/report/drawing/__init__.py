@@ -1,5 +1,5 @@
 """The toolkit for plots.
 
-`frames`, `notes`, `palette` and `style` are public, for plots of your own. The modules with an underscore draw the kinds
+`frames`, `notes`, `palette` and `style` are public, for plots of your own. Modules with an underscore draw the kinds
 of plot in the catalogue and place their labels.
 """
