@@ -1,4 +1,4 @@
-"""CIFAR-10's pictures as PNG files, so that timm's scripts and ours read the same, and a few can be taken."""
+"""CIFAR-10 as PNG files, so that timm's scripts and ours read the same files; a subset is possible."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ablate.data.decode import rgb
 
 
 def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:
-    """The first so many pictures of each part, as train/CLASS/N.png and validation/CLASS/N.png.
+    """Write the first N images of each split, as train/CLASS/N.png and validation/CLASS/N.png.
 
     Args:
-        place: where CIFAR-10 lies, in any layout that the suite knows.
+        place: path of CIFAR-10, in any known layout.
     """
     module, location = source("cifar10", {"cifar10": str(place)})
     data = module.load(Run.from_dict(CIFAR10.fields), location)

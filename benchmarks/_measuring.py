@@ -1,4 +1,4 @@
-"""What the benchmarks share: the conditions of a measurement, windows of time, and a Markdown table."""
+"""Shared by the benchmarks: the conditions of a measurement, windows of time, and a Markdown table."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Rate:
 
 
 def conditions(device: torch.device, more: str = "") -> str:
-    """Device, versions and how busy the machine was, in one line of Markdown."""
+    """Return device, versions and load average, in one line of Markdown."""
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = f"torch {torch.__version__}, timm {timm.__version__}, Python {platform.python_version()}"
@@ -45,14 +45,14 @@ def conditions(device: torch.device, more: str = "") -> str:
 
 
 def name_of(device: torch.device) -> str:
-    """What the device is sold as."""
+    """Return the name of the device."""
     from ablate.train.provenance import device_name
 
     return device_name(device)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a Markdown table, a row as soon as it is measured."""
+    """Print a Markdown table, each row when it is measured."""
     print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}", flush=True)
     for row in rows:
         print(f"| {' | '.join(map(str, row))} |", flush=True)
@@ -87,7 +87,7 @@ def _window(call: Callable[[], object], items: int, device: torch.device, second
 
 
 def wait(device: torch.device) -> None:
-    """Until everything asked of the device is done."""
+    """Wait until the device has finished."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
@@ -96,7 +96,7 @@ TIMMS_RATE = re.compile(r"Train: (\d+) \[.*?\(\d+\.\d+s, +([\d.]+)/s\)")
 
 
 def timms_rate(script: Path, words: Sequence[object], threads: int, through: Sequence[object] = ()) -> Rate:
-    """Images per second of timm's train.py by its own log, an epoch a window; the first epoch is not counted.
+    """Images per second of timm's train.py by its own log, one window per epoch; the first epoch is not counted.
 
     Args:
         words: its options.

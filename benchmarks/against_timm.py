@@ -1,11 +1,11 @@
-"""Nine short runs on the digits: `ablate run quickstart` beside a shell loop over timm's train.py.
+"""Nine short runs on the digits: `ablate run quickstart` compared with a shell loop over timm's train.py.
 
     python benchmarks/against_timm.py --script PATH/TO/timm/train.py
 
 timm's script is not in its wheel: take it from a checkout of its repository. Both train a ViT of the same size (the
 three variants of ours differ, timm's nine runs are of the attention model) for the same number of epochs and images
 on one thread each; ours runs two at a time on two cores, as it does by default, and the loop one after the other with
-two threads or with one, whichever is told by --threads. timm reads the digits as PNG files, which this script writes.
+one or two threads (--threads). timm reads the digits as PNG files, which this script writes.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from ablate import load
 from ablate.data.datasets import digits
 
 
-def write_pictures(folder: Path) -> None:
-    """The digits' training and held-out parts as train/CLASS/N.png and validation/CLASS/N.png."""
+def write_images(folder: Path) -> None:
+    """Write the digits' training and held-out splits as train/CLASS/N.png and validation/CLASS/N.png."""
     data = digits.load(load("quickstart").runs()[0])
     for part, name in (("train", "train"), ("heldout", "validation")):
         for index in data.parts[part]:
@@ -35,7 +35,7 @@ def write_pictures(folder: Path) -> None:
 
 
 def timm_command(script: Path, data: Path, output: Path, seed: int) -> list[str]:
-    """One run of timm's script with the quickstart's model and recipe, as near as its options come."""
+    """One run of timm's script with the quickstart's model and recipe, as closely as its options allow."""
     run = load("quickstart").runs()[0]
     size, patch = run.image_size, run.patch_size
     model = {"img_size": size, "patch_size": patch, "embed_dim": run.dim, "depth": run.depth, "num_heads": run.heads}
@@ -60,7 +60,7 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        write_pictures(folder / "digits")
+        write_images(folder / "digits")
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "ablate", "run", "quickstart", "--root", name], check=True)
         ours = time.perf_counter() - started

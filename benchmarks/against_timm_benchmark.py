@@ -6,8 +6,8 @@
 timm's script is not in its wheel: take it from a checkout of its repository. Each round starts a process of each for
 every model and precision, timm's first in odd rounds. Both take the same model, batch, precision and number of threads,
 and AdamW in training; `--theirs-opt sgd` is timm's default. The last column is the ratio's 95 % t interval over rounds.
-`--clock processor` counts the process's own seconds of the CPU, for both, which hardly depend on what else runs.
-Where both differ by more than 5 %, docs/measuring.md says why.
+`--clock processor` uses processor time for both, which hardly depends on other load. If they differ by more than 5 %,
+docs/measuring.md explains why.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def run(given: argparse.Namespace, words: list[str]) -> str:
-    """What a script prints, in a process of its own that reads the clock asked for."""
+    """Return the output of a script in its own process, timed by the requested clock."""
     command = [sys.executable, "-c", AS_MAIN, given.clock, *words]
     environment = os.environ | {"OMP_NUM_THREADS": str(given.threads)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
@@ -89,9 +89,9 @@ def main() -> None:
     from _measuring import conditions  # here: the process that measures ours has no neighbours on its path
 
     given = _given()
-    torch.set_num_threads(given.threads)  # here, for what is told of it
-    told = f"batch {given.batch}, n = {given.rounds} rounds, {given.clock} clock, {given.theirs_opt} in timm's script"
-    print(conditions(torch.device(given.device), told))
+    torch.set_num_threads(given.threads)  # for the line of conditions
+    more = f"batch {given.batch}, n = {given.rounds} rounds, {given.clock} clock, {given.theirs_opt} in timm's script"
+    print(conditions(torch.device(given.device), more))
     print(f"{'model':24}{'precision':14}{'work':11}{'timm':>9}{'ablate':>9}{'ablate / timm':>24}")
     for model in given.models:
         for precision in given.precisions:
@@ -101,7 +101,7 @@ def main() -> None:
 
 
 def in_turns(given: argparse.Namespace, model: str, precision: str) -> dict[str, list[dict[str, float]]]:
-    """Images/s of every round, of both; who is first changes from round to round."""
+    """Images/s of every round, of both; the order alternates between rounds."""
     found: dict[str, list[dict[str, float]]] = {"timm": [], "ablate": []}
     for number in range(given.rounds):
         for who in ["timm", "ablate"][:: 1 if number % 2 == 0 else -1]:

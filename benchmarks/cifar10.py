@@ -1,15 +1,15 @@
 """CIFAR-10 with attention and with a feed-forward layer over patches: a recipe chosen, then 3 seeds of each.
 
-    python benchmarks/cifar10.py --data PATH                 # narrow models, a few pictures, 2 epochs: that it runs
+    python benchmarks/cifar10.py --data PATH                 # narrow models, a few images, 2 epochs: a test run
     python benchmarks/cifar10.py --data PATH --device cuda --whole --root .
 
-1. Every learning rate and number of epochs asked for is tried with both mixers on the training part less a held-out
-   tenth (5,000 pictures of the whole set). The recipe with the best held-out top-1, both mixers' mean, is taken.
-   Nothing of the test part is looked at; records of these trials lie in ROOT/runs/cifar10-trials.
-2. Both mixers are trained with it on the whole training part, with each seed. Their records lie in ROOT/results, and
-   the table shows the last epoch's top-1 on the test part.
+1. Every requested learning rate and number of epochs is tried with both mixers on the training split without a
+   held-out tenth (5,000 images of the whole set). The recipe with the best mean held-out top-1 of both is chosen.
+   The test split is not used; records of these trials are in ROOT/runs/cifar10-trials.
+2. Both mixers are trained with it on the whole training split, with each seed. Their records are in ROOT/results, and
+   the table shows the last epoch's top-1 on the test split.
 
-What has a record is not trained again, so a command that was stopped, by --minutes too, can be given once more.
+Runs with a record are not trained again, so the same command resumes after an interruption or --minutes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class OutOfTimeError(Exception):
 
 
 def base(chosen: argparse.Namespace) -> Run:
-    """The scale CIFAR10 as it is, or in small: narrow models, few pictures."""
+    """The scale CIFAR10 as it is, or in small: narrow models, few images."""
     if chosen.whole:
         return Run.from_dict(CIFAR10.fields)
     data = {"dataset": "pictures", "loader": "resident", "batch_size": 50, "precision": "fp32"}
@@ -52,7 +52,7 @@ def base(chosen: argparse.Namespace) -> Run:
 
 
 def trainer(resources: Resources, deadline: float) -> Train:
-    """A function that gives a run's record, from the folder where it has one, else by training it."""
+    """Return a function that reads a run's record, or trains the run."""
     longest = 0.0
 
     def train(run: Run, results: Path) -> records.Record:
@@ -70,7 +70,7 @@ def trainer(resources: Resources, deadline: float) -> Train:
 
 
 def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
-    """Try every recipe on the held-out part; returns the best, as a run of the first mixer."""
+    """Try every recipe on the held-out split; return the best, as a run of the first mixer."""
     recipes = list(itertools.product(chosen.lrs, chosen.epochs))
     tried: dict[tuple[float, int], list[float]] = {recipe: [] for recipe in recipes}
 
@@ -90,7 +90,7 @@ def choose(chosen: argparse.Namespace, train: Train, folder: Path) -> Run:
 
 
 def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> None:
-    """Train both mixers with every seed and print their accuracy on the test part."""
+    """Train both mixers with every seed and print their accuracy on the test split."""
 
     def rows() -> Iterator[Sequence[object]]:
         for mixer in MIXERS:
@@ -109,11 +109,11 @@ def final(chosen: argparse.Namespace, run: Run, train: Train, results: Path) -> 
 def main() -> None:
     """Print both tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="where CIFAR-10 lies")
+    parser.add_argument("--data", type=Path, required=True, help="path of CIFAR-10")
     parser.add_argument("--whole", action="store_true", help="the whole set and the recipe's own batch, not a few")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
-    parser.add_argument("--pictures", type=int, default=300, help="to train on, without --whole")
+    parser.add_argument("--images", type=int, default=300, help="to train on, without --whole")
     parser.add_argument("--lrs", type=float, nargs="+", default=[5e-4, 1e-3, 2e-3])
     parser.add_argument("--epochs", type=int, nargs="+", help="2, or with --whole those of CIFAR10")
     parser.add_argument("--seeds", type=int, help="1, or with --whole 3")
@@ -130,7 +130,7 @@ def main() -> None:
         root, place = chosen.root or Path(name), chosen.data
         if not chosen.whole:
             place = Path(name) / "pictures"
-            write_cifar(chosen.data, place, chosen.pictures, 100)
+            write_cifar(chosen.data, place, chosen.images, 100)
         data = {base(chosen).dataset: str(place)}
         resources = Resources(threads=chosen.threads, device=chosen.device, data=data, compile=chosen.compile)
         train = trainer(resources, deadline)

@@ -1,11 +1,11 @@
-"""How often the intervals over seeds cover the truth, and how often they claim a difference that is not there.
+"""The coverage of the intervals over seeds, and their rate of false positives.
 
     python benchmarks/coverage.py
 
 Two equally good variants are drawn from normal distributions, 100,000 times. "apart": nothing is shared. "shared":
-half of the first variant's variance is an effect of the seed that both variants have. A row a number of seeds and a
-ratio of the two variants' standard deviations; each cell the share of 95 % intervals that hold the true difference, 0.
-What is missing to 100 % are false positives. The percentile bootstrap is of one variant's mean.
+half of the first variant's variance is an effect of the seed that both variants have. One row per number of seeds and
+ratio of the two standard deviations; each cell is the share of 95 % intervals that contain the true difference, 0. The
+rest to 100 % are false positives. The percentile bootstrap is of one variant's mean.
 """
 
 from __future__ import annotations

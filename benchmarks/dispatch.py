@@ -1,9 +1,9 @@
-"""What the dispatch itself costs: runs that do nothing through real workers, and a thousand through a fake Slurm.
+"""The overhead of dispatch: empty runs through real workers, and a thousand through a fake Slurm.
 
     python benchmarks/dispatch.py [RUNS]
 
-First RUNS (20 by default) runs whose training takes no time go over two slots of this machine: the wall time, and what
-of it is starting Python twice. Then 1,000 runs are planned, submitted and shown against a cluster in this process.
+First, RUNS (20 by default) runs without training time use two slots of this machine; it prints the wall time, and the
+time to start Python twice. Then 1,000 runs are planned, submitted and shown against a cluster in this process.
 """
 
 from __future__ import annotations
@@ -51,19 +51,19 @@ class Idle(Local):
     """Workers of this machine whose runs take no time."""
 
     def command(self, name: str) -> list[str]:
-        """As of any worker, but for what it calls training."""
+        """Start a worker that does not train."""
         return [sys.executable, "-c", WORKER, str(self.root.path), name, "1"]
 
 
 def study(count: int) -> Study:
-    """A study of so many runs, ten seeds each."""
+    """Return a study with a number of runs, ten seeds each."""
     fields = {"dim": 16, "depth": 1, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 1, "pool": "avg"}
     rates = [1e-3 * (1 + step) for step in range(count // 10)]
     return Study(question="What does dispatch cost?", axes={"lr": rates}, scales={"none": Scale(fields)}, seeds=10)
 
 
 def over_slots(count: int) -> None:
-    """Runs that do nothing, through real workers."""
+    """Time empty runs through real workers."""
     with tempfile.TemporaryDirectory() as folder:
         root, runs = Root(Path(folder)), study(count).runs()
         monitor = StatusMonitor(root, runs)
@@ -84,7 +84,7 @@ def over_slots(count: int) -> None:
 
 
 def thousand(count: int = 1000) -> None:
-    """Runs planned, submitted and shown against a cluster in this process."""
+    """Time planning, submitting and showing runs on a cluster in this process."""
     cluster = FakeSlurm()
     slurm.call, slurm.QUEUE = cluster.call, slurm.Queue()
     with tempfile.TemporaryDirectory() as folder:

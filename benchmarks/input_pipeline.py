@@ -33,13 +33,13 @@ Epoch = Callable[[int], Iterable[tuple[torch.Tensor, torch.Tensor]]]
 
 
 def ours(run: Run, folder: Path, workers: int) -> Epoch:
-    """A function that gives an epoch's batches."""
+    """Return a function that yields an epoch's batches."""
     images, _ = open_images(run, Resources(workers=workers, data={run.dataset: str(folder)}), CPU)
     return images.training
 
 
 def timms(run: Run, folder: Path, workers: int) -> Epoch:
-    """The same of timm's own loader, with the same crop and flip and nothing more."""
+    """Return the same for timm's loader, with the same crop and flip only."""
     loader = create_loader(
         create_dataset("", root=str(folder), split="train"),
         input_size=(3, run.image_size, run.image_size),
@@ -85,7 +85,7 @@ def measured(sources: Sequence[Epoch], epochs: int, skip: int) -> list[Seen]:
 
 
 def rows(chosen: argparse.Namespace, run: Run) -> Iterator[tuple[str, ...]]:
-    """A row a number of loader processes; per core, one where this process does all the work."""
+    """Yield one row per number of loader processes."""
     for workers in chosen.workers:
         skip = 1 + AHEAD * workers
         seen = measured([loader(run, chosen.data, workers) for loader in (ours, timms)], chosen.epochs, skip)

@@ -1,9 +1,9 @@
-"""How long the report of a large study takes: 200 variants, three seeds, 300 epochs each, of made-up records.
+"""How long the report of a large study takes: 200 variants, three seeds, 300 epochs each, of synthetic records.
 
     python benchmarks/report_scale.py [VARIANTS]
 
-A fresh process each, start-up included, `ablate report` without and with the models held against each other; the second
-run of the latter finds them in the cache. Wall seconds, the processor's seconds, and the highest resident memory.
+Each row is a fresh process including start-up: `ablate report` without and with the comparison of models, and again
+with cached models. It prints wall seconds, processor seconds, and the highest resident memory.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def measure(study: Path, root: Path, *words: str) -> tuple[float, float, float]:
 
 
 def main() -> None:
-    """Print a row a way of asking."""
+    """Print one row per command."""
     variants = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}; {variants} variants")
     print(f"{'report':24} {'wall, s':>8} {'processor, s':>13} {'MiB':>6}")
@@ -60,7 +60,7 @@ def main() -> None:
         study.write_text(STUDY.format(variants=variants))
         for run in load(study).runs():
             records.write(root / "results", synthetic.record(run))
-        for name, words in (("without the audit", ["--no-compare"]), ("with it, first", []), ("with it, again", [])):
+        for name, words in (("without comparison", ["--no-compare"]), ("with it, first", []), ("with it, again", [])):
             wall, worked, memory = measure(study, root, *words)
             print(f"{name:24} {wall:8.1f} {worked:13.1f} {memory:6.0f}", flush=True)
 

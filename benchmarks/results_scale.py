@@ -1,10 +1,10 @@
-"""How the reading and summing up of results grows: 2,500 to 10,000 synthetic records of 300 epochs.
+"""How the time to read and summarise results grows: 2,500 to 10,000 synthetic records of 300 epochs.
 
     python benchmarks/results_scale.py [SEEDS]
 
 A study of 200 variants and up to 50 seeds (or SEEDS). Times are of a fresh process each, imports left out, median of 3:
-"cold" with an empty cache of rows, "warm" with a whole one. Each is told as wall time and, after a slash, as the
-processor's, which other work on the machine does not change; memory is that of the cold process at its highest.
+"cold" with an empty cache of rows, "warm" with a whole one. Each cell is wall time and, after a slash,
+processor time, which does not depend on other load; memory is the peak of the cold process.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ print(json.dumps({"frame": everything, "study": one_study, "summarise": summed, 
 
 
 def measure(study: Path, root: Path, runs: int, cache: Path) -> dict[str, list[float]]:
-    """What one fresh process took."""
+    """Return the time and memory of one fresh process."""
     words = [sys.executable, "-c", CHILD, str(study), str(root), str(runs)]
     environment = {**os.environ, "ABLATE_CACHE": str(cache)}
     done = subprocess.run(words, check=True, capture_output=True, text=True, env=environment)
@@ -74,7 +74,7 @@ def medians(study: Path, root: Path, runs: int, cache: Path, *, cold: bool) -> d
 
 
 def main() -> None:
-    """Print a row a number of records."""
+    """Print one row per number of records."""
     most = int(sys.argv[1]) if len(sys.argv) > 1 else 50
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print("records      cold frame, s   warm frame, s   warm frame of the study, s   summarise, s      MiB")

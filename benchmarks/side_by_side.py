@@ -4,7 +4,7 @@
     python benchmarks/side_by_side.py --scale cifar10 --data cifar10=PATH --epochs 2    # one GPU
 
 The same runs of `quickstart`, with fewer epochs, are trained by `ablate run` with 1, 2, 4, … of them at a time, each
-time into an empty folder: seconds for all, start of Python, reading of the data and the report included.
+time into an empty folder. It prints the seconds for all runs, including start-up, reading the data and the report.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ study = Study(question=whole.question, axes=whole.axes, fixed=whole.fixed, scale
 
 
 def seconds(study: Path, jobs: int, data: list[str]) -> float:
-    """Seconds until every run of a study is trained, so many at a time."""
+    """Seconds until every run of a study is trained, N at a time."""
     with tempfile.TemporaryDirectory() as root:
         words = [sys.executable, "-m", "ablate", "run", str(study), "--jobs", str(jobs), "--root", root, "--json"]
         words += [word for place in data for word in ("--data", place)]

@@ -1,10 +1,10 @@
-"""Whether two measurements of the same thing agree: the quickstart's models measured twice, from scratch.
+"""Whether two measurements of the same models agree: the quickstart's models measured twice, from scratch.
 
     python benchmarks/speed_repeatability.py            # the full protocol, about 4 minutes on an idle machine
     python benchmarks/speed_repeatability.py --quick
 
-Both times all is measured by `ablate bench`, fp32, eager, inference and training. Prints the two medians of every model
-and their ratio, and how far the control drifted meanwhile, and ends with exit code 1 where one differs by more than
+Both measurements use `ablate bench`, fp32, eager, inference and training. Prints the two medians of every model
+and their ratio, and the drift of the control, and ends with exit code 1 where one differs by more than
 --within (10 %).
 """
 
@@ -30,7 +30,7 @@ from ablate.store.root import Root
 
 
 def measured(folder: str, plan: Plan) -> pd.DataFrame:
-    """The rows of one measurement of everything."""
+    """Return the rows of one complete measurement."""
     root = Root.at(folder)
     root.make_writable()
     with Watch(sys.stdout) as watch:

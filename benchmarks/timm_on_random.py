@@ -1,8 +1,8 @@
-"""timm's train.py, unchanged, on one batch of random pictures again and again: its loop without its loader.
+"""timm's train.py, unchanged, on one repeated batch of random images: its loop without its loader.
 
     python benchmarks/timm_on_random.py STEPS DEVICE path/to/train.py [its options]
 
-The models of this suite are known to it. `benchmarks/training_rate.py` runs this.
+The models of this suite are registered. `benchmarks/training_rate.py` runs this.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from ablate.zoo.scripts import run
 
 
 class RandomLoader:
-    """As many batches an epoch as asked for, all the same one."""
+    """A loader that repeats one batch."""
 
     mixup_enabled = False
     dataset = sampler = batch_sampler = None  # timm's script looks whether they want to know the epoch
 
     def __init__(self, steps: int, device: str, classes: int, side: int, batch_size: int) -> None:
         generator = torch.Generator().manual_seed(0)
-        pictures = torch.randn(batch_size, 3, side, side, generator=generator).to(device)
+        images = torch.randn(batch_size, 3, side, side, generator=generator).to(device)
         labels = torch.randint(classes, (batch_size,), generator=generator).to(device)
-        self.steps, self.batch = steps, (pictures, labels)
+        self.steps, self.batch = steps, (images, labels)
 
     def __len__(self) -> int:
         return self.steps
@@ -41,7 +41,7 @@ class RandomLoader:
 
 
 def main(arguments: list[str]) -> None:
-    """Put the random loader where timm makes its own, and run its script."""
+    """Replace timm's loader by the random one, and run its script."""
     steps, device, script, *words = arguments
 
     def loader(_: Any, input_size: tuple[int, int, int], batch_size: int, **__: Any) -> RandomLoader:

@@ -1,8 +1,8 @@
-"""How long the tool itself takes: the commands a user types, and 1,000 synthetic records.
+"""The time of common commands, with 1,000 synthetic records.
 
     python benchmarks/tool_speed.py
 
-Prints one row a command: the median and the range of whole-process wall times, start-up included.
+Prints one row per command: the median and the range of whole-process wall times, start-up included.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Training images/s of this suite's loop against timm's train.py: same machine, model, batch and precision.
+"""Training images/s of this suite's loop compared with timm's train.py: same machine, model, batch and precision.
 
     python benchmarks/training_rate.py --script PATH/TO/timm/train.py
     python benchmarks/training_rate.py --script … --cifar PATH                  # CIFAR-10 at 32 pixels too
-    python benchmarks/training_rate.py --script … --cifar PATH --device cuda    # random pictures compiled too
+    python benchmarks/training_rate.py --script … --cifar PATH --device cuda    # random images, compiled too
 
 timm's script is not in its wheel: take it from a checkout of its repository. A window is an epoch, the first of which
 is not counted; ours is timed by what `fit` reports, timm's by its own log. Both read the same PNG files, ours decoded
-once and kept (that is not counted), timm's decoded every time by --workers processes. Random pictures are one batch
-that lies on the device already, so that loops are compared without loaders.
+once and kept (that is not counted), timm's decoded every time by --workers processes. Random images are one batch
+that is on the device already, so that loops are compared without loaders.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from _files import write_cifar
 from _measuring import Rate, conditions, table, timms_rate, windows
-from against_timm import write_pictures
+from against_timm import write_images
 
 # isort: split
 import torch
@@ -39,7 +39,7 @@ Row = tuple[str, ...]
 
 
 def our_rate(run: Run, folder: Path | None, resources: Resources, device: torch.device) -> Rate:
-    """Images per second of `fit`, an epoch a window, the first not counted."""
+    """Images per second of `fit`, one window per epoch; the first is not counted."""
     data = {run.dataset: str(folder)} if folder else {}
     given = Resources(**{**resources.to_dict(), "data": data})
     images, _ = open_images(run, given, device)
@@ -55,7 +55,7 @@ def our_rate(run: Run, folder: Path | None, resources: Resources, device: torch.
 
 
 def words(run: Run, chosen: argparse.Namespace, **more: Any) -> list[object]:
-    """timm's options for the same model and recipe, as near as they come."""
+    """timm's options for the same model and recipe, as closely as possible."""
     options = {
         "model": "vit_tiny_patch16_224", "num-classes": 10, "opt": run.opt, "lr": run.lr, "epochs": run.epochs,
         "weight-decay": run.weight_decay, "batch-size": run.batch_size, "warmup-epochs": 0, "smoothing": run.smoothing,
@@ -75,7 +75,7 @@ def words(run: Run, chosen: argparse.Namespace, **more: Any) -> list[object]:
 
 
 def compared(what: str, run: Run, ours: Rate, theirs: Rate | None) -> Row:
-    """A row: both rates and how they stand."""
+    """A row: both rates and their ratio."""
     return (
         what,
         run.precision,
@@ -91,7 +91,7 @@ def digits(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Ro
     run = Run.from_dict({**DIGITS.fields, "pool": "avg", "epochs": chosen.epochs, "warmup_epochs": 0})
     theirs = None
     if chosen.script:
-        write_pictures(folder / "digits")
+        write_images(folder / "digits")
         theirs = timms_rate(chosen.script, _where(folder / "digits", folder, words(run, chosen)), chosen.threads)
     ours = our_rate(run, None, Resources(threads=chosen.threads), device)
     return compared("digits, 12 pixels, ViT 48×3", run, ours, theirs)
@@ -102,8 +102,8 @@ def _where(data: Path, output: Path, found: list[object]) -> list[object]:
 
 
 def cifar(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Row:
-    """CIFAR-10 at 32 pixels, as many of its pictures as asked for, in PNG files."""
-    write_cifar(chosen.cifar, folder / "cifar", chosen.pictures, 100)
+    """CIFAR-10 at 32 pixels, the requested number of images, in PNG files."""
+    write_cifar(chosen.cifar, folder / "cifar", chosen.images, 100)
     more = {"dataset": "pictures", "loader": "resident", "crop_padding": 0, "crop_min_area": 0.08, "warmup_epochs": 0}
     run = Run.from_dict({**CIFAR10.fields, **more, "epochs": chosen.epochs, "batch_size": chosen.batch_size or 128})
     run = run.replace(precision="bf16" if device.type == "cuda" else "fp32")
@@ -111,10 +111,10 @@ def cifar(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Row
     if chosen.script:
         theirs = timms_rate(chosen.script, _where(folder / "cifar", folder, words(run, chosen)), chosen.threads)
     ours = our_rate(run, folder / "cifar", Resources(threads=chosen.threads), device)
-    return compared(f"CIFAR-10, {chosen.pictures:,} pictures, 32 pixels, ViT-Lite-7/4", run, ours, theirs)
+    return compared(f"CIFAR-10, {chosen.images:,} images, 32 pixels, ViT-Lite-7/4", run, ours, theirs)
 
 
-def random_pictures(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Iterator[Row]:
+def random_images(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Iterator[Row]:
     """ImageNet's shapes, one random batch, eager and, on a GPU, compiled."""
     side = 224 if device.type == "cuda" else chosen.side
     size = chosen.batch_size or (256 if device.type == "cuda" else 8)
@@ -126,7 +126,7 @@ def random_pictures(chosen: argparse.Namespace, device: torch.device, folder: Pa
             ours = our_rate_on_random(run, device, chosen.seconds, compile_=compile_)
             theirs = timms_rate_on_random(run, chosen, folder, ours, compile_=compile_) if chosen.script else None
             mode = "compiled" if compile_ else "eager"
-            yield compared(f"random pictures, {side} pixels, DeiT-{name} size, {mode}", run, ours, theirs)
+            yield compared(f"random images, {side} pixels, DeiT-{name} size, {mode}", run, ours, theirs)
 
 
 def our_rate_on_random(run: Run, device: torch.device, seconds: float, *, compile_: bool) -> Rate:
@@ -151,15 +151,15 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--script", type=Path, help="timm's train.py; without it only ours is measured")
-    parser.add_argument("--cifar", type=Path, help="where CIFAR-10 lies")
-    parser.add_argument("--pictures", type=int, default=256, help="CIFAR-10's pictures to train on")
+    parser.add_argument("--cifar", type=Path, help="path of CIFAR-10")
+    parser.add_argument("--images", type=int, default=256, help="CIFAR-10 images to train on")
     parser.add_argument("--epochs", type=int, default=6, help="epochs of a run, the first not counted")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads")
     parser.add_argument("--workers", type=int, default=0, help="timm's loader processes")
     parser.add_argument("--batch-size", type=int, default=0, help="another than the usual one")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a window with random pictures")
-    parser.add_argument("--side", type=int, default=224, help="of random pictures on the CPU, pixels")
+    parser.add_argument("--seconds", type=float, default=3.0, help="of a window with random images")
+    parser.add_argument("--side", type=int, default=224, help="of random images on the CPU, pixels")
     chosen = parser.parse_args()
     device = torch.device(chosen.device)
     torch.set_num_threads(chosen.threads)
@@ -173,12 +173,12 @@ def main() -> None:
 
 
 def rows(chosen: argparse.Namespace, device: torch.device, folder: Path) -> Iterator[Row]:
-    """A row a comparison, as they are measured."""
+    """Yield one row per comparison."""
     if device.type == "cpu":
         yield digits(chosen, device, folder)
     if chosen.cifar:
         yield cifar(chosen, device, folder)
-    yield from random_pictures(chosen, device, folder)
+    yield from random_images(chosen, device, folder)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""Training images/s and MFU of DeiT's and the paper's models on random pictures, eager and compiled.
+"""Training images/s and MFU of DeiT's and the paper's models on random images, eager and compiled.
 
-    python benchmarks/utilisation.py                   # small pictures and the small models, on the CPU, a minute
+    python benchmarks/utilisation.py                   # small images and the small models, on the CPU, a minute
     python benchmarks/utilisation.py --device cuda     # 224 pixels, all models, bf16; within 10 minutes
 
-MFU, model FLOPs utilisation, is 6 FLOPs a MAC (forward, and twice that backward) and training image, over the peak of a
-large product of matrices that is measured on the same device first. MACs are by formula, see `ablate.model.cost`.
+MFU, model FLOPs utilisation, is 6 FLOPs per MAC (forward, and twice that backward) and training image, over the peak of
+a large matrix product measured first on the same device. MACs are by formula, see `ablate.model.cost`.
 
-The last two rows hold FF-B against itself with the token axis padded by zeros, 197 → 200 and its hidden layer
-788 → 792, so that rows are aligned to 16 bytes in bf16. Its outputs are the same up to rounding, which the tests hold.
+The last two rows compare FF-B with itself with the token axis padded by zeros, 197 → 200 and its hidden layer
+788 → 792, so that rows are aligned to 16 bytes in bf16. Its outputs are equal up to rounding, which is tested.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def pad(model: nn.Module) -> None:
 
 
 def peak(device: torch.device, dtype: torch.dtype, side: int, seconds: float) -> Rate:
-    """FLOPs per second of a product of two square matrices, the most that models are held against."""
+    """FLOPs per second of a product of two square matrices, the peak for MFU."""
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return windows(lambda: a @ b, 2 * side**3, device, seconds, 3)
 
@@ -78,13 +78,13 @@ def rate(
     if compiled:
         learner.net.compile()
     learner.net.train()
-    pictures = torch.randn(run.batch_size, 3, run.image_size, run.image_size, device=device)
+    images = torch.randn(run.batch_size, 3, run.image_size, run.image_size, device=device)
     labels = torch.randint(CLASSES, (run.batch_size,), device=device)
-    return windows(lambda: learner.step(iter([(pictures, labels)]), 0, 0), run.batch_size, device, seconds, 3)
+    return windows(lambda: learner.step(iter([(images, labels)]), 0, 0), run.batch_size, device, seconds, 3)
 
 
 def rows(chosen: argparse.Namespace, device: torch.device, flops: float) -> Iterator[tuple[str, ...]]:
-    """A row a model and mode, then FF-B padded."""
+    """Print one row per model and mode, then FF-B padded."""
     for name in chosen.models:
         for mode in chosen.modes:
             yield _row(chosen, device, flops, name, mode, None)
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", choices=MODELS, help="by default all on a GPU, the tiny ones on the CPU")
     parser.add_argument("--modes", nargs="+", choices=("eager", "compiled"))
     parser.add_argument("--batch-size", type=int, help="256 on a GPU, else 4")
-    parser.add_argument("--side", type=int, help="of the pictures: 224 on a GPU, else 64")
+    parser.add_argument("--side", type=int, help="of the images: 224 on a GPU, else 64")
     parser.add_argument("--precision", choices=("bf16", "fp16", "fp32"), help="bf16 on a GPU, else fp32")
     parser.add_argument("--matrix", type=int, help="side of the matrices: 8,192 on a GPU, else 1,024")
     parser.add_argument("--seconds", type=float, default=2.0, help="of a window")

@@ -1,18 +1,18 @@
-"""Fill the marked blocks of README.md and docs/*.md from the records, so that no number in them can drift.
+"""Fill the marked blocks of README.md and docs/*.md from the records, so that their numbers are always current.
 
     python docs/fill.py          # writes
-    python docs/fill.py --check  # says which blocks differ; the exit code is 1 if any does
+    python docs/fill.py --check  # reports the blocks that differ; the exit code is 1 if any does
 
-A block stands between two comments, each on a line of its own: `<!-- ablate: WORDS -->` and `<!-- end -->`. WORDS are
+A block is between two comments, each on its own line: `<!-- ablate: WORDS -->` and `<!-- end -->`. WORDS are
 
     table STUDY SCALE        the table of the variants, as in the report
     claims STUDY SCALE       every claim with its verdict and the reason
     exponents STUDY SCALE    how time grows with the number of tokens
-    environment STUDY SCALE  how many runs, and what they were made with, in a line
-    paper                    what `ablate table paper` prints
-    studies                  the named studies, and how much of each is measured
+    environment STUDY SCALE  the number of runs and their environment, on one line
+    paper                    the table of `ablate table paper`
+    studies                  the named studies, and the progress of each
 
-Where the records have nothing to say, the block says "not measured".
+Without records, a block is "not measured".
 """
 
 from __future__ import annotations
@@ -43,45 +43,45 @@ FACTS = ("source", "device", "CPU threads", "python", "torch", "timm")
 
 
 def table(content: Content) -> str:
-    """The variants, a row each."""
+    """Return the table of variants, one row each."""
     return formats.as_markdown(content.summary) if content.found else ""
 
 
 def claims(content: Content) -> str:
-    """The claims, a row each: a sentence, its verdict, and why."""
+    """Return the claims, one row each: the sentence, its verdict, and the reason."""
     if not content.found and not content.speeds:
         return ""
     judged = [verdict for verdict, _ in content.verdicts]
     lines = [(one.claim.sentence, one.decision, one.reason) for one in judged]
-    told = [[escape.markdown(text) for text in line] for line in lines]
-    rows = [f"| {sentence} | **{decision}** | {reason} |\n" for sentence, decision, reason in told]
+    cells = [[escape.markdown(text) for text in line] for line in lines]
+    rows = [f"| {sentence} | **{decision}** | {reason} |\n" for sentence, decision, reason in cells]
     return "| Claim | Verdict | Why |\n|---|---|---|\n" + "".join(rows)
 
 
 def exponents(content: Content) -> str:
-    """The exponents of time in the number of tokens, beside those of the MACs, a sentence each."""
+    """Return the exponents of time and MACs over the number of tokens, one sentence each."""
     lines = scaling.curves(speed_frames.at_reference_batch(content.speed))
     return "".join(f"- {escape.markdown(line.sentence())}\n" for line in lines)
 
 
 def environment(content: Content) -> str:
-    """How many runs or measurements there are, of when, and what they were made with."""
+    """Return the number of runs or measurements, their dates and their environment."""
     if content.found:
         seeds = " to ".join(str(n) for n in sorted({content.summary["n"].min(), content.summary["n"].max()}))
         counted = f"{len(content.measured)} of {len(content.rows)} runs, {seeds} seeds each"
         facts = [(fact.name, list(fact.values)) for fact in content.environment if fact.name in FACTS]
-        told = [f"finished {' to '.join(content.dates)}"] * bool(content.dates)
+        parts = [f"finished {' to '.join(content.dates)}"] * bool(content.dates)
     elif content.speeds:
-        counted, told = f"{len(content.speeds)} measurements of speed", []
+        counted, parts = f"{len(content.speeds)} speed measurements", []
         facts = [("source", _sources(content)), ("device", [one.device for one in content.speeds])]
     else:
         return ""
-    told += [f"{name}: {' and '.join(dict.fromkeys(values))}" for name, values in facts]
-    return escape.markdown("; ".join([counted, *told])) + ".\n"
+    parts += [f"{name}: {' and '.join(dict.fromkeys(values))}" for name, values in facts]
+    return escape.markdown("; ".join([counted, *parts])) + ".\n"
 
 
 def _sources(content: Content) -> list[str]:
-    """The commits that speeds were measured from."""
+    """Return the commits of the speed measurements."""
     where = [one.found.provenance for one in content.speeds]
     dirty = {True: ", with uncommitted changes", False: ""}
     return [f"commit {str(one.get('commit'))[:10]}{dirty[bool(one.get('dirty'))]}" for one in where]
@@ -96,17 +96,17 @@ KINDS: Mapping[str, Callable[[Content], str]] = {
 
 
 class Blocks:
-    """The blocks that the records under a root give; each study at a scale is read once."""
+    """The blocks derived from the records under a root; each study at a scale is read once."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
         self._read: dict[tuple[str, ...], Content] = {}
 
     def __call__(self, words: str) -> str:
-        """What stands between the marks of a block.
+        """Return the content of a block.
 
         Raises:
-            SpecError: for words that name no block, study or scale.
+            SpecError: for an unknown block, study or scale.
         """
         whole = {"paper": self.paper, "studies": self.studies}
         if words in whole:
@@ -117,18 +117,18 @@ class Blocks:
         return KINDS[kind](self.content(*place)) or "not measured\n"
 
     def content(self, study: str, scale: str) -> Content:
-        """What the report of a study says."""
+        """Return the content of a study's report."""
         if (study, scale) not in self._read:
             self._read[study, scale] = gather(load(study), scale, self.root)
         return self._read[study, scale]
 
     def paper(self) -> str:
-        """The paper's table with its notes."""
+        """Return the paper's table with its notes."""
         runs, speeds = frame(root=self.root.path), speed_frames.frame(self.root)
         return formats.render(sheet(paper.table(runs, speeds, load(paper.NAME))), "md")
 
     def studies(self) -> str:
-        """Every named study with a link to its section, and how much of it is measured at each scale."""
+        """Return every named study with a link to its section, and its progress at each scale."""
         found = summaries(self.root)
         scales = list(dict.fromkeys(scale["name"] for study in found for scale in study["scales"]))
         lines = [["Study", *(f"`{scale}`" for scale in scales)], ["---"] * (1 + len(scales))]
@@ -139,7 +139,7 @@ class Blocks:
 
 
 def _done(scale: Mapping[str, Any]) -> str:
-    """How much of a study is measured at a scale, as `ablate list` counts it."""
+    """Return the progress of a study at a scale, as in `ablate list`."""
     done, wanted, what = scale["done"], scale["runs"], "runs"
     if "models" in scale:
         done, wanted, what = scale["measured"], scale["models"], "models"
@@ -147,10 +147,10 @@ def _done(scale: Mapping[str, Any]) -> str:
 
 
 def fill(text: str, blocks: Callable[[str], str]) -> tuple[str, list[str]]:
-    """A page with every block as the records give it, and the words of those that were not.
+    """Return a page with every block derived from the records, and the words of those that differed.
 
     Raises:
-        SpecError: where a mark has no partner, or a block cannot be derived.
+        SpecError: if a mark has no counterpart, or a block cannot be derived.
     """
     stale = []
 
@@ -161,20 +161,22 @@ def fill(text: str, blocks: Callable[[str], str]) -> tuple[str, list[str]]:
         return f"<!-- ablate: {found['words']} -->\n{body}<!-- end -->"
 
     if len(MARK.findall(text)) != 2 * len(BLOCK.findall(text)):
-        raise SpecError("a block has one mark without the other; wanted is <!-- ablate: … -->, then <!-- end -->")
+        raise SpecError(
+            "a block must have two marks, <!-- ablate: … --> and <!-- end -->, got one mark without the other"
+        )
     return BLOCK.sub(derived, text), stale
 
 
 def pages(project: Path) -> Iterator[Path]:
-    """The pages that may hold blocks."""
+    """Yield the pages that may contain blocks."""
     yield project / "README.md"
     yield from sorted((project / "docs").glob("*.md"))
 
 
 def main(words: list[str] | None = None, project: Path = PROJECT) -> int:
-    """Fill the pages of a project, or say which blocks of them differ from its records."""
+    """Fill the pages of a project, or report the blocks that differ from its records."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; say what differs")
+    parser.add_argument("--check", action="store_true", help="write nothing; report what differs")
     check, blocks, differ = parser.parse_args(words).check, Blocks(Root(project)), False
     for page in pages(project):
         text = page.read_text(encoding="utf-8")

@@ -4,7 +4,7 @@
     ablate run data_size --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
     ablate run data_size --scale imagenet --on slurm --data imagenet=PATH  # not measured yet
 
-Test top-1 of the digits, 4 seeds, 95 % t intervals: with a tenth of the pictures attention falls from
+Test top-1 of the digits, 4 seeds, 95 % t intervals: with a tenth of the images attention falls from
 86.04 ± 2.78 to 63.06 ± 3.25, patch FF from 93.61 ± 4.21 to 85.56 ± 4.71.
 """
 
@@ -12,7 +12,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, top1
 
 
 def loss_of(mixer, fraction):
-    """What a mixer loses when it is trained on a part of the pictures alone."""
+    """What a mixer loses when it is trained on a part of the images alone."""
     return top1(mixer=mixer) - top1(mixer=mixer, train_fraction=fraction)
 
 
@@ -26,19 +26,19 @@ study = Study(
     seeds=4,
     claims=[
         *(
-            Claim(f"{mixer} is worse with a quarter of the pictures", loss_of(mixer, 0.25) > 0)
+            Claim(f"{mixer} is worse with a quarter of the images", loss_of(mixer, 0.25) > 0)
             for mixer in ("attention", "patch_ff", "none")
         ),
         Claim(
-            "With a quarter of the pictures, attention loses more than patch FF",
+            "With a quarter of the images, attention loses more than patch FF",
             loss_of("attention", 0.25) - loss_of("patch_ff", 0.25) > 0,
         ),
         Claim(
-            "With a tenth of the pictures, attention loses more than patch FF",
+            "With a tenth of the images, attention loses more than patch FF",
             loss_of("attention", 0.1) - loss_of("patch_ff", 0.1) > 0,
         ),
         Claim(
-            "With a tenth of the pictures, patch FF still beats no mixing",
+            "With a tenth of the images, patch FF still beats no mixing",
             top1(mixer="patch_ff", train_fraction=0.1) - top1(mixer="none", train_fraction=0.1) > 0,
         ),
     ],

@@ -26,7 +26,7 @@ OTHERS = {
 }
 
 study = Study(
-    question="What else did the released code change beside the mixer, and does it matter?",
+    question="What else did the released code change besides the mixer, and does it matter?",
     axes={"block": {"ViT's block": {}, **CHANGES, "as released": RELEASED, **OTHERS}},
     fixed={"mixer": "patch_ff", "pool": "cls"},
     scales={"digits": DIGITS.replace(expect="about six minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},

@@ -16,7 +16,7 @@ MIXERS = ["attention", "patch_ff", "gating", "linear", "dwconv", "pool", "fourie
 study = Study(
     question="How much does token mixing matter, and does it have to be attention?",
     axes={"mixer": MIXERS},
-    # The last norm stands before the pooling: after it, the norm would couple the tokens even without a mixer.
+    # The final norm is before the pooling: after it, the norm would couple the tokens even without a mixer.
     fixed={"pool": "avg", "norm_before_pool": True},
     scales={"digits": DIGITS.replace(expect="about four minutes on 2 cores"), "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=4,

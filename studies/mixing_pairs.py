@@ -1,4 +1,4 @@
-"""Can a task that needs two places at once be learned without token mixing? Two digits in a picture, the same or not.
+"""Can a task that needs two places at once be learned without token mixing? Two digits in an image, the same or not.
 
     ablate run mixing_pairs --scale digits   # six minutes on 2 cores, no GPU
 
@@ -12,7 +12,7 @@ MIXERS = ("attention", "patch_ff", "pool")
 AFTER = "none, norm after the pooling"
 
 study = Study(
-    question="Which models can tell whether two digits in one picture are the same?",
+    question="Which models can tell whether two digits in one image are the same?",
     axes={
         "mixer": {
             **{mixer: {"mixer": mixer} for mixer in (*MIXERS, "none")},
@@ -23,7 +23,7 @@ study = Study(
     scales={"digits": PAIRS},
     seeds=4,
     claims=[
-        # No patch has parts of both digits, and one digit alone tells nothing: half of the answers are right by chance.
+        # No patch contains parts of both digits, and one digit alone does not determine the label: chance is 50 %.
         Claim("Without mixing, the negative control stays at or under 55 %", top1("none") < 55),
         *(Claim(f"{mixer} learns the task: above 80 %", top1(mixer) > 80) for mixer in MIXERS),
         Claim("The last norm, after the pooling, couples the tokens", top1(AFTER) - top1("none") > 0),

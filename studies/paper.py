@@ -3,10 +3,10 @@
     ablate run paper --scale digits   # six minutes on 2 cores, no GPU
     ablate run paper --scale cifar10 --data cifar10=PATH  # one GPU; not measured yet
     ablate run paper --scale imagenet --on slurm --data imagenet=PATH  # docs/imagenet.md; not measured yet
-    ablate table paper  # beside the published numbers
+    ablate table paper  # next to the published numbers
 
 Test top-1 of the digits, 4 seeds, 95 % t intervals, at toy sizes: FF is ahead at each, by 10.76 ± 2.12 points at
-Tiny. The larger DeiTs do not train well at this learning rate, so it says nothing of ImageNet.
+Tiny. The larger DeiTs do not train well at this learning rate, so it says nothing about ImageNet.
 """
 
 from ablate import ATTENTION_ONLY, CIFAR10, DEIT, DIGITS, FEED_FORWARD, SIZES, Claim, Scale, Study, params, top1
@@ -24,7 +24,7 @@ def models(tiny, base, large):
 
 
 def toy(dim, depth, patch_size):
-    """A size for small pictures, with heads of 16 or more."""
+    """A size for small images, with heads of 16 or more."""
     return {"dim": dim, "depth": depth, "heads": max(dim // 64, 2), "patch_size": patch_size}
 
 

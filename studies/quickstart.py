@@ -5,7 +5,7 @@
     ablate run quickstart --scale imagenet --data imagenet=PATH  # DeiT's recipe, tiny; not measured yet
 
 Test top-1 of 360 digits, 95 % t intervals (AMD EPYC, torch 2.15.0): attention 86.04 ± 2.78, patch FF 93.61 ± 4.21,
-no mixing 73.68 ± 4.66. Few seeds: wide intervals. A toy of 1,149 training pictures says little about ImageNet. Other
+no mixing 73.68 ± 4.66. Few seeds: wide intervals. A toy of 1,149 training images says little about ImageNet. Other
 studies train a fourth seed of these models, which counts here too.
 """
 
@@ -14,7 +14,7 @@ from ablate import CIFAR10, DIGITS, IMAGENET, Claim, Study, params, top1
 study = Study(
     question="Does a small vision transformer need attention, or any token mixing at all?",
     axes={"mixer": ["attention", "patch_ff", "none"]},
-    # The last norm stands before the pooling: after it, the norm would couple the tokens even without a mixer.
+    # The final norm is before the pooling: after it, the norm would couple the tokens even without a mixer.
     fixed={"pool": "avg", "norm_before_pool": True},
     scales={"digits": DIGITS, "cifar10": CIFAR10, "imagenet": IMAGENET},
     seeds=3,

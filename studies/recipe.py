@@ -28,7 +28,7 @@ DEITS = {
 
 
 def pieces(more):
-    """The recipe, the recipe without one piece each, and without all those that alter pictures."""
+    """The recipe, the recipe without one piece each, and without all those that alter images."""
     plain = {name: value for part in (MIXING, *more.values()) for name, value in part.items()}
     return {"recipe": {**PIECES, **more, "plain": plain}}
 

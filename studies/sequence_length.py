@@ -21,7 +21,7 @@ RATIO, FIXED = "patch_ff, 4 tokens wide", "patch_ff, fixed width"
 
 
 def axes(hidden, sides):
-    """Three mixers at every size of the picture; the fixed width is four times the tokens of the scale's usual size."""
+    """Three mixers at every size of the image; the fixed width is four times the tokens of the scale's usual size."""
     wide = {"mixer": "patch_ff", "token_ratio": 4.0}
     return {
         "layer": {"attention": {}, RATIO: wide, FIXED: {"mixer": "patch_ff", "token_hidden": hidden}},

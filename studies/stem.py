@@ -15,7 +15,7 @@ study = Study(
     axes={"mixer": ["attention", "patch_ff", "none"], "stem": ["patchify", "conv", "frozen"]},
     cross=True,
     fixed={"pool": "avg", "norm_before_pool": True},
-    # The convolutional stem halves the picture and wants patches of a power of 2.
+    # The convolutional stem halves the image and needs patches of a power of 2.
     scales={
         "digits": DIGITS.replace(expect="about three minutes on 2 cores", patch_size=4),
         "cifar10": CIFAR10,

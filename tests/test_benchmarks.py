@@ -152,7 +152,7 @@ print(len(loader), len(batches), tuple(batches[0][0].shape), batches[0][1].max()
 """
 
 
-def test_timms_script_can_be_given_random_pictures(
+def test_timms_script_can_be_given_random_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     import timm.data
@@ -171,7 +171,7 @@ def test_cifar10_chooses_on_the_held_out_part_and_runs_in_small(
     if not (DATA / "cifar10").is_dir():
         pytest.skip(f"there is no {DATA / 'cifar10'}; ABLATE_TEST_DATA says where test data lies")
     root = Root(tmp_path / "root")
-    words = ("--data", DATA / "cifar10", "--pictures", 200, "--lrs", 1e-3, "--root", root.path)
+    words = ("--data", DATA / "cifar10", "--images", 200, "--lrs", 1e-3, "--root", root.path)
     run_as_script("cifar10", monkeypatch, *words)
     shown = capsys.readouterr().out
     trials, final = read_all(root.runs / "cifar10-trials"), read_all(root.results)

@@ -110,7 +110,10 @@ def test_blocks_are_filled_once_and_nothing_else_is_touched(project: Path, capsy
     assert fill.main([], project) == 0
     text = (project / "README.md").read_text(encoding="utf-8")
     assert block(text, "table") == f"\n{synthetic.GOLDEN.read_text(encoding='utf-8')}\n"
-    assert "| Patch FF needs fewer parameters than attention | **supported** | exact, no seeds involved |" in text
+    assert (
+        "| Patch FF needs fewer parameters than attention | **supported** | exact: it does not depend on the seed |"
+        in text
+    )
     assert "8 of 9 runs, 2 to 3 seeds each" in block(text, "environment")
     assert block(text, "exponents") == "\nnot measured\n\n"
     assert "81.8 for Base" in block(text, "paper")
@@ -144,7 +147,7 @@ def test_a_study_of_speed_has_exponents_and_an_environment(root: Root) -> None:
         speed_record.write(root.results / speed_record.FOLDER / speed_record.device_folder(found.provenance), found)
     made = fill.Blocks(root)
     assert "attention: time grows as tokens^1.00" in made("exponents sequence_length digits")
-    assert "measurements of speed; source: commit" in made("environment sequence_length digits")
+    assert "speed measurements; source: commit" in made("environment sequence_length digits")
     assert "**" in made("claims sequence_length digits")
 
 

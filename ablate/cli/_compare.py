@@ -8,38 +8,38 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from ablate.study.compare import Audit
+    from ablate.study.compare import Comparison
 
 NUMBERS = {"params": "params", "macs": "MACs", "tokens": "tokens", "frozen": "frozen params"}
 
 
-def print_comparison(audits: Sequence[Audit]) -> None:
+def print_comparison(comparisons: Sequence[Comparison]) -> None:
     """Print one paragraph per variant."""
-    for channels, classes in dict.fromkeys((audit.after.channels, audit.after.classes) for audit in audits):
+    for channels, classes in dict.fromkeys((one.after.channels, one.after.classes) for one in comparisons):
         typer.echo(f"\nModels for {channels} channel{'s' * (channels > 1)} and {classes:,} classes:")
-    for audit in audits:
-        typer.echo(f"\n{audit.variant}")
-        for title, text in _lines(audit):
+    for one in comparisons:
+        typer.echo(f"\n{one.variant}")
+        for title, text in _lines(one):
             typer.echo(f"    {title:14} {text}".rstrip())
 
 
-def _lines(audit: Audit) -> Iterator[tuple[str, str]]:
+def _lines(one: Comparison) -> Iterator[tuple[str, str]]:
     from ablate.study.compare import in_words
 
-    fields = [f"{name}={value}" for name, (_, value) in audit.fields.items()]
+    fields = [f"{name}={value}" for name, (_, value) in one.fields.items()]
     yield "changes", ", ".join(fields) or "nothing (control)"
-    if audit.match:
-        yield "matched", str(audit.match)
-    yield from (("model", line) for line in in_words(change for change in audit.own if change.kind != "shape"))
-    if shapes := sum(change.kind == "shape" for change in audit.own):
+    if one.match:
+        yield "matched", str(one.match)
+    yield from (("model", line) for line in in_words(change for change in one.factor_changes if change.kind != "shape"))
+    if shapes := sum(change.kind == "shape" for change in one.factor_changes):
         yield "model", f"{shapes} parameters of different shape"
-    yield from (("also changes", line) for line in audit.also)
-    if audit.blind:
-        yield "BLIND", audit.blind
-    for name, (control, value) in audit.numbers().items():
+    yield from (("also changes", line) for line in one.also_changes)
+    if one.receptive_field_gap:
+        yield "BLIND", one.receptive_field_gap
+    for name, (control, value) in one.numbers().items():
         if name in NUMBERS and (name != "frozen" or control or value):
             yield NUMBERS[name], _difference(value, control)
-    decayed = [f"{name} {_difference(value, a)}" for name, (a, value) in audit.numbers().items() if "decayed" in name]
+    decayed = [f"{name} {_difference(value, a)}" for name, (a, value) in one.numbers().items() if "decayed" in name]
     yield "weight decay", "; ".join(decayed)
 
 

@@ -12,7 +12,7 @@ import typer
 
 from ablate.cli._options import print_columns
 from ablate.measure.frames import Measured, at_reference_batch, tidy
-from ablate.results.ranking import Ranking, Stability, rankings, turned
+from ablate.results.ranking import PairRanking, Stability, rankings, swapped
 from ablate.results.scaling import Curve, curves
 
 MEASURED = "measured"  # the status of a row with a number
@@ -41,7 +41,7 @@ def print_rates(found: Sequence[Measured]) -> None:
     for (device, batch), rows in at_reference_batch(table).groupby(["device", "batch"], sort=False):
         first, where = str(rows["variant"].iloc[0]), f"batch {batch}, {device}"
         to_first = [one for one in ranked if (one.device, one.batch, one.one) == (device, batch, first)]
-        ratios = {(one.mode, one.other): turned(one) for one in to_first}
+        ratios = {(one.mode, one.other): swapped(one) for one in to_first}
         _print_grid(
             f"images/s and ratio to {first} with its 95 % interval, {where}",
             rows,
@@ -66,7 +66,7 @@ def _print_grid(title: str, rows: pd.DataFrame, cell: Callable[[Any], str]) -> N
     print_columns(zip(*lines, strict=True) if by_model else lines)
 
 
-def _rate(row: Any, ratio: Ranking | None) -> str:
+def _rate(row: Any, ratio: PairRanking | None) -> str:
     if row["status"] != MEASURED:
         return str(row["status"])
     shown = f" ×{ratio.ratio:.2f}" if ratio and ratio.n else ""

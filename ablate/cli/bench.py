@@ -107,7 +107,7 @@ def bench(
         device=device,
         threads=_threads(threads),
         budget_s=_seconds(time_budget),
-        again=force,
+        force=force,
     )
     return _conclude(folder, subjects, _measure(folder, plan, as_json=as_json), as_json=as_json)
 

@@ -40,7 +40,7 @@ from ablate.study.load import load
 from ablate.study.study import Study, Variant
 
 if TYPE_CHECKING:
-    from ablate.study.compare import Audit
+    from ablate.study.compare import Comparison
 
 Probing = Annotated[
     bool,
@@ -112,10 +112,10 @@ def _plan_one(
     _print_estimate(estimate, {variant.run: variant.label for variant in study.variants(scale)})
 
 
-def _compared(request: RunRequest, study: Study, scale: str, estimate: Estimate) -> list[Audit]:
-    from ablate.study.compare import audit
+def _compared(request: RunRequest, study: Study, scale: str, estimate: Estimate) -> list[Comparison]:
+    from ablate.study.compare import compare
 
-    return audit(study, scale, request.root, dict(estimate.resources.data))
+    return compare(study, scale, request.root, dict(estimate.resources.data))
 
 
 def _plan_all(request: RunRequest, scale: str | None, *, probing: bool, as_json: bool) -> None:

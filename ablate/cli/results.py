@@ -116,7 +116,7 @@ def _per_image(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet
     control = next(iter(label_of.values()))
     found = study_records(study, scale, root.results, seeds)
     labelled = [(label_of[record.as_run().replace(seed=0)], record) for record in found]
-    return contrast_sheets.over_pictures(contrasts.over_pictures(labelled, control), control)
+    return contrast_sheets.over_images(contrasts.over_images(labelled, control), control)
 
 
 def _paper(root: Root, mode: str | None, device: str | None) -> Sheet:

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from ablate.cli._options import Folder, Json, print_json
-from ablate.report.verification import Recheck, recheck, recheck_overview
+from ablate.report.verification import Verification, verify_overview
+from ablate.report.verification import verify as verify_report
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
 from ablate.study.load import load
@@ -40,8 +41,8 @@ def verify(reports: Reports = None, study: Source = None, root: Folder = None, a
     """
     folder = Root.at(root)
     given = load(study) if study else None
-    index = None if reports else recheck_overview(folder)
-    found = [recheck(path, folder, given) for path in _folders(reports, folder)] + ([index] if index else [])
+    index = None if reports else verify_overview(folder)
+    found = [verify_report(path, folder, given) for path in _folders(reports, folder)] + ([index] if index else [])
     if not found:
         raise SpecError(f"{folder.reports} has no report; write one: ablate report STUDY")
     if as_json:
@@ -60,7 +61,7 @@ def _folders(reports: list[str] | None, root: Root) -> list[Path]:
     return sorted({path.parent for name in ("manifest.json", "report.md") for path in root.reports.glob(f"*/{name}")})
 
 
-def _sentences(found: Recheck) -> Iterator[str]:
+def _sentences(found: Verification) -> Iterator[str]:
     result = "matches" if found.holds else "DOES NOT MATCH"
     yield f"{found.report}: {result} ({found.numbers:,} numbers computed again, {found.figures} figures)"
     yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)

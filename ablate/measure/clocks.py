@@ -1,6 +1,6 @@
-"""What a GPU says of itself while it is measured: clocks, power, temperature, and why it runs slower than it could.
+"""The state of a GPU during a measurement: clocks, power, temperature, and reasons for throttling.
 
-By nvidia-ml-py, where that is installed (`pip install nvidia-ml-py`); nothing is ever set.
+It uses nvidia-ml-py if installed (`pip install nvidia-ml-py`), and changes no setting.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-# Reasons that spoil a window. A power cap is none: a GPU under full load meets it in ordinary operation.
-SPOILING = {
+# Reasons to reject a window. A power cap is not one: a GPU under full load reaches it in normal operation.
+REJECTING = {
     0x08: "hardware slowdown",
     0x20: "thermal slowdown by software",
     0x40: "thermal slowdown by hardware",
@@ -22,7 +22,7 @@ class Clocks:
     """Reads one GPU's sensors.
 
     Args:
-        uuid: of the GPU, as CUDA gives it; None for a device without such sensors.
+        uuid: of the GPU, from CUDA; None for a device without such sensors.
     """
 
     def __init__(self, uuid: str | None) -> None:
@@ -34,14 +34,14 @@ class Clocks:
             nvml.nvmlInit()
             name = uuid if uuid.startswith(("GPU-", "MIG-")) else f"GPU-{uuid}"
             self.handle = nvml.nvmlDeviceGetHandleByUUID(name)
-        except Exception:  # not installed, or a driver that does not tell: a measurement can do without
+        except Exception:  # not installed, or not supported by the driver: sensors are optional
             return
         self.nvml = nvml
 
     def poll(self) -> dict[str, Any] | None:
-        """Clocks (MHz), power (W), temperature (°C) and throttling now; None where nobody tells.
+        """Return clocks (MHz), power (W), temperature (°C) and throttling; None without access to sensors.
 
-        A sensor that a GPU lacks, as a part of a divided GPU lacks most, is None and the others are told.
+        A missing sensor is None; a MIG instance lacks most of them.
         """
         if self.nvml is None:
             return None
@@ -52,18 +52,18 @@ class Clocks:
             "memory_mhz": self._ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
             "power_w": None if power is None else power / 1000,
             "temperature_c": self._ask("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
-            "throttled": [said for bit, said in SPOILING.items() if reasons & bit],
+            "throttled": [reason for bit, reason in REJECTING.items() if reasons & bit],
             "power_capped": bool(reasons & POWER_CAP),
         }
 
     def _ask(self, name: str, *which: int) -> int | None:
-        """One sensor's value; None where the library, the driver or the GPU does not know it."""
+        """Return one sensor's value; None if the library, the driver or the GPU does not support it."""
         try:
             return int(getattr(self.nvml, name)(self.handle, *which))
-        except Exception:  # the library has an exception for each reason; none is worth a measurement
+        except Exception:  # the library has many exceptions; none should end a measurement
             return None
 
     def _reasons(self) -> int:
-        """The driver's bits, under their newer name or, where library or driver is older, their older one."""
+        """Return the driver's bits, by their newer name or, with an older library or driver, by their older name."""
         names = ("nvmlDeviceGetCurrentClocksEventReasons", "nvmlDeviceGetCurrentClocksThrottleReasons")
         return next((bits for name in names if (bits := self._ask(name)) is not None), 0)

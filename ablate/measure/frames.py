@@ -29,7 +29,7 @@ COLUMNS = """
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement, what it is called, and where it was made."""
+    """A measurement, its name, its device and its folder."""
 
     variant: str
     device: str
@@ -38,9 +38,9 @@ class Measured:
 
 
 def measured(results: Path) -> list[Measured]:
-    """Every measurement under a results folder that says something, under its own label.
+    """Return every measurement under a results folder with windows or a status, under its own label.
 
-    Where folders hold several of one model on one device, in one mode, at one batch size, it is the one measured last.
+    If folders contain several of one model on one device, in one mode, at one batch size, the newest counts.
     """
     each = (
         Measured(str(one.subject["label"]), device_of(one), folder, one)
@@ -56,9 +56,9 @@ def measured(results: Path) -> list[Measured]:
 
 
 def of_study(results: Path, study: Study, scale: str | None = None) -> list[Measured]:
-    """Those of a study's architectures, in its order, then comparators that were measured beside them.
+    """Return those of a study's architectures, in its order, then timm models that were measured with them.
 
-    Variants that differ in data or recipe alone share an architecture, and each has its measurements.
+    Variants that differ only in data or recipe share an architecture and its measurements.
     """
     everything = measured(results)
     by_shape: dict[tuple[str, int, int], list[Measured]] = {}
@@ -70,13 +70,13 @@ def of_study(results: Path, study: Study, scale: str | None = None) -> list[Meas
         for variant in study.variants(scale)
         for one in by_shape.get((variant.run.architecture, *inputs(variant.run.dataset)), [])
     ]
-    beside = {key for one in mine for session in one.found.sessions for key in session["members"]}
-    others = [one for one in everything if one.found.subject["timm"] and one.found.subject["key"] in beside]
+    together = {key for one in mine for session in one.found.sessions for key in session["members"]}
+    others = [one for one in everything if one.found.subject["timm"] and one.found.subject["key"] in together]
     return mine + others
 
 
 def device_of(found: Measurement) -> str:
-    """In words, all of the machine that may change a speed: "AMD EPYC, 2 threads, torch 2.15.0"."""
+    """Return everything about the machine that may change a speed, as text: "AMD EPYC, 2 threads, torch 2.15.0"."""
     where = found.provenance
     threads = where["resources"]["threads"]
     of_cpu = f", {threads} thread{'' if threads == 1 else 's'}" if where["device_type"] == "cpu" else ""
@@ -86,14 +86,14 @@ def device_of(found: Measurement) -> str:
 def frame(
     root: str | Path | Root | None = None, study: Study | str | None = None, scale: str | None = None
 ) -> pd.DataFrame:
-    """A row for every measurement: one model on one device, in one mode, at one batch size.
+    """Return one row per measurement: one model on one device, in one mode, at one batch size.
 
     Args:
-        root: the folder with `results/`; None is ABLATE_ROOT or the current one.
-        study: a study or its name: its variants only and what was measured beside them, in its order.
+        root: the folder with `results/`; None is ABLATE_ROOT or the current folder.
+        study: a study or its name: only its variants and timm models measured with them, in its order.
 
     Returns:
-        `variant`, `device`, `mode` (in words), `batch`, `images_per_s` (median of the windows; NaN where memory ran
+        `variant`, `device`, `mode` (in words), `batch`, `images_per_s` (median of the windows; NaN if memory ran
         out) with its quartiles `_low` and `_high`, `windows` and `thrown`, `memory_mib` and `memory_status`,
         `latency_p50_ms` and so on, `mfu`, `drift` of the control (the largest of its sessions), whether it is `drifted`
         and `drift_known` of every session, `settled`, `status`, `complete`, `measured_at` (when its last session
@@ -108,7 +108,7 @@ def frame(
 
 
 def tidy(found: Iterable[Measured], labels: Iterable[str] = ()) -> pd.DataFrame:
-    """A row a measurement, `variant` ordered: as the labels given, then as they come."""
+    """Return one row per measurement; `variant` is an ordered category, `labels` first."""
     rows = [_row(one) for one in found]
     table = pd.DataFrame(rows, columns=None if rows else [*COLUMNS, *sorted(SHAPING - {"image_size"})])
     order = list(dict.fromkeys([*labels, *table["variant"]]))
@@ -160,7 +160,7 @@ def _row(one: Measured) -> dict[str, Any]:
 
 
 def _drifts(found: Measurement) -> list[float | None]:
-    """The control's drift in every session that has a window here; None where it is unknown."""
+    """Return the control's drift in every session with a window here; None if unknown."""
     counted = {window["session"] for window in found.windows}
     return [session["drift"] for session in found.sessions if session["id"] in counted]
 
@@ -170,20 +170,20 @@ def _number(value: float | None) -> float:
 
 
 def at_reference_batch(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows at the batch size that every model and mode of their session shares."""
+    """Return the rows at the reference batch, which all models and modes of a session share."""
     return table[table["batch"] == table["reference_batch"]]
 
 
 def chosen(table: pd.DataFrame, mode: str | None = None, device: str | None = None) -> pd.DataFrame:
-    """The rows of one mode, of one device, or of both; none of a mode in which nothing was measured.
+    """Return the rows of one mode, of one device, or of both; none for a mode without measurements.
 
     Args:
         table: from `frame`.
-        mode: in words or by its four words: "training, bfloat16, compiled" or "bf16-compile-nchw-training".
+        mode: as text or by its four words: "training, bfloat16, compiled" or "bf16-compile-nchw-training".
         device: one of the table's.
 
     Raises:
-        SpecError: for a mode that is none, or a device on which nothing was measured.
+        SpecError: for an unknown mode, or a device without measurements.
     """
     devices = list(table["device"].unique())
     if device is not None and device not in devices:
@@ -197,20 +197,19 @@ def chosen(table: pd.DataFrame, mode: str | None = None, device: str | None = No
 
 
 def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None = None) -> pd.DataFrame:
-    """Columns of one mode on one device, at the reference batch, beside a frame's rows with the same `variant`.
+    """Return a frame with the speed of its variants in one mode on one device, at the reference batch.
 
     Args:
         runs: has a column `variant`: a study's frame, or its summary.
         table: from `frame` with the same study.
-        mode, device: as for `chosen`; the device may be left out where there is only one.
+        mode, device: as for `chosen`; the device may be omitted if there is only one.
 
     Returns:
         `runs` with `throughput`, `throughput_low`, `throughput_high`, `speed_memory_mib`, and `speed_mode`,
-        `speed_device` and `speed_batch`, which say what they are of. Of several measurements of a variant there it is
-        the one measured last.
+        `speed_device` and `speed_batch`. Of several measurements of a variant, the newest counts.
 
     Raises:
-        SpecError: for an unknown mode or device, and when there are several devices and none is chosen.
+        SpecError: for an unknown mode or device, and for several devices without a choice.
     """
     rows = at_reference_batch(chosen(table, mode, device))
     _one_device(rows["device"].unique())
@@ -225,11 +224,11 @@ def join(runs: pd.DataFrame, table: pd.DataFrame, mode: str, device: str | None 
     }
     newest = rows.sort_values("measured_at", kind="stable").drop_duplicates("variant", keep="last")
     newest = newest.set_axis(newest["variant"].astype(str)).rename(columns=columns)[list(columns.values())]
-    beside = newest.reindex(runs["variant"].astype(str)).set_axis(runs.index)
-    return pd.concat([runs, beside], axis=1)
+    joined = newest.reindex(runs["variant"].astype(str)).set_axis(runs.index)
+    return pd.concat([runs, joined], axis=1)
 
 
 def _one_device(devices: Iterable[str]) -> None:
     found = sorted(devices)
     if len(found) > 1:
-        raise SpecError(f"speed was measured on several devices: {'; '.join(found)}; wanted is one of them")
+        raise SpecError(f"device must be one of {'; '.join(found)}, on which speed was measured; pass --device")

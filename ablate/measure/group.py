@@ -1,4 +1,4 @@
-"""Models measured beside each other, in one mode at one batch size: rounds in which each has a window in turn."""
+"""Models measured together, in one mode at one batch size: in each round, every model has one window."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from ablate.measure.subjects import Subject
 from ablate.measure.workers import WorkerPool
 from ablate.spec.errors import SpecError
 
-# Rounds of a session, as a multiple of those wanted: a device that is throttled all the time must not hold it for ever.
+# The most rounds of a session, as a multiple of the protocol's: it must end even if the device is always throttled.
 MOST_ROUNDS = 2
-LAST_TRIES = 3  # windows of the control at the end, until one is not throttled
+LAST_TRIES = 3  # most windows of the control at the end, until one is not throttled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What all measurements of a session share."""
+    """The settings that all measurements of a session share."""
 
     folder: Path
     protocol: Protocol
     reference_batch: int
     peak: dict[str, Any]
     report: Callable[[str, str], None]
-    again: bool = False
+    force: bool = False
 
 
 class Group:
@@ -47,7 +47,7 @@ class Group:
         self.pool, self.mode, self.batch, self.setting = pool, mode, batch, setting
         self.members = list(members)
         self.control = members[0]
-        # Shared by all of them, and so complete in each when the last word is written.
+        # One object for all measurements, so that it is complete in each of them at the end.
         self.session: dict[str, Any] = {
             "id": f"{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{os.getpid()}",
             "control": self.control.key,
@@ -56,12 +56,12 @@ class Group:
             "load": [os.getloadavg()[0]],
             "finished": None,
         }
-        self.found = {member: self._begun(member) for member in members}
+        self.found = {member: self._started(member) for member in members}
         self.step_s: dict[Subject, float] = {}
         self.rounds = 0
 
-    def _begun(self, subject: Subject) -> Measurement:
-        """A measurement to go on with, or an empty one."""
+    def _started(self, subject: Subject) -> Measurement:
+        """Return a measurement to resume, or an empty one."""
         facts, protocol = self.pool.facts[subject.key], self.setting.protocol
         new = Measurement(
             subject=facts["subject"],
@@ -74,21 +74,21 @@ class Group:
         )
         path = self.setting.folder / new.name
         old = speed_record.read(path) if path.exists() else None
-        if old and self._goes_on(old, new.provenance["versions"]):
+        if old and self._can_resume(old, new.provenance["versions"]):
             new.windows, new.thrown, new.sessions = old.windows, old.thrown, old.sessions
             new.protocol, new.latency_ms = old.protocol, old.latency_ms
             new.peak_memory_mib, new.memory_status = old.peak_memory_mib, old.memory_status
         new.sessions = [*new.sessions, self.session]
         return new
 
-    def _goes_on(self, old: Measurement, versions: Mapping[str, Any]) -> bool:
-        """Whether windows of now may stand beside those of an earlier session."""
-        asked = self.setting.protocol
-        thorough = old.answers(asked, versions) and (old.complete or old.protocol == asked.to_dict())
-        return thorough and old.status == speed_record.MEASURED and not self.setting.again
+    def _can_resume(self, old: Measurement, versions: Mapping[str, Any]) -> bool:
+        """Return whether new windows may be added to those of an earlier session."""
+        protocol = self.setting.protocol
+        thorough = old.answers(protocol, versions) and (old.complete or old.protocol == protocol.to_dict())
+        return thorough and old.status == speed_record.MEASURED and not self.setting.force
 
     def measure(self) -> None:
-        """Everything, written as soon as it is known."""
+        """Measure everything; write each result at once."""
         self._prepare()
         self._each("warm-up", self._warm_up)
         if needed := self._most_lacking():
@@ -100,26 +100,26 @@ class Group:
         for member in self.members:
             self.found[member].complete = not self._lacking(member)
         self._each("writing", self._write)
-        self._tell_lacking()
+        self._report_lacking()
 
     def _take_turns(self, needed: int) -> None:
-        """Rounds until every member has its good windows; a bounded number, as a window may be thrown out each time."""
+        """Measure rounds until every member has its windows; the number is bounded, since windows may be rejected."""
         while self._most_lacking() and self.rounds < MOST_ROUNDS * needed:
             self.rounds += 1
-            more = "" if self.rounds <= needed else ", more for windows thrown out"
+            more = "" if self.rounds <= needed else ", to replace rejected windows"
             self._each(f"round {self.rounds} of {needed}{more}", self._window)
 
     def _close_turns(self) -> None:
-        """The control once more, which tells how far the machine has moved; again where that window is thrown out."""
+        """Measure the control again to determine the drift; repeat if that window is rejected."""
         for _ in range(LAST_TRIES):
             if self.control in self.members and self._last_window() is None:
                 self.setting.report("the control again", self.control.label)
                 self._guarded(self.control, lambda: self._window(self.control, last=True))
         self._note_drift()
-        self._each("writing", self._write)  # a session cut short from here on is not measured again
+        self._each("writing", self._write)  # a session interrupted after this point is not measured again
 
     def _lacking(self, subject: Subject) -> int:
-        """Good windows a subject still needs; the control's last ones of each session are beyond their number."""
+        """Return how many windows a subject still needs; the control's last ones do not count."""
         found = self.found[subject]
         rounds: int = found.protocol["rounds"]
         return max(0, rounds - sum(not window["last"] for window in found.windows))
@@ -127,14 +127,14 @@ class Group:
     def _most_lacking(self) -> int:
         return max((self._lacking(member) for member in self.members), default=0)
 
-    def _tell_lacking(self) -> None:
-        """Say of whom too many windows were thrown out; the next session goes on with them."""
+    def _report_lacking(self) -> None:
+        """Report members with too many rejected windows; the next session resumes them."""
         for member in self.members:
             if lacking := self._lacking(member):
                 thrown, rounds = self.found[member].thrown, self.found[member].protocol["rounds"]
                 reasons = ", ".join(dict.fromkeys(why for window in thrown for why in window["why"]))
-                counted = f"{rounds - lacking} of {rounds} windows, {len(thrown)} were thrown out ({reasons})"
-                self.pool.lost(member, f"batch {self.batch} has {counted}; the same command goes on")
+                counted = f"{rounds - lacking} of {rounds} windows, {len(thrown)} were rejected ({reasons})"
+                self.pool.lost(member, f"batch {self.batch} has {counted}; run the same command to resume")
 
     def _each(self, phase: str, work: Callable[[Subject], None]) -> None:
         for member in list(self.members):
@@ -142,7 +142,7 @@ class Group:
             self._guarded(member, lambda: work(member))  # noqa: B023 - called at once
 
     def _guarded(self, subject: Subject, work: Callable[[], None]) -> None:
-        """Do one thing; what becomes of one subject doesn't stop the others."""
+        """Do some work for a subject; its failure does not stop the others."""
         try:
             work()
         except WorkerError as error:
@@ -162,9 +162,9 @@ class Group:
         self._write(subject)
 
     def _prepare(self) -> None:
-        """First steps, at the same time in all workers: compiling is what takes long.
+        """Take the first step in all workers at the same time, because compilation takes long.
 
-        Together they may want more memory than there is, so who found too little tries again alone.
+        Together they may run out of memory, so a worker that does tries again alone.
         """
         self.setting.report("first step", "all")
         answers = self.pool.together(self.members, "prepare", batch=self.batch)
@@ -184,7 +184,7 @@ class Group:
         self.found[subject].warmup, self.step_s[subject] = found, found["step_s"]
 
     def _window(self, subject: Subject, *, last: bool = False) -> None:
-        """A window of a subject; of one that has enough only if it is the control."""
+        """Measure a window of a subject; if it has enough, only of the control."""
         if not self._lacking(subject) and subject is not self.control:
             return
         found, protocol = self.found[subject], self.setting.protocol
@@ -201,7 +201,7 @@ class Group:
         self._write(subject)
 
     def _of_session(self, *, last: bool) -> list[float]:
-        """Rates of the control in this session, those of its rounds or those after them; none that was thrown out."""
+        """Return the control's accepted rates in this session, of its rounds or of its last windows."""
         mine = [w for w in self.found[self.control].windows if w["session"] == self.session["id"]]
         return [window["rate"] for window in mine if window["last"] == last]
 
@@ -209,13 +209,13 @@ class Group:
         return next(iter(self._of_session(last=True)), None)
 
     def _note_drift(self) -> None:
-        """How far the control has moved from its first window of this session to its last; unknown without either."""
+        """Record the relative change of the control from its first to its last window of the session, if known."""
         first, last = self._of_session(last=False), self._last_window()
         if first and last is not None:
             self.session["drift"] = last / first[0] - 1
 
     def _memory(self, subject: Subject) -> None:
-        """Peak memory; where just that finds too little memory, the windows stand."""
+        """Measure peak memory; if only this runs out of memory, the windows are kept."""
         found = self.found[subject]
         if found.peak_memory_mib is not None or found.memory_status == speed_record.OUT_OF_MEMORY:
             return
@@ -230,7 +230,7 @@ class Group:
         speed_record.write(self.setting.folder, self.found[subject])
 
     def rates(self) -> dict[str, float | str]:
-        """The median rate of each member so far, images/s; in words, why there is none."""
+        """Return the current median rate of each member, images/s; or the reason why there is none."""
         return {member.label: _rate(one) for member, one in self.found.items()}
 
 

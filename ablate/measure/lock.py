@@ -1,4 +1,4 @@
-"""One measurement at a time on a device: two beside each other would slow both, and neither record would show it."""
+"""One measurement at a time on a device: two would slow each other down, and neither record would show it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @contextmanager
 def alone(folder: Path, device: str, name: str) -> Iterator[None]:
-    """Keep other sessions under the same root off a device; the kernel lets go of it when the process ends, however.
+    """Lock a device for this session, under the same root; the kernel releases the lock when the process ends.
 
     Args:
-        folder: for the lock files; they stay, as one that is unlinked could be held by two.
-        device: tells it from the machine's other devices.
-        name: what the device is called.
+        folder: for the lock files; they are never deleted, because two could lock a deleted one.
+        device: identifies it among the machine's devices.
+        name: the name of the device for people.
 
     Raises:
-        SpecError: when another session measures on it.
+        SpecError: if another session measures on it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / f"{device}@{_machine()}.lock", "a+") as file:
@@ -34,10 +34,10 @@ def alone(folder: Path, device: str, name: str) -> Iterator[None]:
             file.seek(0)
             owner = f"process {pid}" if (pid := file.read().strip()) else "another process"
             raise SpecError(
-                f"{owner} is measuring on {name}, and two at once would slow each other; wait until it has ended"
+                f"{owner} is measuring on {name}, and two at once would slow each other down; wait until it has ended"
             ) from None
         except OSError:
-            pass  # a file system without locks: nobody can be kept apart
+            pass  # a file system without locks
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -45,7 +45,7 @@ def alone(folder: Path, device: str, name: str) -> Iterator[None]:
 
 
 def _machine() -> str:
-    """The same in all containers of a machine, and another on every machine that shares the folder."""
+    """Return an identifier of the machine, which its containers share."""
     with suppress(OSError):
         return BOOT.read_text().strip()
     return platform.node()

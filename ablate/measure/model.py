@@ -1,6 +1,6 @@
 """Speed and memory of one model in one mode: warm-up, windows, latency, peak. The protocol is in docs/measuring.md.
 
-Nothing here can forget to wait for the device: only `ablate.measure.timing.timed` reads a clock.
+Only `ablate.measure.timing.timed` reads a clock, and it always waits for the device.
 """
 
 from __future__ import annotations
@@ -24,27 +24,27 @@ from ablate.spec.errors import SpecError
 from ablate.train import memory
 from ablate.train.evaluate import autocast
 
-MOST_TRIES = 4  # at a window's length
+MOST_TRIES = 4  # to reach the length of a window
 PURE = {"bf16pure": torch.bfloat16}
 PEAK_SIDES = {"cpu": 1024, "cuda": 8192}
 PEAK_DTYPES = {"bf16": torch.bfloat16, "bf16pure": torch.bfloat16, "fp16": torch.float16}
 
 
 class Bench:
-    """A model in one mode, ready to be measured at one batch size after the other.
+    """A model in one mode, ready to be measured at several batch sizes in turn.
 
     A training step is a forward pass, cross-entropy on random labels, a backward pass and a step of AdamW with learning
-    rate 0: all of its work, but no window trains away from the one before. Inputs are random, never zeros.
+    rate 0: all of the work, but the weights stay the same. Inputs are random, never zeros.
 
     Args:
         model: maps (B, channels, side, side) to logits (B, classes).
-        shape: of one picture: channels, height, width.
-        classes: number of them.
+        shape: of one image: channels, height, width.
+        classes: the number of classes.
     """
 
     def __init__(self, model: nn.Module, mode: Mode, shape: Sequence[int], classes: int, device: torch.device) -> None:
         if mode.dtype == "tf32" and device.type == "cpu":
-            raise SpecError("mode tf32 is for GPUs; wanted on the CPU is fp32 or bf16")
+            raise SpecError("the dtype on the CPU must be fp32 or bf16, got tf32")
         self.mode, self.shape, self.classes, self.device = mode, tuple(shape), classes, device
         self.dtype = PURE.get(mode.dtype, torch.float32)
         self.format = torch.channels_last if mode.layout == "nhwc" else torch.contiguous_format
@@ -62,7 +62,7 @@ class Bench:
         self.batch = 0
 
     def prepare(self, batch: int) -> float:
-        """Make ready for a batch size and take the first step; returns its seconds, compiling included."""
+        """Prepare for a batch size and take the first step; return its seconds, including compilation."""
         self.batch = batch
         if self.mode.execution == "compile":
             torch.compiler.reset()
@@ -71,22 +71,22 @@ class Bench:
         return timed(self.device, self.step).wall_s
 
     def _fill(self) -> None:
-        """Random pictures and labels, the same for every model."""
+        """Draw random images and labels, the same for every model."""
         torch.manual_seed(0)
-        pictures = torch.randn(self.batch, *self.shape, device=self.device, dtype=self.dtype)
-        self.pictures = pictures.contiguous(memory_format=self.format)
+        images = torch.randn(self.batch, *self.shape, device=self.device, dtype=self.dtype)
+        self.images = images.contiguous(memory_format=self.format)
         self.labels = torch.randint(self.classes, (self.batch,), device=self.device)
 
     def park(self) -> None:
-        """Let go of what another process may need, until the next window."""
-        self.pictures = self.labels = torch.empty(0)
+        """Free memory for other processes until the next window."""
+        self.images = self.labels = torch.empty(0)
         if self.optimizer:
             self.optimizer.zero_grad()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
     def resume(self, steps: int = 3) -> None:
-        """Be back at work after `park`: caches filled, memory at hand."""
+        """Resume after `park`: allocate memory and fill caches."""
         self._fill()
         timed(self.device, lambda: self._steps(steps))
 
@@ -96,13 +96,13 @@ class Bench:
             self._train()
         else:
             with torch.inference_mode(), self._autocast():
-                self.model(self.pictures)
+                self.model(self.images)
 
     def _train(self) -> None:
         assert self.optimizer, "a mode that trains has an optimiser"
         self.optimizer.zero_grad()
         with self._autocast():
-            loss = F.cross_entropy(self.model(self.pictures), self.labels)
+            loss = F.cross_entropy(self.model(self.images), self.labels)
         self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self.scaler.step(self.optimizer)
         self.scaler.update()
@@ -115,7 +115,7 @@ class Bench:
             self.step()
 
     def warm_up(self, protocol: Protocol) -> dict[str, Any]:
-        """Step until two windows in a row agree, for as long as the protocol says.
+        """Step until two consecutive windows agree, within the limits of the protocol.
 
         Returns:
             `steps` and `seconds` it took, whether it `settled`, and `step_s`, seconds of a step at the end.
@@ -136,7 +136,7 @@ class Bench:
         """Measure a window of at least some seconds.
 
         Args:
-            step_s: what a step takes, about.
+            step_s: approximate seconds per step.
 
         Returns:
             `rate` (images/s), `steps`, `seconds` and `wall_s`, whether both clocks `agree`, and the device's `clocks`.
@@ -157,7 +157,7 @@ class Bench:
         }
 
     def latency(self, calls: int) -> list[float]:
-        """Milliseconds of single steps, each waited for."""
+        """Return the milliseconds of single synchronised steps."""
         return [1000 * timed(self.device, self.step).wall_s for _ in range(calls)]
 
     def peak_memory(self) -> float | None:
@@ -180,7 +180,7 @@ def measure(
     device: torch.device,
     protocol: Protocol,
 ) -> dict[str, Any]:
-    """One model alone, by the protocol but for the interleaving with others; see `Bench` for the arguments.
+    """Measure one model alone, by the protocol without turns; see `Bench` for the arguments.
 
     Returns:
         `first_step_s`, `warmup`, `windows`, `latency_ms` (for a batch of 1), `peak_memory_mib`.
@@ -200,14 +200,14 @@ def measure(
 
 
 def set_precision(dtype: str) -> None:
-    """Allow TensorFloat-32 for the mode that is called so, and for no other."""
+    """Allow TensorFloat-32 in the mode tf32 only."""
     torch.set_float32_matmul_precision("high" if dtype == "tf32" else "highest")
     torch.backends.cudnn.allow_tf32 = dtype == "tf32"
 
 
 @torch.inference_mode()
 def peak_macs(dtype: str, device: torch.device, seconds: float = 0.25) -> dict[str, Any]:
-    """The most MACs per second this device has shown in a product of two large square matrices.
+    """Return the peak MACs per second of this device in a product of two large square matrices.
 
     Returns:
         `macs_per_s`, the best of five windows, and the `side` of the matrices.
@@ -229,11 +229,11 @@ def peak_macs(dtype: str, device: torch.device, seconds: float = 0.25) -> dict[s
 
 
 def uuid(device: torch.device) -> str | None:
-    """What tells a GPU from all others; None for another device."""
+    """Return the UUID of a GPU; None for another device."""
     return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else None
 
 
 def _return_freed_memory() -> None:
-    """Have the C library give freed memory back, so that a resident size counts what is in use."""
+    """Return freed memory to the system, so that the resident size counts only memory in use."""
     with suppress(OSError, AttributeError):  # only glibc has it
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,4 +1,4 @@
-"""The parent's end of a worker process: orders go in, answers come out, and a dead or stuck worker is an error."""
+"""The parent's side of a worker process: it sends orders and receives answers; a dead or stuck worker is an error."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ import orjson
 
 from ablate.measure.subjects import Subject
 
-PATIENCE_S = 1800.0  # for one answer; compiling a large model takes minutes
+TIMEOUT_S = 1800.0  # for one answer; compilation of a large model takes minutes
 
 
 class WorkerError(Exception):
-    """An order that a worker could not carry out; it lives on."""
+    """An order that failed; the worker continues."""
 
-    def __init__(self, said: str, *, out_of_memory: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, reason: str, *, out_of_memory: bool = False) -> None:
+        super().__init__(reason)
         self.out_of_memory = out_of_memory
 
 
 class WorkerLostError(WorkerError):
-    """A worker that is gone, or was ended because it gave no answer."""
+    """A worker that has ended, or was stopped because it did not answer."""
 
 
 class Worker(Protocol):
-    """What a session asks of a worker; the tests have one of their own."""
+    """The interface of a worker for a session; the tests implement it too."""
 
     def send(self, order: Mapping[str, Any]) -> None:
-        """Give an order."""
+        """Send an order."""
 
     def receive(self, timeout_s: float) -> Any:
-        """The answer to the oldest order without one."""
+        """Return the answer to the oldest unanswered order."""
 
     def close(self) -> None:
         """End the worker."""
 
 
 class Process:
-    """A worker in a process of its own.
+    """A worker in its own process.
 
     Args:
-        log: file for what it prints.
+        log: the file for its output.
         threads: CPU threads it may use.
     """
 
@@ -55,7 +55,7 @@ class Process:
         log.parent.mkdir(parents=True, exist_ok=True)
         self.log = log
         with open(log, "wb") as output:
-            # A session of its own: Ctrl-C is for the parent, which ends its workers.
+            # In its own session, so that Ctrl-C reaches the parent only, which stops its workers.
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "ablate.measure.worker"],
                 stdin=subprocess.PIPE,
@@ -78,7 +78,7 @@ class Process:
         ready, _, _ = select.select([self.process.stdout], [], [], max(0.0, timeout_s))
         if not ready:
             self.close()
-            raise WorkerLostError(f"gave no answer for {timeout_s:.0f} s and was ended")
+            raise WorkerLostError(f"did not answer for {timeout_s:.0f} s and was stopped")
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):
             raise self._lost()
@@ -88,11 +88,11 @@ class Process:
         return answer["ok"]
 
     def _lost(self) -> WorkerLostError:
-        """What is known of its end."""
+        """Return an error that describes how it ended."""
         self.close()
         code = self.process.returncode
         if code == -signal.SIGKILL:
-            return WorkerLostError("was killed (SIGKILL; often for want of memory)")
+            return WorkerLostError("was killed (SIGKILL; often because memory ran out)")
         last = next(reversed([line for line in _lines(self.log) if line.strip()]), "")
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         return WorkerLostError(f"ended ({how}){f': {last.strip()}' if last else ''}")
@@ -102,14 +102,14 @@ class Process:
             if pipe:
                 pipe.close()
         try:
-            self.process.wait(0.2)  # its input has ended, so it ends by itself unless it is at work
+            self.process.wait(0.2)  # its input is closed, so it ends unless it is busy
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
 
 
 def _compile_threads() -> dict[str, str]:
-    """Processes that each worker's compiler may start: all workers compile at the same time."""
+    """Limit the processes of each worker's compiler, because all workers compile at the same time."""
     return {"TORCHINDUCTOR_COMPILE_THREADS": str(max(1, len(os.sched_getaffinity(0)) // 4))}
 
 

@@ -1,4 +1,4 @@
-"""What a session says while it works: a line for each mode and batch size, and on a terminal what it is at."""
+"""The output of a running session: one line per mode and batch size, and on a terminal its current step."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from ablate.measure.session import Progress
 
 
 class Watch:
-    """Shows what is told of a session.
+    """Shows the progress of a session.
 
     Args:
-        stream: where to; a terminal gets a line that changes in place too.
+        stream: for the output; a terminal also gets a status line.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -36,29 +36,30 @@ class Watch:
         if self.spinner:
             self.spinner.stop()
 
-    def __call__(self, told: Progress) -> None:
-        """Show the newest."""
-        place = f"[{told.done + (not told.finished)}/{told.total}] {Mode.of(told.mode).words}, batch {told.batch}"
-        if told.finished and told.rates:
+    def __call__(self, progress: Progress) -> None:
+        """Show the current progress."""
+        number = progress.done + (not progress.finished)
+        place = f"[{number}/{progress.total}] {Mode.of(progress.mode).words}, batch {progress.batch}"
+        if progress.finished and progress.rates:
             self.measured += 1
-            self.console.print(f"{place}: {_rates(told)}{self._left(told)}", soft_wrap=True, markup=False)
-        elif self.spinner and not told.finished:
-            self.spinner.update(f"{place.replace('[', chr(92) + '[', 1)}: {told.phase} {told.label}")
+            self.console.print(f"{place}: {_rates(progress)}{self._left(progress)}", soft_wrap=True, markup=False)
+        elif self.spinner and not progress.finished:
+            self.spinner.update(f"{place.replace('[', chr(92) + '[', 1)}: {progress.phase} {progress.label}")
 
-    def _left(self, told: Progress) -> str:
-        """About how long the rest takes, if nothing of it is there already."""
+    def _left(self, progress: Progress) -> str:
+        """Return the approximate remaining time, as if nothing of the rest were measured already."""
         each = (time.monotonic() - self.begun) / self.measured
-        rest = told.total - told.done
+        rest = progress.total - progress.done
         return f" ({clock(rest * each)} left)" if rest else ""
 
 
-def _rates(told: Progress) -> str:
-    each = [f"{label} {rate if isinstance(rate, str) else f'{rate:,.0f}'}" for label, rate in told.rates.items()]
-    return f"{', '.join(each)} images/s{_drift(told)}"
+def _rates(progress: Progress) -> str:
+    each = [f"{label} {rate if isinstance(rate, str) else f'{rate:,.0f}'}" for label, rate in progress.rates.items()]
+    return f"{', '.join(each)} images/s{_drift(progress)}"
 
 
-def _drift(told: Progress) -> str:
-    if not told.drift_known:
+def _drift(progress: Progress) -> str:
+    if not progress.drift_known:
         return "; whether the control drifted is unknown"
-    drifted = told.drift is not None and abs(told.drift) > DRIFT
-    return f"; the control drifted by {told.drift:+.1%}" if drifted else ""
+    drifted = progress.drift is not None and abs(progress.drift) > DRIFT
+    return f"; the control drifted by {progress.drift:+.1%}" if drifted else ""

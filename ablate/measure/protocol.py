@@ -1,6 +1,6 @@
-"""How speed is measured: the modes (dtype × execution × layout × work) and how long one looks.
+"""How speed is measured: the modes (dtype × execution × layout × work) and the length of measurements.
 
-A ranking of models can flip between two modes, so a speed without its mode says nothing.
+A ranking of models can change between two modes, so a speed is meaningful with its mode only.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
 
-# Raised when the way of measuring has changed, so that what was measured before must not stand beside what is now.
+# Raised when the method changes, so that older measurements are not compared with new ones.
 METHOD = 1
 
-# Each part of a mode with its values, those of the usual matrix first.
+# Each part of a mode with its values, the default ones first.
 DTYPES = {
     "fp32": "float32; TensorFloat-32 off",
     "bf16": "bfloat16 by autocast, as a run with this precision trains",
@@ -42,7 +42,7 @@ USUAL: Mapping[str, Sequence[str]] = {
     "layout": ("nchw",),
     "work": WORK,
 }
-# Batch sizes by type of device: the headline first, then the rest of the ladder.
+# Batch sizes by type of device: the reference batch first.
 BATCHES: Mapping[str, Sequence[int]] = {"cpu": (64, 1, 16), "cuda": (256, 1, 16, 64, 512, 1024)}
 
 
@@ -65,30 +65,30 @@ class Mode:
 
     @property
     def words(self) -> str:
-        """For people: "training, bfloat16, compiled"."""
+        """Return the mode as text: "training, bfloat16, compiled"."""
         layout = ("channels last",) if self.layout == "nhwc" else ()
         return ", ".join((self.work, IN_WORDS[self.dtype], IN_WORDS[self.execution], *layout))
 
     @classmethod
     def of(cls, text: str) -> Mode:
-        """The mode that a text of four words names.
+        """Return the mode with the given four words.
 
         Raises:
-            SpecError: when it names none, or several.
+            SpecError: if there is none, or several.
         """
         if len(found := matrix(text)) != 1 or str(found[0]) != text:
-            raise SpecError(f"mode is {text!r}; wanted is one such as {found[0]}")
+            raise SpecError(f"mode must be four words such as {found[0]}, got {text!r}")
         return found[0]
 
     @classmethod
     def named(cls, text: str, known: Iterable[Mode] = ()) -> Mode:
-        """The mode with this name, its four words or `words`: "bf16-compile-nchw-training", "training, float32, eager".
+        """Return the mode with this name: "bf16-compile-nchw-training", or its `words`, "training, float32, eager".
 
         Args:
-            known: those a wrong name is answered with; none are the usual matrix.
+            known: suggestions for a wrong name; the default is the usual matrix.
 
         Raises:
-            SpecError: when no mode has it.
+            SpecError: if no mode has this name.
         """
         for mode in (cls(*values) for values in product(*WORDS.values())):
             if text in (str(mode), mode.words):
@@ -98,13 +98,13 @@ class Mode:
 
 
 def matrix(text: str | None = None) -> list[Mode]:
-    """The modes a text asks for: "bf16-compile, fp32"; a word that is left out stands for its usual values.
+    """Return the modes of a text such as "bf16-compile, fp32"; an omitted word means its default values.
 
     Raises:
-        SpecError: for a word that is unknown, or one too many.
+        SpecError: for an unknown word, or two words of one kind.
     """
-    asked = [part.strip() for part in text.split(",")] if text else [""]
-    return list(dict.fromkeys(mode for part in asked for mode in _some(part)))
+    parts = [part.strip() for part in text.split(",")] if text else [""]
+    return list(dict.fromkeys(mode for part in parts for mode in _some(part)))
 
 
 def _some(part: str) -> list[Mode]:
@@ -114,23 +114,23 @@ def _some(part: str) -> list[Mode]:
         if kind is None:
             raise unknown("word of a mode", word, [word for words in WORDS.values() for word in words])
         if kind in chosen:
-            raise SpecError(f"mode {part!r} names two of {kind}; wanted is one, or several modes with commas between")
+            raise SpecError(f"mode {part!r} must have one {kind}, got two; separate several modes by commas")
         chosen[kind] = word
     return [Mode(*values) for values in product(*([chosen[k]] if k in chosen else USUAL[k] for k in WORDS))]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """How long one looks.
+    """The lengths of a measurement.
 
     Args:
-        rounds: windows of each model; between two of them every other model has one.
-        window_s: least length of a window.
-        warmup_s: least time before the first window, after the first step.
-        warmup_steps: least number of steps in that time.
-        warmup_most_s: where it ends even if two windows in a row still differ by more than `agreement`.
-        agreement: largest relative difference of two such windows.
-        calls: single pictures timed in each round, for the latency.
+        rounds: the number of windows of each model; between two of them every other model has one.
+        window_s: the minimum length of a window.
+        warmup_s: the minimum warm-up after the first step.
+        warmup_steps: the minimum number of steps in the warm-up.
+        warmup_most_s: the maximum warm-up, even if consecutive windows differ by more than `agreement`.
+        agreement: the largest relative difference of two such windows.
+        calls: single images timed in each round, for the latency.
     """
 
     name: str
@@ -143,11 +143,11 @@ class Protocol:
     agreement: float = 0.02
 
     def to_dict(self) -> dict[str, Any]:
-        """All settings: JSON-ready."""
+        """Return all settings, for JSON."""
         return asdict(self)
 
     def met_by(self, other: Mapping[str, Any]) -> bool:
-        """Whether what was measured by another protocol's settings is at least as thorough."""
+        """Return whether another protocol's settings are at least as thorough."""
         least = ("rounds", "window_s", "warmup_s", "warmup_steps", "warmup_most_s", "calls")
         return all(other[name] >= getattr(self, name) for name in least) and other["agreement"] <= self.agreement
 

@@ -1,4 +1,4 @@
-"""One measurement of speed, and its file."""
+"""One speed measurement, and its file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablate.store.root import write_atomically
 SCHEMA = 1
 RENAMED = {"headline_batch": "reference_batch"}  # fields by the names that version 0.1 wrote
 FOLDER = "speed"
-DRIFT = 0.03  # of the control between its first and last window, from which on a session is flagged
+DRIFT = 0.03  # of the control between its first and last window, above which a session is flagged
 # A training step's MACs in units of the forward pass: the backward pass has twice as many.
 WORK_OF = {"inference": 1, "training": 3}
 
@@ -30,26 +30,25 @@ class Measurement:
     """One model in one mode at one batch size.
 
     Args:
-        subject: what was measured: `key`, `label`, `architecture`, the `run`'s fields that shape it or the name in
+        subject: the model: `key`, `label`, `architecture`, the `run`'s fields that shape it or the name in
             `timm`, `channels`, `classes`, `image_size`, `params`, `macs` (one image, forward) and,
             of a run, `tokens`.
         mode: its four words.
-        batch: pictures of one step.
+        batch: images per step.
         reference_batch: the batch size of its session that every model and mode shares.
         status: "measured", or "out of memory" at this batch size.
         protocol: settings of `ablate.measure.protocol.Protocol`.
         windows: of all rounds, each with its `session`, `round` and `rate` (images/s); see `Bench.window`.
-        thrown: windows that do not count, each with its `session`, `round`, `rate` and `why`: how the device was
-            throttled.
+        thrown: rejected windows, each with its `session`, `round`, `rate` and `why`: how the device was throttled.
         sessions: `id` (begins with the UTC time), `control` (a subject's key), `drift` of the control (None where it is
             unknown: its last window is missing), `load` (average of one minute) of the machine at start and end,
             `members` measured together, when it `finished`.
-        memory_status: "measured", or "out of memory" where just the steps for the peak memory found too little.
+        memory_status: "measured", or "out of memory" if only the steps for the peak memory ran out of memory.
         peak: the device's measured peak, MACs per second, of a product of matrices.
         latency_ms: of single steps, for a batch of 1.
-        complete: whether nothing is left to measure: it has as many windows as its protocol's rounds, beside the
-            thrown ones and the control's last.
-        method: the way of measuring, see `ablate.measure.protocol.METHOD`.
+        complete: whether it has as many windows as its protocol's rounds, without the rejected ones and the control's
+            last.
+        method: the version of the method, see `ablate.measure.protocol.METHOD`.
     """
 
     subject: dict[str, Any]
@@ -74,27 +73,27 @@ class Measurement:
 
     @property
     def name(self) -> str:
-        """Its file's name."""
+        """Return the name of its file."""
         return f"{self.subject['key']}-{Mode(**self.mode)}-{self.batch}.json"
 
     @property
     def rates(self) -> list[float]:
-        """Images per second of every window that counts."""
+        """Return the images per second of every accepted window."""
         return [window["rate"] for window in self.windows]
 
     @property
     def begun(self) -> str:
-        """When its last session began: UTC, as text that sorts by time; empty without a session."""
+        """Return the start of its last session: UTC, as text that sorts by time; empty without a session."""
         return max((str(session["id"]).partition("-")[0] for session in self.sessions), default="")
 
     def answers(self, protocol: Protocol, versions: Mapping[str, Any]) -> bool:
-        """Whether it was measured in today's way, at least as thoroughly as asked, with the same timm and torch."""
+        """Return whether it has the current method, at least this protocol, and the same versions of timm and torch."""
         mine = self.provenance["versions"]
         same = self.method == METHOD and all(mine[name] == versions[name] for name in ("torch", "timm"))
         return same and protocol.met_by(self.protocol)
 
     def summary(self) -> dict[str, Any]:
-        """What a table shows: median and quartiles of the rate, MACs per second, MFU, latency percentiles."""
+        """Return the values for tables: median and quartiles of the rate, MACs per second, MFU, latency percentiles."""
         rates = self.rates
         if not rates:
             return {"rate": None, "q1": None, "q3": None, "n": 0, "macs_per_s": None, "mfu": None, "latency": None}
@@ -114,7 +113,7 @@ class Measurement:
 
 
 def percentiles(milliseconds: Sequence[float]) -> dict[str, float] | None:
-    """p50, p90 and p99 of some latencies, and their number; None where there are too few."""
+    """Return p50, p90 and p99 of latencies, and their number; None if there are too few."""
     if len(milliseconds) < 2:
         return None
     cuts = quantiles(milliseconds, n=100, method="inclusive")
@@ -122,17 +121,17 @@ def percentiles(milliseconds: Sequence[float]) -> dict[str, float] | None:
 
 
 def device_folder(provenance: Mapping[str, Any]) -> str:
-    """The name of the folder for a device, its threads where it is a CPU, and a version of torch."""
+    """Return the name of the folder for a device, its threads if it is a CPU, and a version of torch."""
     threads = "" if provenance["device_type"] == "cuda" else f"-{provenance['resources']['threads']}-thread"
     words = f"{provenance['device']}{threads}-torch-{provenance['versions']['torch']}"
     return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-")
 
 
 def write(folder: Path, found: Measurement) -> Path:
-    """Write a measurement, in place of an earlier one of the same model, mode and batch.
+    """Write a measurement, replacing an earlier one of the same model, mode and batch size.
 
     Raises:
-        SpecError: when it shows more MACs per second than the device can do.
+        SpecError: if it has more MACs per second than the device's peak.
     """
     summary = found.summary()
     _check_plausible(found, summary["macs_per_s"])
@@ -153,10 +152,10 @@ def _check_plausible(found: Measurement, macs_per_s: float | None) -> None:
 
 
 def read(path: Path) -> Measurement:
-    """The measurement in a file.
+    """Read the measurement in a file.
 
     Raises:
-        SpecError: when the file is none, or of a newer schema than this version knows.
+        SpecError: if the file is not a measurement, or of a newer schema.
     """
     try:
         content = orjson.loads(path.read_bytes())
@@ -165,7 +164,7 @@ def read(path: Path) -> Measurement:
             f"cannot read the measurement {path}: {error}; restore it, or delete it to measure again"
         ) from None
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
-        raise SpecError(f"{path} is no measurement of speed: it has no schema number; move it out of results/speed")
+        raise SpecError(f"{path} must be a speed measurement, got no schema number; move it out of results/speed")
     if content["schema"] > SCHEMA:
         raise SpecError(
             f"the measurement {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: "
@@ -179,6 +178,6 @@ def read(path: Path) -> Measurement:
 
 
 def read_all(results: Path) -> Iterator[tuple[str, Measurement]]:
-    """Every measurement under a results folder, by path, each with the name of its device's folder."""
+    """Yield every measurement under a results folder, by path, with the name of its device's folder."""
     for path in sorted((results / FOLDER).glob("*/[!.]*.json")):
         yield path.parent.name, read(path)

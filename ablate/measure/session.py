@@ -1,4 +1,4 @@
-"""The order of everything: mode after mode, batch after batch, within a time budget and nothing measured twice."""
+"""A session: all modes and batch sizes in order, within a time budget; existing measurements are not repeated."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from ablate.store.root import Root
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is to be measured.
+    """The models, modes and batch sizes to measure.
 
     Args:
         subjects: the control first.
         modes: in this order.
-        batches: the reference batch first; none are the usual ones of the device's type.
+        batches: the reference batch first; empty means the defaults of the device's type.
         device: a torch device's name, or "auto".
-        again: measure what is there too, and put the new in its place.
-        budget_s: seconds all may take; None is as long as it takes. With one, every mode's reference batch comes first.
+        force: measure again what exists, and replace it.
+        budget_s: the time budget in seconds; None is unlimited. With one, the reference batches come first.
     """
 
     subjects: Sequence[Subject]
@@ -40,24 +40,24 @@ class Plan:
     device: str = "auto"
     threads: int = 1
     budget_s: float | None = None
-    again: bool = False
+    force: bool = False
 
     def groups(self) -> list[tuple[Mode, int]]:
-        """Modes and batch sizes in the order they are measured; latency is of inference, so training has no 1."""
-        head, *rest = self.batches
-        sized = [head] if self.budget_s is None else []
-        first = [] if self.budget_s is None else [(mode, head) for mode in self.modes]
+        """Return modes and batch sizes in order; latency is for inference only, so training has no batch of 1."""
+        reference, *rest = self.batches
+        sized = [reference] if self.budget_s is None else []
+        first = [] if self.budget_s is None else [(mode, reference) for mode in self.modes]
         return first + [
             (mode, batch)
             for mode in self.modes
             for batch in [*sized, *rest]
-            if batch > 1 or mode.work == "inference" or batch == head
+            if batch > 1 or mode.work == "inference" or batch == reference
         ]
 
 
 @dataclass
 class Progress:
-    """How far a session has come, for who watches it."""
+    """The progress of a session."""
 
     done: int
     total: int
@@ -72,11 +72,11 @@ class Progress:
 
 
 class Session:
-    """Measures a plan; what is on disk already, as thoroughly and with the same versions, is not measured again.
+    """Measures a plan, except complete measurements with the same protocol and versions.
 
     Args:
-        report: called whenever something is begun or finished.
-        start: starts a worker; a process by default.
+        report: called with the progress.
+        start: starts a worker; by default a process.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Session:
         return start
 
     def run(self) -> None:
-        """Measure what is missing; `failures` and `time_is_up` say what of it could not be."""
+        """Measure what is missing; `failures` and `time_is_up` report what could not be measured."""
         with ExitStack() as held:
             try:
                 self._find_device(self.plan.modes[0], held)
@@ -115,17 +115,17 @@ class Session:
     def _measure_all(self) -> None:
         groups = self.plan.groups()
         for at, (mode, batch) in enumerate(groups):
-            told = Progress(at, len(groups), str(mode), batch)
+            progress = Progress(at, len(groups), str(mode), batch)
             if members := self._members(mode, batch):
-                self.report(told)
-                self._measure(members, mode, batch, told)
-            told.finished, told.done = True, at + 1
-            self.report(told)
+                self.report(progress)
+                self._measure(members, mode, batch, progress)
+            progress.finished, progress.done = True, at + 1
+            self.report(progress)
 
     def _find_device(self, mode: Mode, held: ExitStack) -> None:
-        """Have the first worker that can build its model say where it is; that settles folder and batch sizes.
+        """Find the device by the first worker that can build its model; it determines folder and batch sizes.
 
-        From then on the device is held.
+        From then on the device is locked.
         """
         pool = self._pool(mode)
         for subject in self.plan.subjects:
@@ -140,45 +140,45 @@ class Session:
         raise SpecError(f"no model could be built: {self.failures[0]}")
 
     def _members(self, mode: Mode, batch: int) -> list[Subject]:
-        """The control and who has no complete measurement; nobody where all have one."""
+        """Return the control and the subjects without a complete measurement; empty if there are none."""
         everyone = self.plan.subjects
-        lacking = [one for one in everyone if self.plan.again or not self._is_complete(one, mode, batch)]
+        lacking = [one for one in everyone if self.plan.force or not self._is_complete(one, mode, batch)]
         return list(dict.fromkeys([self.plan.subjects[0], *lacking])) if lacking else []
 
     def _is_complete(self, subject: Subject, mode: Mode, batch: int) -> bool:
-        assert self.folder, "a worker has said what device it is"
+        assert self.folder, "the device is known"
         path = self.folder / f"{subject.key}-{mode}-{batch}.json"
         if not path.exists():
             return False
         found = speed_record.read(path)
         return found.complete and found.answers(self.plan.protocol, self.provenance["versions"])
 
-    def _measure(self, members: list[Subject], mode: Mode, batch: int, told: Progress) -> None:
+    def _measure(self, members: list[Subject], mode: Mode, batch: int, progress: Progress) -> None:
         pool = self._pool(mode)
         members = pool.start_workers(members)
         if not members or not self._find_peaks(pool, members, mode):
             return
 
-        def say(phase: str, label: str) -> None:
-            told.phase, told.label = phase, label
-            self.report(told)
+        def show(phase: str, label: str) -> None:
+            progress.phase, progress.label = phase, label
+            self.report(progress)
 
-        assert self.folder, "a worker has said what device it is"
+        assert self.folder, "the device is known"
         setting = Setting(
             folder=self.folder,
             protocol=self.plan.protocol,
             reference_batch=self.plan.batches[0],
             peak=self.peaks[mode.dtype],
-            again=self.plan.again,
-            report=say,
+            force=self.plan.force,
+            report=show,
         )
         group = Group(pool, members, mode, batch, setting)
         group.measure()
-        told.rates, told.drift = group.rates(), group.session["drift"]
-        told.drift_known = told.drift is not None or not group.rounds
+        progress.rates, progress.drift = group.rates(), group.session["drift"]
+        progress.drift_known = progress.drift is not None or not group.rounds
 
     def _find_peaks(self, pool: WorkerPool, members: list[Subject], mode: Mode) -> bool:
-        """The device's peak for a mode, once a session: that of its dtype, or of fp32 where that is higher."""
+        """Measure the device's peak for a mode once per session: that of its dtype, or of fp32 if higher."""
         try:
             for dtype in ("fp32", mode.dtype):
                 if dtype not in self.peaks:
@@ -190,7 +190,7 @@ class Session:
         return True
 
     def _pool(self, mode: Mode) -> WorkerPool:
-        """The workers of a mode; those of another one are ended first."""
+        """Return the workers of a mode; those of another mode are stopped first."""
         if self.pool is None or self.mode != mode:
             self._end_pool()
             order = {"mode": asdict(mode), "device": self.plan.device, "threads": self.plan.threads}

@@ -1,4 +1,4 @@
-"""What is measured: each distinct architecture of a study, a named model, or any model of timm's."""
+"""The models to measure: each distinct architecture of a study, a named model, or any timm model."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ablate.study.study import Study
 
 MODELS: Mapping[str, Mapping[str, Any]] = {**FAMILY, **PAPER}
 GROUPS: Mapping[str, Sequence[str]] = {
-    # Table 1, each feed-forward model after its twin with attention, and section 3.4.
+    # Table 1, each feed-forward model after its counterpart with attention, and section 3.4.
     "paper": (
         "ablate_tiny",
         "linear_tiny",
@@ -29,18 +29,18 @@ GROUPS: Mapping[str, Sequence[str]] = {
         "linear_large",
         "attention_only_tiny",
     ),
-    # With the mean of the tokens: without a mixer, a class token sees nothing.
+    # With average pooling: without a mixer, a class token does not depend on the image.
     "mixers": tuple(f"ablate_{size}:mixer={mixer}:pool=avg" for size in ("tiny", "small") for mixer in MIXERS),
 }
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to measure: a run's, or timm's of that name.
+    """A model to measure: that of a run, or a timm model.
 
     Args:
-        channels: of its pictures; those of a model of timm's are its own, and stand here as 0 until it is built.
-        classes: number of them, likewise.
+        channels: the channels of its images; 0 for a timm model, which defines them itself.
+        classes: the number of classes, likewise.
     """
 
     label: str
@@ -51,12 +51,12 @@ class Subject:
 
     @property
     def key(self) -> str:
-        """Ten hex digits over what shapes the model, its input and its head."""
+        """Return ten hex digits of a hash over what shapes the model, its input and its head."""
         shape = [self.run.architecture if self.run else self.timm, self.channels, self.classes]
         return hashlib.sha256(json.dumps(shape).encode()).hexdigest()[:10]
 
     def request(self) -> dict[str, Any]:
-        """All a worker must know of it: JSON-ready."""
+        """Return everything that a worker needs, for JSON."""
         return {
             "label": self.label,
             "run": self.run.to_dict() if self.run else None,
@@ -68,14 +68,14 @@ class Subject:
 
     @classmethod
     def from_dict(cls, request: Mapping[str, Any]) -> Subject:
-        """The subject a request describes."""
+        """Return the subject of a request."""
         for slot, path in request["files"].items():
             use(path, slot)
         run = Run.from_dict(request["run"]) if request["run"] else None
         return cls(request["label"], run, request["timm"], request["channels"], request["classes"])
 
     def facts(self) -> dict[str, Any]:
-        """What a measurement keeps of it, before it is built."""
+        """Return the part of its record that is known before it is built."""
         run = self.run
         return {
             "key": self.key,
@@ -87,7 +87,7 @@ class Subject:
 
 
 def of_study(study: Study, scale: str | None = None) -> list[Subject]:
-    """A study's variants, the control first; of those with one architecture the first."""
+    """Return a study's variants, the control first; only the first of each architecture."""
     found: dict[str, Subject] = {}
     for variant in study.variants(scale):
         subject = Subject(variant.label, variant.run, "", *inputs(variant.run.dataset))
@@ -96,10 +96,10 @@ def of_study(study: Study, scale: str | None = None) -> list[Subject]:
 
 
 def of_names(names: Iterable[str]) -> list[Subject]:
-    """Named models at ImageNet's size: "linear_tiny", "ablate_tiny:mixer=pool", or a group such as "paper".
+    """Return named models at ImageNet's size: "linear_tiny", "ablate_tiny:mixer=pool", or a group such as "paper".
 
     Raises:
-        SpecError: for a name nobody knows, or a field that is none.
+        SpecError: for an unknown name or field.
     """
     each = [one for name in names for one in GROUPS.get(name, (name,))]
     return [Subject(name, _named(name), "", 3, 1000) for name in each]
@@ -114,10 +114,10 @@ def _named(text: str) -> Run:
 
 
 def _change(text: str) -> tuple[str, Any]:
-    """A field and its value, as a number or True or False where it looks like one."""
+    """Return a field and its value, converted to a number or boolean if it looks like one."""
     name, equals, value = text.partition("=")
     if not (name and equals and value):
-        raise SpecError(f"a model is followed by {text!r}; wanted is FIELD=VALUE")
+        raise SpecError(f"a change to a model must be FIELD=VALUE, got {text!r}")
     if name not in SHAPING:
         raise unknown("field that shapes a model", name, SHAPING)
     if name in SLOTS:
@@ -129,10 +129,10 @@ def _change(text: str) -> tuple[str, Any]:
 
 
 def of_timm(names: Iterable[str]) -> list[Subject]:
-    """Models of timm's, with the picture size and classes of their own.
+    """Return timm models, with their own image size and classes.
 
     Raises:
-        SpecError: for a name that timm does not know.
+        SpecError: for a name unknown to timm.
     """
     return [Subject(_known_to_timm(name), timm=name) for name in names]
 
@@ -146,4 +146,4 @@ def _known_to_timm(name: str) -> str:
         return name
     near = get_close_matches(name, timm.list_models(), n=1)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    raise SpecError(f"timm has no model {name!r}: {hint}wanted is a name that timm.list_models() knows")
+    raise SpecError(f"timm has no model {name!r}: {hint}timm.list_models() lists the names")

@@ -1,6 +1,6 @@
-"""The one place that reads a clock for a measurement of speed: it waits for the device before and after.
+"""The only clock of speed measurements: it waits for the device before and after.
 
-A GPU takes orders faster than it carries them out, and a clock read between the two measures nothing.
+A GPU executes work asynchronously, so a clock without synchronisation does not measure it.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 import torch
 
-CLOCKS_AGREE = 0.05  # largest relative difference of the device's clock and the host's
+CLOCKS_AGREE = 0.05  # largest relative difference between the device's and the host's clock
 
 
 @dataclass(frozen=True)
 class Elapsed:
-    """Seconds some work took by the host's clock, and by the device's own where it has one; what was seen meanwhile."""
+    """Seconds by the host's clock and, if it has one, by the device's clock; and what was observed meanwhile."""
 
     wall_s: float
     device_s: float | None
@@ -25,26 +25,26 @@ class Elapsed:
 
     @property
     def seconds(self) -> float:
-        """By the device's clock, else by the host's."""
+        """Return the time by the device's clock, otherwise by the host's."""
         return self.wall_s if self.device_s is None else self.device_s
 
     @property
     def agree(self) -> bool:
-        """Whether both clocks say the same."""
+        """Return whether both clocks agree."""
         return self.device_s is None or abs(self.wall_s / self.device_s - 1) <= CLOCKS_AGREE
 
 
 def synchronise(device: torch.device) -> None:
-    """Wait until a device has done all its work; the CPU always has."""
+    """Wait until a device has finished its work; the CPU always has."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
 
 
 def timed(device: torch.device, work: Callable[[], object], meanwhile: Callable[[], Any] = lambda: None) -> Elapsed:
-    """How long some work takes on a device, from its start to its end.
+    """Return the time of some work on a device, from start to end.
 
     Args:
-        meanwhile: called when all of the work has been handed to the device, which as a rule is still at it.
+        meanwhile: called after all work is submitted, usually while the device is still busy.
     """
     synchronise(device)
     began, start = time.perf_counter(), _event(device)
@@ -57,7 +57,7 @@ def timed(device: torch.device, work: Callable[[], object], meanwhile: Callable[
 
 
 def _event(device: torch.device) -> Any:
-    """A mark in the device's stream of work; None where it keeps no time."""
+    """Record a timing event on a CUDA device; return None for others."""
     if device.type != "cuda":
         return None
     event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
@@ -66,12 +66,12 @@ def _event(device: torch.device) -> Any:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that the device or the machine has no more memory to give."""
-    told = (
+    """Return whether an exception means that the device or the machine is out of memory."""
+    phrases = (
         "DefaultCPUAllocator: can't allocate",
         "CUDA out of memory",
         "Cannot allocate memory",
         "CUDA error: out of memory",
-        "CUBLAS_STATUS_ALLOC_FAILED",  # its workspace is beyond torch's allocator
+        "CUBLAS_STATUS_ALLOC_FAILED",  # its workspace is outside torch's allocator
     )
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in told)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in str(error) for words in phrases)

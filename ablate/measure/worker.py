@@ -1,7 +1,7 @@
-"""The process that measures one model in one mode: `python -m ablate.measure.worker`, a line of JSON for each order.
+"""The process that measures one model in one mode: `python -m ablate.measure.worker`, one line of JSON per order.
 
-The first line says what to build; each line is answered by one, {"ok": …} or {"error": …, "out_of_memory": …}. What a
-library prints goes to the log instead, so that it cannot be taken for an answer. Its input's end is the worker's.
+The first line is the model to build. Each line has one answer, {"ok": …} or {"error": …, "out_of_memory": …}. Output of
+libraries goes to the log, so that it is not mistaken for an answer. The worker ends when its input is closed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Answer orders until there are no more."""
+    """Answer orders until the input is closed."""
     with _answers() as out:
         measuring: Measuring | None = None
         for line in sys.stdin.buffer:
@@ -43,14 +43,14 @@ def main() -> None:
 
             answered = _answer(answer)
             if measuring:
-                measuring.rest()  # here, where a failed order's error no longer keeps its tensors alive
+                measuring.rest()  # here, because before, the error of a failed order keeps its tensors alive
             out.write(orjson.dumps(answered) + b"\n")
             out.flush()
 
 
 @contextmanager
 def _answers() -> Iterator[BinaryIO]:
-    """The pipe answers go through; standard output itself becomes the log."""
+    """Open the pipe for answers, and redirect standard output to the log."""
     with os.fdopen(os.dup(1), "wb") as out:
         os.dup2(2, 1)
         yield out
@@ -64,12 +64,12 @@ def _answer(work: Callable[[], Any]) -> dict[str, Any]:
 
         traceback.print_exc()
         first = next(iter(str(error).splitlines()), "")
-        said = first if isinstance(error, SpecError) else f"{type(error).__name__}: {first}"
-        return {"error": said, "out_of_memory": is_out_of_memory(error)}
+        message = first if isinstance(error, SpecError) else f"{type(error).__name__}: {first}"
+        return {"error": message, "out_of_memory": is_out_of_memory(error)}
 
 
 class Measuring:
-    """A subject's model in one mode, and what is done with it.
+    """A subject's model in one mode, and the orders it can execute.
 
     Args:
         subject: its request.
@@ -91,7 +91,7 @@ class Measuring:
         self.facts = self._facts(shape, classes, costs, threads)
 
     def _facts(self, shape: tuple[int, ...], classes: int, costs: Mapping[str, int], threads: int) -> dict[str, Any]:
-        """Of the model, and of the machine."""
+        """Return facts about the model and the machine."""
         from ablate.measure.model import uuid
         from ablate.spec.resources import Resources
         from ablate.train.provenance import provenance_of
@@ -100,7 +100,7 @@ class Measuring:
         resources = Resources(threads=threads, device=str(self.device))
         where = provenance_of(resources, self.device)
         where["resources"] = {"threads": threads, "device": str(self.device)}
-        del where["finished"]  # that is said for each session
+        del where["finished"]  # each session has its own
         about = {"channels": shape[0], "classes": classes, "image_size": shape[1], **costs}
         return {
             "subject": self.subject.facts() | about,
@@ -109,7 +109,7 @@ class Measuring:
         }
 
     def peak(self, dtype: str) -> dict[str, Any]:
-        """The device's peak, MACs per second."""
+        """Measure the device's peak, in MACs per second."""
         from ablate.measure.model import peak_macs, set_precision
 
         found = peak_macs(dtype, self.device)
@@ -117,34 +117,34 @@ class Measuring:
         return found
 
     def prepare(self, batch: int) -> float:
-        """The first step of a batch size, its seconds."""
+        """Take the first step at a batch size; return its seconds."""
         return self.bench.prepare(batch)
 
     def warm_up(self, protocol: Mapping[str, Any]) -> dict[str, Any]:
-        """Step until the rate is steady."""
+        """Step until the rate is stable."""
         self.bench.resume()
         return self.bench.warm_up(Protocol(**protocol))
 
     def window(self, seconds: float, step_s: float, calls: int) -> dict[str, Any]:
-        """One window, and some latencies where `calls` are asked for."""
+        """Measure one window, and the latencies of `calls` single steps."""
         self.bench.resume()
         return {"window": self.bench.window(seconds, step_s), "latency_ms": self.bench.latency(calls)}
 
     def peak_memory(self) -> float | None:
-        """Peak memory, MiB, of steps of their own."""
+        """Measure the peak memory of separate steps, in MiB."""
         return self.bench.peak_memory()
 
     def rest(self) -> None:
-        """Let go of the memory the last order took, for the others."""
+        """Free the memory of the last order for other workers."""
         gc.collect()
         self.bench.park()
 
 
 def find_device(name: str) -> torch.device:
-    """The device of that name, or with "auto" the first CUDA device, else the CPU.
+    """Return the device with a name; for "auto", the first CUDA device, otherwise the CPU.
 
     Raises:
-        SpecError: when there is none.
+        SpecError: if there is none.
     """
     import torch
 
@@ -155,13 +155,13 @@ def find_device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError):
         raise SpecError(
-            f"--device is {name!r}; wanted is auto, cpu, or a device that torch finds here, such as cuda:0"
+            f"--device must be auto, cpu, or a device that torch finds here, such as cuda:0, got {name!r}"
         ) from None
     return device
 
 
 def build(subject: Subject) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:
-    """A subject's model, the shape of its pictures, its number of classes, and `params`, `macs` and `tokens`."""
+    """Return a subject's model, the shape of its images, its number of classes, and `params`, `macs` and `tokens`."""
     if subject.run is None:
         return _of_timm(subject.timm)
     from ablate.model.build import build as build_run
@@ -190,7 +190,7 @@ def _of_timm(name: str) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]
 
 
 def count_macs(model: nn.Module, shape: tuple[int, ...]) -> int:
-    """MACs of one picture by torch's counter, which misses fused attention: it is unfused for that."""
+    """Return the MACs of one image by torch's counter; attention is unfused, because fused is not counted."""
     import torch
     from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode

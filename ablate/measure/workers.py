@@ -1,4 +1,4 @@
-"""The workers of one mode: one for each model, kept alive between its windows, replaced when lost."""
+"""The workers of one mode: one per model, kept alive between windows and replaced when lost."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ablate.measure.process import PATIENCE_S, Start, Worker, WorkerError, WorkerLostError
+from ablate.measure.process import TIMEOUT_S, Start, Worker, WorkerError, WorkerLostError
 from ablate.measure.subjects import Subject
 
-GRACE_S = 20.0  # beyond the time budget, for an order on its way
+GRACE_S = 20.0  # beyond the time budget, for a running order
 
 
 class TimeUpError(Exception):
-    """The time budget is spent."""
+    """The time budget is used up."""
 
 
 class WorkerPool:
@@ -21,9 +21,9 @@ class WorkerPool:
 
     Args:
         start: starts a worker process for a subject.
-        order: what every worker is told first, beside its subject: mode, device, threads.
-        lost: called with a subject and a sentence when it could not be measured.
-        deadline: `time.monotonic()` after which no order is given.
+        order: the first order of every worker, in addition to its subject: mode, device, threads.
+        lost: called with a subject and the reason if it could not be measured.
+        deadline: `time.monotonic()` after which no order is sent.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class WorkerPool:
         self.facts: dict[str, dict[str, Any]] = {}
 
     def start_workers(self, subjects: Sequence[Subject]) -> list[Subject]:
-        """See that each has a worker with its model built, all started at once; returns those that have one."""
+        """Start missing workers together and build their models; return the subjects that have a worker."""
         missing = [subject for subject in subjects if subject.key not in self.workers]
         for subject in missing:
             self.workers[subject.key] = self.start(subject)
@@ -51,11 +51,11 @@ class WorkerPool:
         return [subject for subject in subjects if subject.key in self.workers]
 
     def ask(self, subject: Subject, do: str, **order: Any) -> Any:
-        """A worker's answer to one order.
+        """Return a worker's answer to one order.
 
         Raises:
-            WorkerError: when it could not do it; `WorkerLostError` when it is gone.
-            TimeUpError: when the budget is spent.
+            WorkerError: if the order failed; `WorkerLostError` if the worker has ended.
+            TimeUpError: if the time budget is used up.
         """
         self._check_time()
         self.workers[subject.key].send({"do": do, **order})
@@ -68,7 +68,7 @@ class WorkerPool:
         of_each: Callable[[Subject], Mapping[str, Any]] = lambda _: {},
         **order: Any,
     ) -> dict[Subject, Any]:
-        """The answers of several workers at work at the same time; a `WorkerError` stands for an answer."""
+        """Return the answers of several workers that work at the same time; a failed one gives a `WorkerError`."""
         self._check_time()
         answers: dict[Subject, Any] = {}
         for subject in subjects:
@@ -85,9 +85,9 @@ class WorkerPool:
         return answers
 
     def _answer(self, subject: Subject) -> Any:
-        left = PATIENCE_S if self.deadline is None else self.deadline + GRACE_S - time.monotonic()
+        left = TIMEOUT_S if self.deadline is None else self.deadline + GRACE_S - time.monotonic()
         try:
-            return self.workers[subject.key].receive(min(PATIENCE_S, left))
+            return self.workers[subject.key].receive(min(TIMEOUT_S, left))
         except WorkerLostError:
             self.workers.pop(subject.key).close()
             self._check_time()
@@ -98,13 +98,13 @@ class WorkerPool:
             raise TimeUpError
 
     def drop(self, subject: Subject, why: str) -> None:
-        """Do without a subject, and say why; another worker may try it at another batch size."""
+        """Drop a subject and report the reason; another worker may try it at another batch size."""
         if worker := self.workers.pop(subject.key, None):
             worker.close()
         self.lost(subject, why)
 
     def close(self) -> None:
-        """End all workers."""
+        """Stop all workers."""
         for worker in self.workers.values():
             worker.close()
         self.workers.clear()

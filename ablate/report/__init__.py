@@ -1,7 +1,7 @@
-"""A study's report: one page that opens from disk, with its tables and plots as files beside it.
+"""A study's report: one page that opens from disk, with its tables and plots as files in the same folder.
 
-Nothing in it depends on when or where it is written, but for the last digits of floats and the pictures, which may
-differ between processors. `ablate.report.verification` derives a report again and says where it does not hold.
+Its content does not depend on when or where it is written, except for the last digits of floats and the pixels of
+figures, which may differ between processors. `ablate.report.verification` derives a report again and compares the two.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from ablate.study.study import Study
 
 
 def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Path:
-    """Write `reports/STUDY-SCALE/`: the page, its Markdown twin, the tables' files, the plots and their data.
+    """Write `reports/STUDY-SCALE/`: the page, its Markdown version, tables, plots and their data.
 
     Args:
-        seeds: only the first so many seeds; None is all there are.
-        models: whether to hold each variant's model against the control's; architectures not seen before need torch.
+        seeds: only the first N seeds; None is all of them.
+        models: whether to compare each variant's model with the control's; new architectures need torch.
 
     Returns:
         The path of the page, `index.html`.
@@ -28,18 +28,18 @@ def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, mo
     content = gather(study, scale, root, seeds, models=models)
     found = files.contents(content)
     for name in files.possible() - set(found):
-        (content.folder / name).unlink(missing_ok=True)  # of a plot that has nothing to show any more
+        (content.folder / name).unlink(missing_ok=True)  # of a plot that has nothing to show now
     for name, data in found.items():
         write_atomically(content.folder / name, data, durable=False)
     return content.folder / files.PAGE
 
 
 def gather(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Content:
-    """What the report of a study says."""
+    """Gather the content of a study's report."""
     scale = study.scale(scale)
     return Content(study, scale, root, root.reports / folder_of(study, scale), seeds, models)
 
 
 def folder_of(study: Study, scale: str) -> str:
-    """The name of a report's folder."""
+    """Return the name of a report's folder."""
     return re.sub(r"[^\w.-]", "_", f"{study.name}-{scale}")

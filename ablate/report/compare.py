@@ -1,8 +1,8 @@
-"""What a report's file says and what the records give, compared: a sentence for each place where they differ.
+"""A report's files compared with what the records give: one sentence for each difference.
 
-Counts, keys and words must be the same. A number with a decimal point or an exponent is a float, whose last digits
-depend on the processor: it must agree to a relative 1e-5, or to 1e-9. So a number printed with fewer digits than that
-must be the same. Pictures are not compared; what they show is, in `figures.json`.
+Counts, keys and words must be equal. A number with a decimal point or an exponent is a float, whose last digits depend
+on the processor: it must agree to a relative 1e-5, or to 1e-9. A number printed with fewer digits than that must
+therefore be equal. PNG and SVG files are not compared; the data that they show is, in `figures.json`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from ablate.report.pieces import changed
+from ablate.report.page_texts import changed
 
 RELATIVE, ABSOLUTE = 1e-5, 1e-9
 ABSENT = object()
@@ -28,7 +28,7 @@ _CSV = re.compile(r'(id="csv-(\w+)"[^>]* href="data:text/csv;charset=utf-8;base6
 
 
 def file(name: str, written: str, derived: str) -> Iterator[str]:
-    """Where a file does not say what it would say today, by the kind that its name tells."""
+    """Yield the differences between a written and a derived file, by the kind that its name ends with."""
     if name.endswith(".csv"):
         yield from table(name, written, derived)
     elif name.endswith(".html"):
@@ -38,7 +38,7 @@ def file(name: str, written: str, derived: str) -> Iterator[str]:
 
 
 def same(one: str, other: str) -> bool:
-    """Whether two texts say the same: floats within the tolerance, everything else letter for letter."""
+    """Return whether two texts are equal: floats within the tolerance, everything else exactly."""
     if one == other:
         return True
     numbers = FLOAT.findall(one), FLOAT.findall(other)
@@ -52,7 +52,7 @@ def _close(one: float, other: float) -> bool:
 
 
 def lines(name: str, written: str, derived: str) -> Iterator[str]:
-    """How many lines there are, and the first that differs."""
+    """Yield a difference in the number of lines, and the first line that differs."""
     mine, its = written.splitlines(), derived.splitlines()
     if len(mine) != len(its):
         yield f"{name} has {len(mine)} lines, the records give {len(its)}"
@@ -63,9 +63,9 @@ def lines(name: str, written: str, derived: str) -> Iterator[str]:
 
 
 def table(name: str, written: str, derived: str) -> Iterator[str]:
-    """Every cell of a CSV file that differs."""
-    (head, *mine), (head_wanted, *its) = (list(csv.reader(text.splitlines())) or [[]] for text in (written, derived))
-    if head != head_wanted or [len(row) for row in mine] != [len(row) for row in its]:
+    """Yield every cell of a CSV file that differs."""
+    (head, *mine), (derived_head, *its) = (list(csv.reader(text.splitlines())) or [[]] for text in (written, derived))
+    if head != derived_head or [len(row) for row in mine] != [len(row) for row in its]:
         yield f"{name} has other rows or columns than the records give"
         return
     for row, other_row in zip(mine, its, strict=True):
@@ -75,12 +75,12 @@ def table(name: str, written: str, derived: str) -> Iterator[str]:
 
 
 def page(written: str, derived: str) -> Iterator[str]:
-    """Texts that differ; the tables to download; where there are none, the markup but for the figures."""
-    said = [*changed(written, derived, same)]
+    """Yield differences in the texts and in the CSV downloads; if there are none, in the markup without figures."""
+    found = [*changed(written, derived, same)]
     mine, its = ({name: _decoded(data) for _, name, data in _CSV.findall(page)} for page in (written, derived))
     for name, text in its.items():
-        said += table(f"{name}.csv inside the page", mine.get(name, ""), text)
-    yield from said or lines("the page's markup", _bare(written), _bare(derived))
+        found += table(f"{name}.csv inside the page", mine.get(name, ""), text)
+    yield from found or lines("the page's markup", _bare(written), _bare(derived))
 
 
 def _decoded(data: str) -> str:
@@ -91,20 +91,20 @@ def _decoded(data: str) -> str:
 
 
 def _bare(page: str) -> str:
-    """A page without its figures, downloads and empty lines, each tag on a line of its own."""
-    found = _CSV.sub(r'\1"', _SVG.sub("", page)).replace("<", "\n<")
-    return "\n".join(line for line in found.splitlines() if line.strip())
+    """Return a page without figures, downloads and empty lines, with one tag per line."""
+    text = _CSV.sub(r'\1"', _SVG.sub("", page)).replace("<", "\n<")
+    return "\n".join(line for line in text.splitlines() if line.strip())
 
 
 def figures(name: str, written: str, derived: Mapping[str, Any]) -> Iterator[str]:
-    """The first difference of every figure."""
+    """Yield the first difference of every figure."""
     try:
         mine = orjson.loads(written)
     except orjson.JSONDecodeError as error:
         yield f"{name} cannot be read: {error}"
         return
     if not isinstance(mine, dict):
-        yield f"{name} holds no figures"
+        yield f"{name} must hold figures by name, got {type(mine).__name__}"
         return
     for figure in sorted({*mine, *derived}):
         if figure not in mine:
@@ -116,7 +116,7 @@ def figures(name: str, written: str, derived: Mapping[str, Any]) -> Iterator[str
 
 
 def _difference(where: str, one: Any, other: Any) -> str | None:
-    """Where two values differ first; None where they are the same."""
+    """Return the first difference of two values; None if they are equal."""
     if isinstance(one, dict) and isinstance(other, dict):
         pairs = [(f"{where}, {key}", one.get(key, ABSENT), other.get(key, ABSENT)) for key in {**other, **one}]
     elif isinstance(one, list) and isinstance(other, list):
@@ -128,7 +128,7 @@ def _difference(where: str, one: Any, other: Any) -> str | None:
 
 
 def _place(at: int, value: Any) -> str:
-    """The place in a list, and what stands there by its label."""
+    """Return a position in a list, with the label of the value there."""
     label = value.get("label") if isinstance(value, dict) else None
     return f" {at}" + (f" ({label})" if isinstance(label, str) else "")
 
@@ -141,7 +141,7 @@ def _same_value(one: Any, other: Any) -> bool:
 
 
 def _short(value: Any, most: int = 80) -> str:
-    """A value in few words."""
+    """Return a value in few characters."""
     if value is ABSENT:
         return "nothing"
     text = f"{value:.9g}" if isinstance(value, float) else repr(value)

@@ -1,4 +1,4 @@
-"""What a report says, gathered from a study and its records: plain values, no markup."""
+"""The content of a report, gathered from a study and its records: plain values, no markup."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from ablate.spec.run import Run, differences
 from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
-from ablate.study.compare import Audit, audit
+from ablate.study.compare import Comparison, compare
 from ablate.study.study import Study
 
 
 @dataclass(frozen=True)
 class Read:
-    """What was read of the records, once.
+    """The records, read once.
 
     Args:
-        found: the records without their histories, which are most of a record.
+        found: the records without their histories, which are the largest part of a record.
         curves: the histories, as a frame.
-        digests: of the whole records, by key.
+        digests: the checksums of the whole records, by key.
     """
 
     found: list[Record]
@@ -50,11 +50,10 @@ class Content:
     """A study at a scale with its records; every list is in the study's order.
 
     Args:
-        folder: where the report is written, which links are relative to.
-        seeds: only the first so many; None is all there are.
-        models: whether to hold the models against the control's, for which torch is imported where the architecture
-            cache lacks one.
-        given: what lay beside the records when the report was first written; None looks for it.
+        folder: the report's folder, which links are relative to.
+        seeds: only the first N seeds; None is all of them.
+        models: whether to compare the models with the control's; if the cache lacks an architecture, torch is imported.
+        given: the state of `runs/` when the report was written; None reads the current state.
     """
 
     study: Study
@@ -74,78 +73,78 @@ class Content:
 
     @property
     def found(self) -> list[Record]:
-        """The records of the study's runs, without their histories."""
+        """Return the records of the study's runs, without their histories."""
         return self._read.found
 
     @cached_property
     def runs(self) -> pd.DataFrame:
-        """The frame of the records."""
+        """Return the frame of the records."""
         return study_frame(self.study, self.scale, self.found)
 
     @property
     def curves(self) -> pd.DataFrame:
-        """The training curves of the records."""
+        """Return the training curves of the records."""
         return self._read.curves
 
     @property
     def digests(self) -> Mapping[str, str]:
-        """The checksum of every record as it is now, by key."""
+        """Return the current checksum of every record, by key."""
         return self._read.digests
 
     @cached_property
     def speed(self) -> pd.DataFrame:
-        """The measurements of speed, a row each; see `ablate.report.plots`."""
+        """Return the speed measurements, one row each; see `ablate.report.plots`."""
         return speed_frames.tidy(self.speeds, self.variants)
 
     @cached_property
     def speeds(self) -> list[Measured]:
-        """The measurements of speed of the study's architectures."""
+        """Return the speed measurements of the study's architectures."""
         return speed_frames.of_study(self.root.results, self.study, self.scale)
 
     @cached_property
     def seed_count(self) -> int:
-        """The seeds each variant should have."""
+        """Return the number of seeds that each variant should have."""
         return self.study.seed_count(self.scale, self.seeds)
 
     @cached_property
     def seeds_each(self) -> str:
-        """The seeds a variant has or lacks, such as "3"; "3 to 4" where other studies gave some of them more."""
+        """Return the number of seeds per variant, such as "3"; "3 to 4" if other studies trained more of some."""
         counts = Counter(row.variant for row in self.rows).values()
         return " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
 
     @cached_property
     def most_seeds(self) -> int:
-        """The seeds to ask for, to have every run that is shown."""
+        """Return the number of seeds to request to obtain every run that is shown."""
         return max(Counter(row.variant for row in self.rows).values())
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """A row a variant."""
+        """Return one row per variant."""
         return summarise(self.runs, self.seed_count, self.study.variants(self.scale))
 
     @cached_property
     def verdicts(self) -> list[tuple[Verdict, list[str]]]:
-        """Each claim judged, with the variants it speaks of."""
+        """Return a verdict on each claim, with the variants in it."""
         judged = judge(self.study, self.scale, self.runs, self.root.results)
-        return [(verdict, self._spoken_of(verdict)) for verdict in judged]
+        return [(verdict, self._variants_in(verdict)) for verdict in judged]
 
-    def _spoken_of(self, verdict: Verdict) -> list[str]:
+    def _variants_in(self, verdict: Verdict) -> list[str]:
         labels = [self.study.variant(quantity, self.scale).label for quantity in verdict.claim.quantities()]
         return list(dict.fromkeys(labels))
 
     @cached_property
     def local(self) -> Local:
-        """Errors and logs under `runs/`: as given, else as they are now."""
-        return Local.look(self.root, sorted(run.key for run in self._wanted)) if self.given is None else self.given
+        """Return the errors and logs under `runs/`: as given, otherwise the current ones."""
+        return Local.read(self.root, sorted(run.key for run in self._wanted)) if self.given is None else self.given
 
     @cached_property
     def _wanted(self) -> set[Run]:
-        """Every run that is wanted or has a record."""
+        """Return every run that the study requests or that has a record."""
         return {*self.study.runs(self.scale, self.seeds), *(record.as_run() for record in self.found)}
 
     @cached_property
     def rows(self) -> list[Row]:
-        """Those runs, by variant and seed."""
+        """Return these runs, by variant and seed."""
         paths = records.index(self.root.results)
         recorded = {record.key: record for record in self.found}
         order = {variant.run: (at, variant.label) for at, variant in enumerate(self.study.variants(self.scale))}
@@ -159,33 +158,33 @@ class Content:
         return Row(label, run, record, link, log, error)
 
     def link(self, path: Path) -> str:
-        """An address of a file that holds wherever the root lies."""
+        """Return a relative link to a file, which is valid wherever the root is."""
         return quote(Path(os.path.relpath(path, self.folder)).as_posix())
 
     @cached_property
     def measured(self) -> list[Row]:
-        """The runs that have a record."""
+        """Return the runs that have a record."""
         return [row for row in self.rows if row.record is not None]
 
     @cached_property
     def unmeasured(self) -> list[Row]:
-        """The runs that have none."""
+        """Return the runs that have no record."""
         return [row for row in self.rows if row.record is None]
 
     @cached_property
     def variants(self) -> list[str]:
-        """The variants' labels, the control's first."""
+        """Return the labels of the variants, the control first."""
         return [variant.label for variant in self.study.variants(self.scale)]
 
     @cached_property
     def differing(self) -> list[tuple[str, Mapping[str, tuple[Any, Any]]]]:
-        """The fields in which each variant differs from the control, with both values."""
+        """Return the fields in which each variant differs from the control, with both values."""
         control, *_ = variants = self.study.variants(self.scale)
         return [(variant.label, differences(control.run, variant.run)) for variant in variants]
 
     @cached_property
-    def audits(self) -> list[Audit]:
-        """Each variant's model held against the control's, for the channels and classes of the records' data."""
+    def comparisons(self) -> list[Comparison]:
+        """Return each model compared with the control's, for the channels and classes of the recorded dataset."""
         if not self.models:
             return []
         sizes = {variant.run.dataset: inputs(variant.run.dataset) for variant in self.study.variants(self.scale)}
@@ -193,52 +192,52 @@ class Content:
             channels, classes = record.dataset.get("channels"), record.dataset.get("classes")
             if channels and classes:
                 sizes[record.run["dataset"]] = channels, len(classes)
-        return audit(self.study, self.scale, self.root, sizes=sizes)
+        return compare(self.study, self.scale, self.root, sizes=sizes)
 
     @cached_property
     def over_seeds(self) -> pd.DataFrame:
-        """Each variant against the control, over seeds."""
+        """Return each variant compared with the control, over seeds."""
         return contrasts.over_seeds(self.runs)
 
     @cached_property
-    def over_pictures(self) -> pd.DataFrame:
-        """Each trained model against the control's of its seed, picture by picture."""
+    def over_images(self) -> pd.DataFrame:
+        """Return each trained model compared with the control's of the same seed, image by image."""
         found = [(row.variant, row.record) for row in self.measured if row.record is not None]
-        return contrasts.over_pictures(found, self.variants[0])
+        return contrasts.over_images(found, self.variants[0])
 
     @cached_property
     def fixed(self) -> list[tuple[str, Any, str]]:
-        """The fields every variant shares, each with its value and meaning."""
+        """Return the fields that all variants share, each with its value and meaning."""
         runs = [variant.run.to_dict() for variant in self.study.variants(self.scale)]
         same = [item for item in fields(Run) if item.name != "seed" and len({run[item.name] for run in runs}) == 1]
         return [(item.name, runs[0][item.name], item.metadata["meaning"]) for item in same]
 
     @cached_property
     def datasets(self) -> Mapping[str, list[Fact]]:
-        """The facts of each data set the records tell of."""
+        """Return facts about each dataset in the records."""
         return facts.datasets(self.measured)
 
     @cached_property
     def environment(self) -> list[Fact]:
-        """What the runs were made with."""
+        """Return facts about the environment of the runs."""
         return facts.environment(self.measured)
 
     @cached_property
     def commit(self) -> str | None:
-        """The commit all runs were made from, None where there is no single clean one."""
+        """Return the commit of all runs; None if there is no single clean one."""
         found = {(record.provenance.get("commit"), record.provenance.get("dirty")) for record in self.found}
         commit, dirty = found.pop() if len(found) == 1 else (None, None)
         return None if dirty else commit
 
     @cached_property
     def dates(self) -> list[str]:
-        """The first and the last day a run finished on; one where they are the same."""
+        """Return the first and the last day on which a run finished; one if they are equal."""
         days = sorted(str(r.provenance["finished"])[:10] for r in self.found if "finished" in r.provenance)
         return list(dict.fromkeys(days[:1] + days[-1:]))
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What the report is made from."""
+        """Return what the report is made from."""
         return Manifest(
             study=self.study.source or self.study.name,
             scale=self.scale,

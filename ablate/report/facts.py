@@ -1,4 +1,4 @@
-"""What all runs of a study should share, as their records tell it: data, device, versions, settings."""
+"""What all runs of a study should share, from their records: dataset, device, versions, settings."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ PARTS = {"training images": "n_train", "held-out images": "n_heldout", "test ima
 
 @dataclass(frozen=True)
 class Row:
-    """One run, measured or not.
+    """One run, with or without a record.
 
     Args:
-        link: to its record; empty where there is none.
-        log: link to its log; empty where there is none.
-        error: why a failed one has no record.
+        link: to its record; empty if there is none.
+        log: link to its log; empty if there is none.
+        error: the error of a failed run.
     """
 
     variant: str
@@ -32,81 +32,81 @@ class Row:
 
     @property
     def name(self) -> str:
-        """What to call it."""
+        """Return its name."""
         return f"{self.variant}, seed {self.run.seed}"
 
     @property
     def replaced(self) -> int:
-        """How many pictures could not be read and were grey instead."""
+        """Return how many images could not be read and were replaced by grey ones."""
         broken = self.record.dataset.get("broken") if self.record is not None else None
         return int(broken["count"]) if broken else 0
 
 
 @dataclass(frozen=True)
 class Fact:
-    """Something all records tell, with every value it has and the runs that have it; mixed where there are several."""
+    """One property of the records: each of its values, with the runs that have it."""
 
     name: str
     values: Mapping[str, Sequence[Row]]
 
     @property
     def mixed(self) -> bool:
-        """Whether the runs differ in it."""
+        """Return whether the runs differ in it."""
         return len(self.values) > 1
 
     @property
     def odd(self) -> list[tuple[str, Sequence[Row]]]:
-        """Every value but the most frequent, with its runs."""
+        """Return every value except the most frequent one, with its runs."""
         return list(self.values.items())[1:]
 
 
 def datasets(rows: Sequence[Row]) -> dict[str, list[Fact]]:
-    """The facts of each data set that measured runs tell of."""
+    """Return the facts about each dataset, from the records."""
     names = dict.fromkeys(row.run.dataset for row in rows)
     return {name: _dataset([row for row in rows if row.run.dataset == name]) for name in names}
 
 
 def _dataset(rows: Sequence[Row]) -> list[Fact]:
     facts = [
-        _fact("fingerprint", rows, _told("dataset", "fingerprint")),
-        *(_fact(name, rows, _told("dataset", key)) for name, key in PARTS.items()),
+        _fact("fingerprint", rows, _value_at("dataset", "fingerprint")),
+        *(_fact(name, rows, _value_at("dataset", key)) for name, key in PARTS.items()),
         _fact("classes", rows, lambda record: len(record.dataset.get("classes", ())) or None),
-        _fact("channels", rows, _told("dataset", "channels")),
+        _fact("channels", rows, _value_at("dataset", "channels")),
         _fact("replaced images", rows, _replaced),
     ]
     return [fact for fact in facts if fact.values]
 
 
 def environment(rows: Sequence[Row]) -> list[Fact]:
-    """What measured runs were made with; a setting that must not change the result only where the runs differ in it."""
+    """Return facts about the environment; settings without influence on results only if the runs differ in them."""
     found = [row.record for row in rows if row.record is not None]
     packages = dict.fromkeys(name for record in found for name in record.provenance["versions"])
     settings = dict.fromkeys(name for record in found for name in record.provenance["resources"])
     facts = [
         _fact("source", rows, _source),
-        _fact("device", rows, _told("provenance", "device")),
-        _fact("CPU threads", rows, _told("provenance", "resources", "threads")),
-        _fact("processes", rows, _told("provenance", "processes")),
+        _fact("device", rows, _value_at("provenance", "device")),
+        _fact("CPU threads", rows, _value_at("provenance", "resources", "threads")),
+        _fact("processes", rows, _value_at("provenance", "processes")),
         _fact("arithmetic", rows, _arithmetic),
-        _fact("platform", rows, _told("provenance", "platform")),
-        *(_fact(name, rows, _told("provenance", "versions", name)) for name in packages),
+        _fact("platform", rows, _value_at("provenance", "platform")),
+        *(_fact(name, rows, _value_at("provenance", "versions", name)) for name in packages),
     ]
-    more = [_fact(name, rows, _told("provenance", "resources", name)) for name in settings if name != "threads"]
+    more = [_fact(name, rows, _value_at("provenance", "resources", name)) for name in settings if name != "threads"]
     return [fact for fact in facts if fact.values] + [fact for fact in more if fact.mixed]
 
 
 def _fact(name: str, rows: Iterable[Row], of: Callable[[Record], Any]) -> Fact:
-    """The values of something in the records, the most frequent first."""
-    told = [(str(value), row) for row in rows if row.record is not None and (value := of(row.record)) is not None]
-    number = Counter(value for value, _ in told)
+    """Return a property of the records with its values, the most frequent first."""
+    found = [(str(value), row) for row in rows if row.record is not None and (value := of(row.record)) is not None]
+    number = Counter(value for value, _ in found)
     values: dict[str, list[Row]] = {value: [] for value in sorted(number, key=lambda value: (-number[value], value))}
-    for value, row in told:
+    for value, row in found:
         values[value].append(row)
     return Fact(name, values)
 
 
-def _told(part: str, *keys: str) -> Callable[[Record], Any]:
-    """What a record says under some keys of one of its parts; None where it says nothing."""
+def _value_at(part: str, *keys: str) -> Callable[[Record], Any]:
+    """Return a function that reads a nested value of a record; None if it is missing."""
 
     def of(record: Record) -> Any:
         value = getattr(record, part)
@@ -123,13 +123,13 @@ def _arithmetic(record: Record) -> str | None:
 
 
 def _replaced(record: Record) -> str | None:
-    """How many pictures could not be decoded, and the names of some; None where there were none."""
+    """Return how many images could not be decoded, and the names of some; None if there were none."""
     broken = record.dataset.get("broken")
-    return f"{broken['count']}, grey instead: {', '.join(broken['names'])}" if broken else None
+    return f"{broken['count']}, replaced by grey: {', '.join(broken['names'])}" if broken else None
 
 
 def _source(record: Record) -> str:
     commit = record.provenance.get("commit")
     if commit is None:
-        return "no commit: run from outside a checkout"
+        return "no commit: run outside a git checkout"
     return f"commit {commit[:10]}" + (", with uncommitted changes" if record.provenance.get("dirty") else "")

@@ -1,7 +1,7 @@
-"""A report's figures: drawn once, as files and as part of the page, where their points tell their values.
+"""A report's figures: drawn once, as files and inside the page, where their points show their values.
 
-A point is known by its line's label: a plot that labels its lines with the names of variants has points that can be
-hovered over and, where the variant has runs, followed to them.
+A point belongs to a variant by its line's label: if a plot labels its lines with the names of variants, their points
+show their values when hovered over, and link to the variant's runs.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from html import escape
-from types import ModuleType
 from typing import Any
 
-import matplotlib.figure
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -29,8 +27,8 @@ from ablate.results.formats import units
 
 MOST_POINTS = 600
 RADIUS = 6.0  # points
-TALL = 3.0  # height over width from which on a figure is folded
-# The figure's neutral colours become the page's, so that it can be read on light and on dark.
+TALL = 3.0  # height over width above which the page folds a figure
+# The page's colours that replace a figure's neutral ones, so that it is readable on a light and a dark page.
 COLOURS = {
     style.INK: "currentColor",
     style.QUIET: "var(--quiet)",
@@ -41,7 +39,7 @@ COLOURS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a figure, in points from its upper left corner, and what it says."""
+    """A point of a figure, in points from its upper left corner, and its text."""
 
     variant: str
     x: float
@@ -54,10 +52,10 @@ class Figure:
     """A plot that has been drawn.
 
     Args:
-        data: what it shows, as `ablate.report.drawing._data` reads it.
+        data: its data, as `ablate.report.drawing._data` reads it.
         tall: whether the page folds it.
-        svg, png: its files, empty where it was not rendered.
-        points: what can be hovered over in the page.
+        svg, png: its files, empty if it was not rendered.
+        points: the points that can be hovered over in the page.
     """
 
     name: str
@@ -72,37 +70,37 @@ class Figure:
 
     @property
     def shown(self) -> bool:
-        """Whether report.md shows it."""
+        """Return whether report.md shows it."""
         return self.name in SHOWN
 
     def inline(self, anchors: Mapping[str, str]) -> str:
-        """The figure as an element of a page; empty where it was not rendered.
+        """Return the figure as an element of a page; empty if it was not rendered.
 
         Args:
-            anchors: where a variant's points lead to.
+            anchors: the link of each variant's points.
         """
         if not self.svg:
             return ""
-        leads = anchors if self.input == "runs" else {}
-        return _inline(self.svg.decode(), self.name, self.title, _overlay(self.points, leads))
+        links = anchors if self.input == "runs" else {}
+        return _inline(self.svg.decode(), self.name, self.title, _overlay(self.points, links))
 
 
 def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
-    """Every plot that has something to show, by name.
+    """Draw every plot that has something to show, by name.
 
     Args:
-        rendered: whether to make its files; what it shows is known without.
+        rendered: whether to render its files; its data does not need them.
     """
     found = frames(content)
     with style.style(), nullcontext() if rendered else _labels.unplaced():
-        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].INPUT])) for name in sorted(PLOTS))
+        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].input])) for name in sorted(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
 
 def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
-    plot, canvas = PLOTS[name], _canvas(axes)
+    plot, canvas = PLOTS[name], style.figure_of(axes)
     width, height = canvas.get_size_inches()
-    found = Figure(name, plot.TITLE, caption(plot), plot.INPUT, _data.of(canvas), bool(height > TALL * width))
+    found = Figure(name, plot.title, plot.caption, plot.input, _data.of(canvas), bool(height > TALL * width))
     if not rendered:
         return found
     png, svg = (style.encode(canvas, kind) for kind in ("png", "svg"))
@@ -110,37 +108,26 @@ def _figure(name: str, axes: Axes, *, rendered: bool) -> Figure:
 
 
 def frames(content: Content) -> Mapping[str, pd.DataFrame]:
-    """The frames that plots may take, by name."""
+    """Return the frames that plots may draw, by name."""
     return {
-        "runs": _rates.beside(content.runs, content.speed),
+        "runs": _rates.add_measured(content.runs, content.speed),
         "curves": content.curves,
         "speed": content.speed,
         "rankings": ranking.tidy(ranking.rankings(content.speeds), content.variants),
     }
 
 
-def caption(plot: ModuleType) -> str:
-    """What a plot says of itself, on one line."""
-    return " ".join((plot.__doc__ or "").split())
-
-
 def _points(axes: Axes) -> Iterator[Point]:
-    """The points of the labelled lines; of long lines every so many, so that a page stays light."""
+    """Yield the points of the labelled lines; of long lines every Nth point, to limit the size of the page."""
     lines = [line for line in axes.get_lines() if not str(line.get_label()).startswith("_")]
     number = sum(len(np.atleast_1d(line.get_xdata())) for line in lines)
     step = max(1, -(-number // MOST_POINTS))
-    width, height = _canvas(axes).get_size_inches() * 72
-    to_share = axes.transData - _canvas(axes).transFigure
+    width, height = style.figure_of(axes).get_size_inches() * 72
+    to_share = axes.transData - style.figure_of(axes).transFigure
     for line in lines:
         for x, y in _places(line)[::step]:
             right, up = to_share.transform((x, y))
             yield Point(str(line.get_label()), right * width, (1 - up) * height, _text(axes, line, x, y))
-
-
-def _canvas(axes: Axes) -> matplotlib.figure.Figure:
-    figure = axes.get_figure(root=True)
-    assert figure is not None, "a plot draws on a figure"
-    return figure
 
 
 def _places(line: Line2D) -> list[tuple[float, float]]:
@@ -149,10 +136,10 @@ def _places(line: Line2D) -> list[tuple[float, float]]:
 
 
 def _text(axes: Axes, line: Line2D, x: float, y: float) -> str:
-    """What a point says: its line, and its place on every axis that says what it shows."""
+    """Return the text of a point: its line's label, and its value on every labelled axis."""
     labels = ((axes.get_xlabel(), x), (axes.get_ylabel(), y))
-    told = [f"{' '.join(name.split())}: {_number(value)}" for name, value in labels if name]
-    return "\n".join([str(line.get_label()), *told])
+    values = [f"{' '.join(name.split())}: {_number(value)}" for name, value in labels if name]
+    return "\n".join([str(line.get_label()), *values])
 
 
 def _number(value: float) -> str:
@@ -160,7 +147,7 @@ def _number(value: float) -> str:
 
 
 def _overlay(points: tuple[Point, ...], anchors: Mapping[str, str]) -> str:
-    """Invisible circles over a figure's points, each with its text, leading to the variant's runs where it has some."""
+    """Return invisible circles over a figure's points, each with its text and a link to the variant's runs."""
     circles = [
         _linked(
             f'<circle class="point" cx="{point.x:.1f}" cy="{point.y:.1f}" r="{RADIUS:g}">'
@@ -173,17 +160,17 @@ def _overlay(points: tuple[Point, ...], anchors: Mapping[str, str]) -> str:
 
 
 def _linked(element: str, anchor: str | None) -> str:
-    # The keyboard goes to the same runs by the tables, without a stop at every point.
+    # Keyboard users reach the same runs through the tables, without a tab stop at every point.
     return f'<a href="{escape(anchor)}" tabindex="-1">{element}</a>\n' if anchor else f"{element}\n"
 
 
 def _inline(svg: str, name: str, title: str, overlay: str) -> str:
-    """A figure's SVG as an element of a page.
+    """Return a figure's SVG as an element of a page.
 
     Args:
-        name: begins every id, so that several figures keep apart.
-        title: what it shows, for those who cannot see it.
-        overlay: what lies over it.
+        name: the prefix of every id, which makes ids of several figures unique.
+        title: its description for screen readers.
+        overlay: elements drawn over it.
     """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"\s*(<!--.*?-->|<metadata>.*?</metadata>|<style.*?</style>)", "", svg, flags=re.DOTALL)
@@ -196,5 +183,5 @@ def _inline(svg: str, name: str, title: str, overlay: str) -> str:
 
 
 def _short(path: str) -> str:
-    """A path on one line, its coordinates to a hundredth of a point."""
+    """Return a path on one line, with coordinates to a hundredth of a point."""
     return re.sub(r"\s*\n", " ", re.sub(r"(\.\d\d)\d+", r"\1", path))

@@ -1,11 +1,11 @@
-"""A study's report as files: the page, its Markdown twin, tables, figures, and what it was made from."""
+"""A study's report as files: the page, its Markdown version, tables, figures, and the manifest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablate.report import drawn, manifest, speeds
+from ablate.report import figures_json, manifest, speeds
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
@@ -19,34 +19,34 @@ from ablate.study.compare import in_words
 
 PAGE, MARKDOWN, RUNS = "index.html", "report.md", "runs.csv"
 TABLES = ("csv", "md", "tex")
-READ = (*(f"table.{name}" for name in TABLES), RUNS, MARKDOWN, drawn.NAME)
+READ = (*(f"table.{name}" for name in TABLES), RUNS, MARKDOWN, figures_json.NAME)
 KINDS = ("svg", "png")
-MANY = 12  # variants from which on long tables are folded
+MANY = 12  # number of variants above which long tables are folded
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A table in the page: its rows, and where the numbers of each lead."""
+    """A table in the page: its rows, and the link of each."""
 
     sheet: Sheet
-    leads: Sequence[str]
+    links: Sequence[str]
 
     @property
     def markdown(self) -> str:
-        """The table in the page's twin."""
+        """Return the table as Markdown."""
         return formats.as_markdown(self.sheet, notes=True)
 
 
 def contents(content: Content) -> dict[str, bytes]:
-    """Every file of a report by its name, the page last."""
+    """Return every file of a report by its name, the page last."""
     figures = draw_all(content)
-    pictures = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
-    data = {manifest.NAME: content.manifest.as_json(), drawn.NAME: drawn.as_json(figures)}
-    return pictures | {name: text.encode() for name, text in (data | texts(content, figures)).items()}
+    drawn = {f"{figure.name}.{kind}": getattr(figure, kind) for figure in figures for kind in KINDS}
+    data = {manifest.NAME: content.manifest.as_json(), figures_json.NAME: figures_json.as_json(figures)}
+    return drawn | {name: text.encode() for name, text in (data | texts(content, figures)).items()}
 
 
 def texts(content: Content, figures: Sequence[Figure]) -> dict[str, str]:
-    """Every file that people read, the page last; that is without its figures where these were not rendered."""
+    """Return every text file, the page last; without figures in the page if these were not rendered."""
     files = {f"table.{name}": formats.render(content.summary, name) for name in TABLES}
     files[RUNS] = content.runs.to_csv(index=False, lineterminator="\n")
     tables, ranked = _tables(content), speeds.ranked(content.speeds, content.variants[0])
@@ -57,29 +57,29 @@ def texts(content: Content, figures: Sequence[Figure]) -> dict[str, str]:
         "tables": tables,
         "ranked": ranked,
         "grown": speeds.grown(content.speed),
-        **_parted(content, figures),
+        **_by_section(content, figures),
     }
     page = {"csv": files, "anchors": _anchors(content), "folded": len(content.variants) > MANY}
     return files | {MARKDOWN: fill(MARKDOWN, **shared), PAGE: fill("page.html", **page, **shared)}
 
 
 def _tables(content: Content) -> dict[str, Shown]:
-    """The tables of a page that are made of columns; those with nothing to show are left out."""
+    """Return the tables that are not empty, by name."""
     anchors, control = _anchors(content), content.variants[0]
     runs = {(row.variant, row.run.seed): f"#run-{row.run.key}" for row in content.rows}
     shared, results = speeds.at_reference_batch(content.speeds), content.root.results
-    pictures = sheets.over_pictures(content.over_pictures, control)
+    images = sheets.over_images(content.over_images, control)
     found = {
         "comparison": Shown(_comparison(content), list(anchors.values())),
         "seeds": Shown(sheets.over_seeds(content.over_seeds, control), list(anchors.values())[1:]),
         "speeds": Shown(speeds.sheet(shared), [content.link(speeds.path_of(results, one)) for one in shared]),
-        "pictures": Shown(pictures, [runs[row["variant"], row["seed"]] for row in pictures.rows]),
+        "images": Shown(images, [runs[row["variant"], row["seed"]] for row in images.rows]),
     }
     return {name: shown for name, shown in found.items() if shown.sheet.rows}
 
 
 def _comparison(content: Content) -> Sheet:
-    """The table of variants; without what is measured by training where nothing is trained."""
+    """Return the table of variants; without the columns that need training if nothing is trained."""
     sheet = comparison(content.summary)
     if not content.study.benchmark_only:
         return sheet
@@ -87,19 +87,19 @@ def _comparison(content: Content) -> Sheet:
 
 
 def possible() -> set[str]:
-    """The names of all figures' files that a report may hold."""
+    """Return the names of all figure files that a report may contain."""
     return {f"{name}.{kind}" for name in PLOTS for kind in KINDS}
 
 
 def _anchors(content: Content) -> Mapping[str, str]:
-    """Where the runs of a variant are listed in the page; its measurements where nothing is trained."""
+    """Return the link to each variant's runs in the page; to the speed measurements if nothing is trained."""
     if content.study.benchmark_only:
         return dict.fromkeys(content.variants, "#speed")
     return {label: f"#runs-{at}" for at, label in enumerate(content.variants)}
 
 
-def _parted(content: Content, figures: Sequence[Figure]) -> dict[str, object]:
-    """The figures by the place they have in a report."""
+def _by_section(content: Content, figures: Sequence[Figure]) -> dict[str, object]:
+    """Return the figures by their section of the report."""
     by_name = {figure.name: figure for figure in figures}
     first = opening(content.runs, by_name, benchmark_only=content.study.benchmark_only)
     rest = [figure for figure in figures if figure.name not in first]

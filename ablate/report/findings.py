@@ -1,4 +1,4 @@
-"""What a reader should know before trusting a report: what is missing, mixed, edited, or changed along the way."""
+"""What a reader should know before trusting a report: missing, mixed, edited or confounded results."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from ablate.report.content import Content
 from ablate.report.facts import Fact, Row
 
-SHOWN = 6  # names in a sentence; more are counted
+SHOWN = 6  # names in a sentence; the rest are counted
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know.
+    """One problem with the results.
 
     Args:
-        kind: a word or two to sort by, such as "missing" or "mixed".
-        sentence: what it is, with the runs or variants it is about.
-        grave: whether numbers cannot be trusted: an audit fails.
+        kind: its kind in one or two words, such as "missing" or "mixed".
+        sentence: its description, with the runs or variants concerned.
+        grave: whether the numbers cannot be trusted; verification fails.
     """
 
     kind: str
@@ -27,48 +27,52 @@ class Finding:
 
 
 def findings(content: Content) -> list[Finding]:
-    """Everything to know about a study's records, gravest first."""
+    """Return all findings about a study's records, the grave ones first."""
     found = [*_of_runs(content), *_of_facts(content), *_of_models(content), *_of_speeds(content)]
     return sorted(found, key=lambda finding: not finding.grave)
 
 
 def _of_runs(content: Content) -> Iterator[Finding]:
-    """Records that are edited, missing, or not what they seem."""
+    """Yield findings about records that are edited, missing or incomplete."""
     recorded = [(row, row.record) for row in content.measured if row.record is not None]
     if edited := [row for row, record in recorded if record.checksum not in (None, content.digests[record.key])]:
-        yield Finding("edited", f"the checksum does not fit the record of {_runs(edited)}", grave=True)
+        yield Finding("edited", f"the checksum does not match the record of {_runs(edited)}", grave=True)
     yield from (Finding("failed", f"{row.name}: {row.error}") for row in content.unmeasured if row.error)
     if missing := [row for row in content.unmeasured if not row.error]:
         yield Finding("missing", f"not measured: {some([row.name for row in missing])}")
     if dirty := [row for row, record in recorded if record.provenance.get("dirty")]:
         yield Finding("dirty", f"made from a source tree with uncommitted changes: {_runs(dirty)}")
     if broken := [row for row in content.measured if row.replaced]:
-        yield Finding("replaced", f"saw grey in place of pictures that cannot be read: {_runs(broken)}")
+        yield Finding("replaced", f"trained with grey images in place of unreadable ones: {_runs(broken)}")
 
 
 def _of_facts(content: Content) -> Iterator[Finding]:
-    """What the runs should share and do not."""
+    """Yield what differs between runs and should not."""
     for fact in (*content.environment, *(fact for found in content.datasets.values() for fact in found)):
         if fact.mixed:
             yield Finding("mixed", f"{fact.name}: {_values(fact)}")
 
 
 def _of_models(content: Content) -> Iterator[Finding]:
-    """Variants that cannot see, or that change more than they say."""
-    yield from (Finding("blind", f"“{audit.variant}” is {audit.blind}") for audit in content.audits if audit.blind)
-    if confounded := [f"“{audit.variant}”" for audit in content.audits if audit.also]:
+    """Yield variants that do not depend on the whole image, or change more than the declared factor."""
+    yield from (
+        Finding("receptive field", f"“{compared.variant}”: {compared.receptive_field_gap}")
+        for compared in content.comparisons
+        if compared.receptive_field_gap
+    )
+    if confounded := [f"“{compared.variant}”" for compared in content.comparisons if compared.also_changes]:
         yield Finding("confounded", f"more than the declared factor changes in {some(confounded)}")
 
 
 def _of_speeds(content: Content) -> Iterator[Finding]:
-    """Measurements of a machine that did not stay as fast as it was, or may not have, and unfinished ones."""
+    """Yield speed measurements with drift of the machine, with unknown drift, or with missing windows."""
     rows = list(content.speed.itertuples())
     if drifted := dict.fromkeys(str(row.variant) for row in rows if row.drifted):
-        yield Finding("drift", f"the machine's speed changed while it was measured: {some(list(drifted))}")
+        yield Finding("drift", f"the speed of the machine changed during the measurement: {some(list(drifted))}")
     if unknown := dict.fromkeys(str(row.variant) for row in rows if not row.drift_known and not row.drifted):
-        yield Finding("drift", f"whether the machine's speed changed is not known: {some(list(unknown))}")
+        yield Finding("drift", f"whether the speed of the machine changed is unknown: {some(list(unknown))}")
     if partial := dict.fromkeys(str(row.variant) for row in rows if not row.complete):
-        yield Finding("incomplete", f"fewer windows than asked for, in some mode: {some(list(partial))}")
+        yield Finding("incomplete", f"fewer windows than requested, in some mode: {some(list(partial))}")
 
 
 def _values(fact: Fact) -> str:
@@ -85,6 +89,6 @@ def _count(rows: Sequence[Row]) -> str:
 
 
 def some(names: Sequence[str]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and the number of the others."""
     more = len(names) - SHOWN
     return "; ".join(names[:SHOWN]) + (f"; and {more} more" if more > 0 else "")

@@ -1,7 +1,7 @@
-"""What a report was made from, kept beside it, so that it can be derived again and compared with the records.
+"""What a report was made from, stored with it, so that it can be derived again and compared with the records.
 
-Two things are kept that the records do not tell, since they lie under `runs/` of the machine that trained: why runs
-failed, and which have a log. All else follows from the study and the records.
+It stores two things that are not in the records, but under `runs/` of the machine that trained: the errors of failed
+runs, and the runs with a log. Everything else follows from the study and the records.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ NAME = "manifest.json"
 SCHEMA = 1
 PACKAGES = ("matplotlib", "numpy", "pandas", "pillow", "scipy")
 LOG = "log.txt"
-_ASK = "write it again: ablate report STUDY"
+_HINT = "write it again: ablate report STUDY"
 
 
 @dataclass(frozen=True)
 class Local:
-    """What lies beside the records: the errors of failed runs, and the runs with a log, by key."""
+    """The state of `runs/`: the errors of failed runs, and the runs with a log, by key."""
 
     failures: Mapping[str, str] = field(default_factory=dict)
     logs: tuple[str, ...] = ()
 
     @classmethod
-    def look(cls, root: Root, keys: Iterable[str]) -> Local:
-        """What the folder `runs/` holds now; paths of the machine are left out of the errors."""
+    def read(cls, root: Root, keys: Iterable[str]) -> Local:
+        """Read the current state of `runs/`; absolute paths are removed from the errors."""
         failures, logs = {}, []
         for key in keys:
             folder = root.run_folder(key)
@@ -51,12 +51,12 @@ class Manifest:
     """What a report was made from.
 
     Args:
-        study: what a command calls it: its name, or its file.
-        seeds: only the first so many; None is all there are.
-        models: whether the models were held against the control's.
+        study: its name or file, as given to commands.
+        seeds: only the first N seeds; None is all of them.
+        models: whether the models were compared with the control's.
         records: the digest of every record, by key.
-        speeds: the digest of every measurement of speed, by its path under `results/`.
-        drawn_with: versions of the packages that counted and drew.
+        speeds: the digest of every speed measurement, by its path under `results/`.
+        drawn_with: the versions of the packages that computed and drew.
     """
 
     study: str
@@ -72,35 +72,35 @@ class Manifest:
 
     @property
     def local(self) -> Local:
-        """What lay beside the records."""
+        """Return the state of `runs/` when the report was written."""
         return Local(self.failures, tuple(self.logs))
 
     def as_json(self) -> str:
-        """The file's text."""
+        """Return the text of the file."""
         return orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The manifest in a report's folder.
+        """Read the manifest in a report's folder.
 
         Raises:
-            SpecError: when it has none that can be read.
+            SpecError: if it is missing or unreadable.
         """
         try:
             content: Any = orjson.loads((folder / NAME).read_bytes())
         except (OSError, orjson.JSONDecodeError) as error:
-            raise SpecError(f"cannot read {folder / NAME}: {error}; {_ASK}") from None
+            raise SpecError(f"cannot read {folder / NAME}: {error}; {_HINT}") from None
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise SpecError(f"{folder / NAME} does not say what the report was made from; {_ASK}")
+            raise SpecError(f"{folder / NAME} must be a manifest of schema {SCHEMA}; {_HINT}")
         return cls(**{item.name: content.get(item.name) for item in fields(cls)})  # type: ignore[arg-type]
 
 
 def digests(paths: Iterable[Path], folder: Path) -> dict[str, str]:
-    """The sha256 of files, by their path under a folder."""
+    """Return the SHA-256 of files, by their path under a folder."""
     found = sorted(set(paths))
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
 
 def versions() -> dict[str, str]:
-    """The installed versions."""
+    """Return the installed versions."""
     return {name: version(name) for name in PACKAGES}

@@ -1,4 +1,4 @@
-"""What a notebook asks for in one call, beside `ablate.frame`: a study's plot, as axes or as files, and its curves."""
+"""Functions for notebooks, in addition to `ablate.frame`: a study's plots, as axes or files, and its curves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablate.study.study import Study
 def curves(
     study: Study | str, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
 ) -> pd.DataFrame:
-    """A row per run and epoch of a study, with `variant`, `mixer` and `seed`; arguments as for `ablate.frame`."""
+    """Return one row per run and epoch of a study, with `variant`, `mixer` and `seed`; see `ablate.frame`."""
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
     return table.curves(study, scale, table.study_records(study, scale, Root.at(root).results, seeds))
@@ -34,7 +34,7 @@ def data(
     seeds: int | None = None,
     root: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The frame that a plot with this `INPUT` draws: "runs", "curves", "speed" or "rankings"."""
+    """Return the frame that plots with this input draw: "runs", "curves", "speed" or "rankings"."""
     if kind == "curves":
         return curves(study, scale, seeds=seeds, root=root)
     study = load(study) if isinstance(study, str) else study
@@ -44,7 +44,7 @@ def data(
     measured = speed_frames.frame(root, study, scale)
     if kind == "speed":
         return measured
-    return _rates.beside(table.frame(study, scale, seeds=seeds, root=root), measured)
+    return _rates.add_measured(table.frame(study, scale, seeds=seeds, root=root), measured)
 
 
 def plot(
@@ -57,14 +57,14 @@ def plot(
     ax: Axes | None = None,
     width: str | float = style.WIDTH,
 ) -> Axes:
-    """Draw one of `ablate.report.plots.PLOTS` from a study's records; the other arguments are those of `ablate.frame`.
+    """Draw one of `ablate.report.plots.PLOTS` from a study's records; for the other arguments see `ablate.frame`.
 
     Args:
-        ax: axes to draw on; None makes a figure, which is the returned axes' `figure`.
-        width: of that figure: "half" or "full" of a page, or inches.
+        ax: axes to draw on; None makes a figure, which is `figure` of the returned axes.
+        width: of that figure: "half" or "full" page width, or inches.
     """
     drawn, wide = PLOTS[name], style.inches(width)
-    axes: Axes = drawn.draw(data(drawn.INPUT, study, scale, seeds=seeds, root=root), ax, width=wide)
+    axes: Axes = drawn.draw(data(drawn.input, study, scale, seeds=seeds, root=root), ax, width=wide)
     return axes
 
 
@@ -80,22 +80,22 @@ def write_plots(
     width: str | float = style.WIDTH,
     empty: bool = True,
 ) -> list[Path]:
-    """Draw plots into a folder, as `NAME.KIND`, or `NAME-WIDTH.KIND` for a width that is not the report's.
+    """Write plots into a folder, as `NAME.KIND`, or `NAME-WIDTH.KIND` if the width is not the report's.
 
     Args:
         kinds: of files: "svg", "png", "pdf".
-        width: "half" or "full" of a page, or inches.
+        width: "half" or "full" page width, or inches.
         empty: whether to write plots that have nothing to show.
 
     Returns:
         The paths of the files.
     """
     end = "" if style.inches(width) == style.WIDTH else f"-{width}"
-    frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].INPUT for n in names}}
+    frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].input for n in names}}
     paths: list[Path] = []
     with style.style():
         for name in names:
-            axes = PLOTS[name].draw(frames[PLOTS[name].INPUT], width=style.inches(width))
+            axes = PLOTS[name].draw(frames[PLOTS[name].input], width=style.inches(width))
             if empty or axes.has_data():
-                paths += style.save(axes.figure, folder / f"{name}{end}", kinds)
+                paths += style.save(style.figure_of(axes), folder / f"{name}{end}", kinds)
     return paths

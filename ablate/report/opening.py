@@ -1,4 +1,4 @@
-"""The plots a report opens with, of which a switch shows one: first the one that shows what the study varies."""
+"""The plots at the top of a report, which a switch selects: the first shows the factor that the study varies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from ablate.report.drawing import _series, frames
 
-# What a plot shows accuracy, or else time, against. A switch holds all costs, of the designs the leading one.
+# The x axis of a plot of accuracy, or of time. The switch has all costs, and the leading design.
 COSTS = {
     "accuracy_params": "parameters",
     "accuracy_macs": "MACs",
@@ -18,7 +18,7 @@ COSTS = {
 DESIGNS = {
     "accuracy_patch": "patch size",
     "accuracy_depth": "depth",
-    "accuracy_axis": "what is varied",
+    "accuracy_axis": "the factor varied",
     "heatmap": "both axes",
     "differences": "the control",
 }
@@ -28,17 +28,17 @@ SIZES = {
     "scaling_width": "width",
     "scaling_batch": "batch size",
 }
-# The figures that report.md shows, and that are kept with it; all others are files that `ablate report` renders.
+# The figures that report.md shows and that are committed with it; `ablate report` renders the others.
 SHOWN = {"accuracy_params", "accuracy_macs", *DESIGNS, "scaling_tokens", "scaling_depth", "scaling_width"}
 LINES = {"patch_size": "accuracy_patch", "depth": "accuracy_depth"}
 
 
 def opening(runs: pd.DataFrame, drawn: Collection[str], *, benchmark_only: bool = False) -> Mapping[str, str]:
-    """What the opening plots show accuracy, or else time, against, by their names; empty where none of them is drawn.
+    """Return the x axes of the opening plots, by plot; empty if none of them is drawn.
 
     Args:
         runs: a study's frame.
-        drawn: names of the plots that have something to show.
+        drawn: the names of the plots that have something to show.
         benchmark_only: whether the study trains nothing.
     """
     if benchmark_only:
@@ -49,10 +49,10 @@ def opening(runs: pd.DataFrame, drawn: Collection[str], *, benchmark_only: bool 
 
 
 def leading(runs: pd.DataFrame) -> str:
-    """The plot that shows what a study varies.
+    """Return the plot that shows what a study varies.
 
-    A line along the number that all variants differ in, a table of two crossed axes, the differences to the control
-    where most variants cost what it costs, and otherwise accuracy against parameters.
+    That is a line along the number in which all variants differ; a matrix of two crossed axes; the differences from the
+    control if most variants have its number of parameters; and otherwise accuracy against parameters.
     """
     data = frames.ordered(runs)
     if not frames.has(data, "top1", "params"):

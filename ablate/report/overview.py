@@ -1,6 +1,6 @@
-"""The index over all studies that can be named: what each asks, what came out, how far it is, and where to read on.
+"""The index of all named studies: the question, verdicts and progress of each, with a link to its report.
 
-It is a page, and a table in Markdown, which is what one reads in a repository.
+It is an HTML page, and a Markdown table for reading in a repository.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from ablate.measure import frames as speed_frames
-from ablate.report import drawn, gather, render
+from ablate.report import figures_json, gather, render
 from ablate.report.content import Content
 from ablate.report.opening import SHOWN, opening
 from ablate.report.page import fill
@@ -31,9 +31,9 @@ class Entry:
     """A study at a scale.
 
     Args:
-        folder: the address of its report's; empty where nothing is measured.
-        done: how many of `wanted` runs are measured; of variants, where nothing is trained.
-        figure: the address of the picture that its report opens with; empty where it has none.
+        folder: the link to its report's folder; empty if nothing is measured.
+        done: how many of `wanted` runs have a record; variants with a measurement if nothing is trained.
+        figure: the link to the first figure of its report; empty if there is none.
     """
 
     scale: str
@@ -46,13 +46,13 @@ class Entry:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How often each verdict was reached, the most frequent first."""
+        """Return how often each decision was reached, the most frequent first."""
         return dict(Counter(verdict.decision for verdict in self.verdicts).most_common())
 
 
 @dataclass(frozen=True)
 class Listed:
-    """A study with its scales; `error` says why one cannot be loaded."""
+    """A study with its scales; `error` is the reason if it cannot be loaded."""
 
     name: str
     question: str
@@ -61,10 +61,10 @@ class Listed:
 
 
 def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
-    """Write the report of every study and scale with a record, and the index over them.
+    """Write the report of every study and scale with a record, and their index.
 
     Returns:
-        The page over all, and those of the reports.
+        The page of the index, and those of the reports.
     """
     pages = [
         render(study, entry.scale, root, models=models)
@@ -79,13 +79,13 @@ def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
 
 
 def texts(root: Root) -> dict[str, str]:
-    """The index's two files, by name."""
+    """Return the two files of the index, by name."""
     studies = [*listed(_studies(), root)]
     return {INDEX: fill("overview.md", studies=studies), PAGE: fill("overview.html", studies=studies)}
 
 
 def listed(studies: Iterable[Study | tuple[str, str]], root: Root) -> Iterator[Listed]:
-    """Each study with its scales, those with records first."""
+    """Yield each study with its scales, those with records first."""
     for study in studies:
         if isinstance(study, Study):
             entries = sorted(_entries(study, root), key=lambda entry: not entry.done)
@@ -96,7 +96,7 @@ def listed(studies: Iterable[Study | tuple[str, str]], root: Root) -> Iterator[L
 
 
 def _studies() -> Iterator[Study | tuple[str, str]]:
-    """Every study that can be named, or its name and why it cannot be loaded."""
+    """Yield every named study, or its name and the reason why it cannot be loaded."""
     for name, path in sorted(named().items()):
         try:
             yield load(name)
@@ -118,18 +118,18 @@ def _entries(study: Study, root: Root) -> Iterator[Entry]:
 
 
 def _figure(content: Content) -> str:
-    """The picture that a report opens with, of those that it says were drawn."""
-    names = opening(content.runs, drawn.names(content.folder), benchmark_only=content.study.benchmark_only)
+    """Return the link to the first figure of a report."""
+    names = opening(content.runs, figures_json.names(content.folder), benchmark_only=content.study.benchmark_only)
     return next((quote(f"{content.folder.name}/{name}.png") for name in names if name in SHOWN), "")
 
 
 def _trained(study: Study, scale: str, present: Collection[str]) -> tuple[int, int]:
-    """How many runs have a record, and of how many."""
+    """Return how many runs have a record, and the number of runs."""
     runs = study.runs(scale)
     return sum(run.key in present for run in runs), len(runs)
 
 
 def _measured(study: Study, scale: str, root: Root) -> tuple[int, int]:
-    """How many variants have a measurement of speed, and of how many."""
+    """Return how many variants have a speed measurement, and the number of variants."""
     labels = {variant.label for variant in study.variants(scale)}
     return len(labels & {one.variant for one in speed_frames.of_study(root.results, study, scale)}), len(labels)

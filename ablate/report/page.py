@@ -1,4 +1,4 @@
-"""The report's page, its Markdown twin and the overview, filled from templates."""
+"""The report's page, its Markdown version and the index, filled from templates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ablate.results.formats import escape, units
 
 
 def fill(template: str, **values: Any) -> str:
-    """A template of this folder, filled; in `.html` every value is escaped but what the template calls safe."""
+    """Fill a template; in `.html`, every value is escaped unless the template marks it as safe."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=select_autoescape(["html"]),
@@ -39,7 +39,7 @@ def fill(template: str, **values: Any) -> str:
 
 
 def code(text: object) -> str:
-    """Text as Markdown code, also where it holds backticks or stands in a table."""
+    """Return text as Markdown code, also if it contains backticks or is in a table."""
     line = escape.one_line(str(text)).replace("|", r"\|")
     fence = "`" * (1 + max(map(len, re.findall("`+", line)), default=0))
     pad = " " if "`" in line else ""
@@ -47,12 +47,12 @@ def code(text: object) -> str:
 
 
 def sort_key(value: float | str | None) -> str:
-    """What a cell is sorted by: a number to nine digits."""
+    """Return the sort key of a cell: a number to nine digits."""
     if isinstance(value, str):
         return ""
     return "" if units.missing(value) else f"{value:.9g}"
 
 
 def data_uri(csv: str) -> str:
-    """Comma-separated values as an address that holds them, for a link that works without any other file."""
+    """Return comma-separated values as a data URI, for a download that needs no other file."""
     return "data:text/csv;charset=utf-8;base64," + base64.b64encode(csv.encode()).decode()

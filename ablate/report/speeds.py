@@ -1,4 +1,4 @@
-"""What a report says of speed: who is faster in how many modes, how time grows, and what was measured."""
+"""The speed section of a report: which variant is faster in how many modes, how time grows, and the measurements."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ablate.results.ranking import rankings, stability
 from ablate.results.scaling import curves
 
 NOTES = (
-    "Images per second: the median of all windows, and between its quartiles. A ranking may flip with the device and "
-    "the mode, so a speed is of its mode. Other batch sizes are in the plots and in the measurements.",
+    "Images per second: the median of all windows, with the quartiles in parentheses. A ranking may change with the "
+    "device and the mode, so a speed is valid for its mode only. Other batch sizes are in the plots and in the "
+    "measurements.",
 )
 
 
@@ -38,27 +39,27 @@ COLUMNS = (
 
 
 def at_reference_batch(found: Sequence[Measured]) -> list[Measured]:
-    """The measurements at the batch size that every model and mode of their session shares."""
+    """Return the measurements at the reference batch, which all models and modes of a session share."""
     return [one for one in found if one.found.batch == one.found.reference_batch]
 
 
 def sheet(found: Sequence[Measured]) -> Sheet:
-    """The table of measurements, a row each."""
+    """Return the table of measurements, one row each."""
     table = tidy(found)
     return Sheet(COLUMNS, rows_of(table), table, NOTES)
 
 
 def ranked(found: Sequence[Measured], control: str) -> list[str]:
-    """In how many modes each variant is faster than the control, or slower, a sentence each."""
+    """Return one sentence per variant: in how many modes it is faster or slower than the control."""
     return [one.sentence() for one in stability(rankings(found)) if control in (one.one, one.other)]
 
 
 def grown(table: pd.DataFrame) -> list[str]:
-    """How time grows along every line of three or more sizes, beside the MACs, a sentence each."""
+    """Return one sentence per line of three or more sizes: how time and MACs grow."""
     found = [curve for over in ("tokens", "depth", "dim") for curve in curves(table, over)]
     return [curve.sentence() for curve in found if len(curve.sizes) > 2]
 
 
 def path_of(results: Path, one: Measured) -> Path:
-    """The file of a measurement."""
+    """Return the file of a measurement."""
     return results / FOLDER / one.folder / one.found.name

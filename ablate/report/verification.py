@@ -1,6 +1,6 @@
-"""A report compared with its records: everything it says is derived again, and what does not come out the same is told.
+"""Verification of a report: its whole content is derived again from the records, and every difference is reported.
 
-`manifest.json` says what the report was made from, and `ablate.report.compare` what counts as the same.
+`manifest.json` lists what the report was made from, and `ablate.report.compare` defines when two values are equal.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.report import causes, compare, drawn, files, overview
+from ablate.report import compare, figures_json, files, overview, record_changes
 from ablate.report.content import Content
 from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import Finding, findings
@@ -21,19 +21,19 @@ from ablate.study.load import load
 from ablate.study.study import Study
 
 NUMBER = re.compile(r"(?<![\w.])\d+(?:[.,]\d+)*(?!\w)")
-OPTIONAL = (files.PAGE, overview.PAGE)  # rendered when wanted, and compared where it is there
+OPTIONAL = (files.PAGE, overview.PAGE)  # rendered on request, and compared if they exist
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recheck:
-    """What came of holding a report against the records.
+class Verification:
+    """The result of verifying a report.
 
     Args:
         report: the name of its folder.
-        numbers: how many numbers its texts, tables and figures' data hold, each derived again.
-        figures: how many figures were drawn again, and their data compared.
-        differences: where the report does not say what the records give, a sentence each.
-        findings: what is to know about the records themselves.
+        numbers: how many numbers its texts, tables and figure data contain, all derived again.
+        figures: how many figures were drawn again and compared by their data.
+        differences: one sentence for each difference from the records.
+        findings: problems with the records themselves.
     """
 
     report: str
@@ -44,29 +44,29 @@ class Recheck:
 
     @property
     def holds(self) -> bool:
-        """Whether everything is derived the same, from records that are as they were written."""
+        """Return whether the report equals the derived one, and its records are unchanged."""
         return not self.differences and not any(finding.grave for finding in self.findings)
 
 
-def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
-    """Hold the report in a folder against the records under a root.
+def verify(folder: Path, root: Root, study: Study | None = None) -> Verification:
+    """Verify the report in a folder against the records under a root.
 
     Args:
-        study: the study it is of; None finds it by the name the report gives.
+        study: the report's study; None loads it by the name in the manifest.
 
     Raises:
-        SpecError: when the folder holds no report that can be derived again, or its study is not found.
+        SpecError: if the folder has no report with a manifest, or its study is not found.
     """
     made_from = _manifest(folder)
     study = study or load(made_from.study)
     folder = folder.absolute()
     options = made_from.seeds, made_from.models, made_from.local
     content = Content(study, study.scale(made_from.scale), root, folder, *options)
-    if damaged := causes.damaged(root, lambda: content.found):
-        return Recheck(report=folder.name, numbers=0, figures=0, differences=[], findings=damaged)
+    if damaged := record_changes.damaged(root, lambda: content.found):
+        return Verification(report=folder.name, numbers=0, figures=0, differences=[], findings=damaged)
     figures = draw_all(content, rendered=False)
-    differences = [*causes.other_records(made_from, content), *_differences(folder, content, figures)]
-    return Recheck(
+    differences = [*record_changes.other_records(made_from, content), *_differences(folder, content, figures)]
+    return Verification(
         report=folder.name,
         numbers=sum(_numbers(folder / name) for name in files.READ),
         figures=len(figures),
@@ -75,46 +75,46 @@ def recheck(folder: Path, root: Root, study: Study | None = None) -> Recheck:
     )
 
 
-def recheck_overview(root: Root) -> Recheck | None:
-    """Compare the index of all reports with the studies and records there are; None where none was written."""
+def verify_overview(root: Root) -> Verification | None:
+    """Verify the index of all reports; return None if there is no index."""
     if not any((root.reports / name).is_file() for name in (overview.INDEX, overview.PAGE)):
         return None
     derived: dict[str, str] = {}
-    damaged = causes.damaged(root, lambda: derived.update(overview.texts(root)))
+    damaged = record_changes.damaged(root, lambda: derived.update(overview.texts(root)))
     differences = [*_compared(root.reports, derived)]
     numbers = _numbers(root.reports / overview.INDEX)
-    return Recheck(report=overview.INDEX, numbers=numbers, figures=0, differences=differences, findings=damaged)
+    return Verification(report=overview.INDEX, numbers=numbers, figures=0, differences=differences, findings=damaged)
 
 
 def _manifest(folder: Path) -> Manifest:
     if not folder.is_dir():
-        raise SpecError(f"there is no folder {folder}; wanted is one that ablate report wrote")
+        raise SpecError(f"{folder} must be the folder of a report, got no folder; write one: ablate report STUDY")
     return Manifest.read(folder)
 
 
 def _numbers(path: Path) -> int:
-    """How many numbers a file holds; none where it is not there."""
+    """Return how many numbers a file contains; 0 if it does not exist."""
     return len(NUMBER.findall(path.read_text(encoding="utf-8", errors="replace"))) if path.is_file() else 0
 
 
 def _differences(folder: Path, content: Content, figures: Sequence[Figure]) -> Iterator[str]:
-    """How the files of a report differ from those derived again."""
+    """Yield the differences between the files of a report and the derived ones."""
     yield from _compared(folder, files.texts(content, figures))
-    if (path := folder / drawn.NAME).is_file():
+    if (path := folder / figures_json.NAME).is_file():
         written = path.read_text(encoding="utf-8", errors="replace")
-        yield from compare.figures(drawn.NAME, written, {figure.name: figure.data for figure in figures})
+        yield from compare.figures(figures_json.NAME, written, {figure.name: figure.data for figure in figures})
     else:
-        yield f"{drawn.NAME} is missing"
+        yield f"{figures_json.NAME} is missing"
     shown = [f"{figure.name}.png" for figure in figures if figure.shown]
     yield from (f"{name} is missing" for name in shown if not (folder / name).is_file())
     drawable = {f"{figure.name}.{kind}" for figure in figures for kind in files.KINDS}
     for name in sorted(files.possible() - drawable):
         if (folder / name).exists():
-            yield f"{name} is not what the records give: the plot has nothing to show"
+            yield f"{name} must not exist: the records give nothing to show in this plot"
 
 
 def _compared(folder: Path, derived: Mapping[str, str]) -> Iterator[str]:
-    """How written texts differ from derived ones; a page need not be there."""
+    """Yield the differences between written and derived texts; a page may be missing."""
     for name, text in derived.items():
         path = folder / name
         if path.is_file():

@@ -1,1 +1,1 @@
-"""Records to tables, statistics and verdicts."""
+"""From records to tables, statistics and verdicts."""

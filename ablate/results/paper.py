@@ -1,7 +1,7 @@
-"""The paper's table 1 and its section 3.4 (arXiv 2105.02723): what was printed, what it costs, what was measured here.
+"""The paper's table 1 and its section 3.4 (arXiv 2105.02723): published results, costs, and measured results.
 
-Parameters and MACs come from formulas and are always there. Runs are those of the study `paper` where there is one,
-else any with the paper's model under DeiT's recipe. Speed is joined by architecture, from one device and mode.
+Parameters and MACs come from formulas and are always available. Runs are those of the study `paper` if it exists,
+otherwise any with the paper's model under DeiT's recipe. Speed is joined by architecture, from one device and mode.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from ablate.study.study import Study
 NAME = "paper"
 SCALE = "imagenet"
 
-# Rates of dropping are of the recipe: the paper's text and its README differ in them, and the model is the same.
+# Dropout rates belong to the recipe: the paper's text and its README differ in them, and the model is the same.
 _SHAPE = sorted(SHAPING - {"drop", "drop_path"})
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A row as the paper prints it.
+    """One row as the paper prints it.
 
     Args:
         group: size and patch.
-        model: its name there.
-        fields: of `Run`, those that make the model.
-        published: its name in the ledger; None where the paper prints a dash.
-        trained: whether its recipe is one that can be run here.
-        counted: what a reader must know of its number of parameters here.
+        model: its name in the paper.
+        fields: the fields of `Run` that define the model.
+        published: its name in `published.csv`; None if the paper prints a dash.
+        trained: whether its recipe can be run here.
+        counted: a note on how its parameters are counted here.
     """
 
     group: str
@@ -49,18 +49,18 @@ class Entry:
 
     @property
     def run(self) -> Run:
-        """The model under DeiT's recipe."""
+        """Return the model under DeiT's recipe."""
         return Run(**{**DEIT, **self.fields})
 
     @property
     def architecture(self) -> str:
-        """Under which `ablate bench --models paper` keeps its speed: the model alone, dropping nothing."""
+        """Return the architecture that `ablate bench --models paper` measures: the model without dropout."""
         return Run(**self.fields).architecture
 
 
 _POSITIONS = (
-    "counted with a position embedding for each of the 7×7 patches, 206,213,048 in all; the released code keeps a "
-    "14×14 map of them and shrinks it, 206,363,576 in all"
+    "counted with one position embedding per patch of the 7×7 grid, 206,213,048 in total; the released code stores a "
+    "14×14 map and interpolates it, 206,363,576 in total"
 )
 _LARGE_32 = {**FAMILY["ablate_large"], "patch_size": 32}
 ENTRIES = (
@@ -78,18 +78,18 @@ ENTRIES = (
 
 
 def table(runs: pd.DataFrame, speed: pd.DataFrame, study: Study | None = None) -> pd.DataFrame:
-    """A row an entry, in the paper's order.
+    """Return one row per entry, in the paper's order.
 
     Args:
         runs: all records, from `ablate.frame`.
         speed: all measurements of speed, from `ablate.measure.frame`.
-        study: the study `paper`, if there is one.
+        study: the study `paper`, if it exists.
 
     Returns:
         `group`, `model`; `published` top-1 with its `status`, `note`, `source`, `image_size`, `epochs`; `params`, with
-        what there is to know of it in `counted`, `macs`; measured `top1` with `_low` and `_high`, `n`, `wanted`;
+        a note in `counted`, `macs`; measured `top1` with `_low` and `_high`, `n`, `wanted`;
         `difference` measured - published; and `images_per_s`, `memory_mib` with `device`, `mode`, `batch`. NaN or ""
-        where there is nothing.
+        if missing.
     """
     place = _place(speed)
     rows = [_row(entry, runs, study) | _speed(entry, place) for entry in ENTRIES]
@@ -122,7 +122,7 @@ _WORDS = ("status", "note", "source", "where")
 
 
 def _wanted(entry: Entry, study: Study | None) -> tuple[Run, int | None]:
-    """The run whose records count, and its number of seeds; the study's own where it has this model."""
+    """Return the run whose records count, and its number of seeds; those of the study if it has this model."""
     if study is not None and SCALE in study.scales and entry.trained:
         for variant in study.variants(SCALE):
             if _shape(variant.run) == _shape(entry.run):
@@ -135,7 +135,7 @@ def _shape(run: Run) -> tuple[Any, ...]:
 
 
 def _top1(run: Run, runs: pd.DataFrame) -> list[float]:
-    """Top-1 of every record of a run, whatever its seed."""
+    """Return the top-1 of every record of a run, for all seeds."""
     if runs.empty:
         return []
     candidates = runs[runs["dataset"] == run.dataset]
@@ -158,7 +158,7 @@ def _measured(values: Sequence[float], wanted: int | None, published: Published 
 
 
 def _place(speed: pd.DataFrame) -> pd.DataFrame:
-    """The measurements of the one device, mode and reference batch that has most of the paper's models.
+    """Return the measurements of the device, mode and reference batch that cover most of the paper's models.
 
     Numbers of two devices or modes in one column would be read as a ranking, which they are not.
     """

@@ -1,7 +1,7 @@
-"""What many pictures allow one to say of two trained models, picture by picture, even where there is one seed.
+"""Two trained models compared image by image, which is possible even with one seed.
 
-Such a comparison is of this pair of trained models on this test set: training again with another seed gives another
-pair. What holds for the method needs seeds, see `ablate.results.stats`.
+The comparison holds for this pair of trained models on this test set: training with another seed gives another pair.
+A statement about the method needs several seeds, see `ablate.results.stats`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ Outcomes = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two models on the same n pictures.
+    """Two models on the same n images.
 
     Args:
-        only_one: pictures that only the first got right.
-        only_other: pictures that only the second got right.
-        difference: top-1 of the first minus the second's, in points.
-        low: of its 95 % paired bootstrap interval over the pictures; None where the models never differ.
-        high: of the same.
-        p: two-sided, of McNemar's exact test that both are right equally often.
+        only_one: images that only the first classified correctly.
+        only_other: images that only the second classified correctly.
+        difference: top-1 of the first minus that of the second, in percentage points.
+        low: the lower end of its 95 % paired bootstrap interval over images; None if the models never differ.
+        high: the upper end.
+        p: two-sided, of McNemar's exact test of equal accuracy.
     """
 
     n: int
@@ -46,7 +46,7 @@ class Pair:
 
 
 def outcomes(metrics: Mapping[str, Any]) -> Outcomes | None:
-    """Whether each test picture was right, (n,), from a record's packed bits; None where it does not hold them all."""
+    """Return whether each test image was classified correctly, (n,); None if the record does not hold all of them."""
     n, text = metrics["n"], metrics.get("correct")
     try:
         packed = np.frombuffer(base64.b64decode(text or "", validate=True), np.uint8)
@@ -56,16 +56,16 @@ def outcomes(metrics: Mapping[str, Any]) -> Outcomes | None:
 
 
 def compare(one: Outcomes, other: Outcomes, generator: np.random.Generator, level: float = LEVEL) -> Pair:
-    """Compare two models, given the outcome of each picture in the same order, (n,) each."""
+    """Compare two models by the outcomes of the same images in the same order, (n,) each."""
     n, only_one, only_other = len(one), int((one & ~other).sum()), int((other & ~one).sum())
     low, high = bootstrap(only_one, only_other, n, generator, level)
     return Pair(n, only_one, only_other, 100 * (only_one - only_other) / n, low, high, mcnemar(only_one, only_other))
 
 
 def mcnemar(only_one: int, only_other: int) -> float:
-    """Two-sided p value of McNemar's exact test: of the pictures that one model alone got right, half are the first's.
+    """Return the two-sided p value of McNemar's exact test on the numbers of discordant images.
 
-    It doubles the smaller tail of the binomial distribution with 1/2, which is symmetric.
+    It is twice the smaller tail of the binomial distribution with probability 1/2, which is symmetric.
     """
     return min(1.0, 2 * float(bdtr(min(only_one, only_other), only_one + only_other, 0.5)))
 
@@ -73,10 +73,11 @@ def mcnemar(only_one: int, only_other: int) -> float:
 def bootstrap(
     only_one: int, only_other: int, n: int, generator: np.random.Generator, level: float = LEVEL
 ) -> tuple[float | None, float | None]:
-    """Percentile interval of the difference in points, from resampling pictures with both their outcomes.
+    """Return the percentile interval of the difference in percentage points, from resampling images as pairs.
 
-    A picture counts +1, 0 or -1, so a resample is a draw of three counts from a multinomial distribution: the same as
-    drawing n pictures with replacement, at no cost in n. Where no picture counts, there is nothing to resample.
+    An image contributes +1, 0 or -1, so a resample is three counts from a multinomial distribution. That is the same as
+    drawing n images with replacement, but its cost does not grow with n. Without discordant images there is no
+    interval.
     """
     if not only_one + only_other:
         return None, None

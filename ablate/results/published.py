@@ -1,7 +1,7 @@
-"""The ledger of published numbers: `published.csv`, each row with its source, its recipe, and how far it was checked.
+"""Published results: `published.csv`, each row with its source, its recipe, and how it was checked.
 
-A number that could not be found is empty, never guessed. `status` is "primary" where the source measured it,
-"secondary" where it is quoted, and "disputed" where it is not what a reader would take it for; `note` says why.
+A number that could not be found is empty, never guessed. `status` is "primary" if the source measured it, "secondary"
+if the source quotes it, and "disputed" if it is not what a reader would expect; `note` gives the reason.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ class Published:
 
     Args:
         family: the paper or code base it comes from.
-        model: its name there.
-        mixing: what mixes its tokens, by the name of a mixer here where there is one.
+        model: its name in that source.
+        mixing: how it mixes tokens; the name of a mixer of this package if there is one.
         image_size: pixels it was evaluated at.
         patch: side of a patch in pixels; None for a pyramid.
         params_m: parameters, in millions.
         gmacs: multiply-accumulate operations for one image, in units of 10^9.
-        cost_called: what the source calls that number; many say FLOPs and count MACs.
+        cost_called: what the source calls that number; many count MACs and call them FLOPs.
         top1: percent.
         epochs: of training.
         recipe: how it was trained, in a word or two.
         status: one of `STATUS`.
-        note: what a reader must know.
+        note: what a reader needs to know.
         source: where the number was published.
-        where: the table or section there.
-        checked: what it was held against and what stands there; empty where nothing could be found.
+        where: the table or section in the source.
+        checked: what it was compared with, and the value found there; empty if nothing was found.
     """
 
     family: str
@@ -60,7 +60,7 @@ class Published:
 
     @property
     def name(self) -> str:
-        """Its family and model, which with the epochs no other row has."""
+        """Return its family and model; together with the epochs they are unique."""
         return f"{self.family} {self.model}"
 
 
@@ -68,8 +68,8 @@ _NUMBERS = {"image_size": int, "patch": int, "params_m": float, "gmacs": float, 
 
 
 @cache
-def ledger() -> tuple[Published, ...]:
-    """Every row, in the order of the file."""
+def read_published() -> tuple[Published, ...]:
+    """Return every row, in the order of the file."""
     with FILE.open(encoding="utf-8", newline="") as file:
         return tuple(Published(**{name: _value(name, text) for name, text in row.items()}) for row in _rows(file))
 
@@ -87,12 +87,12 @@ def _value(name: str, text: str) -> Any:
 
 
 def find(name: str) -> Published:
-    """The first row of that family and model, such as "paper FF-Tiny/16".
+    """Return the first row of a family and model, such as "paper FF-Tiny/16".
 
     Raises:
-        SpecError: when there is none.
+        SpecError: if there is none.
     """
-    by_name = {row.name: row for row in reversed(ledger())}
+    by_name = {row.name: row for row in reversed(read_published())}
     if name not in by_name:
         raise unknown("published result", name, by_name)
     return by_name[name]

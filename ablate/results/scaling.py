@@ -1,7 +1,7 @@
-"""How time and memory grow with the number of tokens, depth, width or batch: the exponent of a power law, measured.
+"""How time and memory grow with the number of tokens, depth, width or batch size: the exponent of a power law.
 
-A straight line through the logarithms, with Student's t interval of its slope, beside the slope of the MACs by formula.
-Where a call costs something whatever its work, small sizes flatten the line: the interval says how straight it is.
+The exponent is the slope of a least-squares line through the logarithms, with Student's t interval; the slope of the
+MACs by formula is next to it. A fixed cost per call flattens the line at small sizes; the interval then is wide.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from ablate.results.stats import LEVEL
 from ablate.spec.errors import unknown
 from ablate.spec.run import SHAPING
 
-# What grows, and the fields that may move with it inside one line.
+# What grows, and the fields that may change with it along one line.
 OVER: Mapping[str, frozenset[str]] = {
     "tokens": frozenset({"patch_size", "image_size"}),
     "depth": frozenset({"depth"}),
     "dim": frozenset({"dim", "heads"}),
     "batch": frozenset(),
 }
-# What is held still after all where the line would otherwise pass one size twice, or not tell what moves.
+# The field that is fixed after all if a line would otherwise contain one size twice, or mix two effects.
 APART: Mapping[str, str] = {"tokens": "patch_size", "dim": "heads"}
 INPUTS = ["channels", "classes"]
 
 
 @dataclass(frozen=True)
 class Slope:
-    """An exponent over `n` sizes with its 95 % interval; the bounds are None below three sizes or on an exact line."""
+    """An exponent over `n` sizes with its 95 % interval; it has none below three sizes or for an exact fit."""
 
     exponent: float
     n: int
@@ -41,17 +41,17 @@ class Slope:
 
     @property
     def half(self) -> float | None:
-        """Half of the interval's width."""
+        """Return half of the interval's width."""
         return None if self.error is None else float(stdtrit(self.n - 2, (1 + LEVEL) / 2)) * self.error
 
     @property
     def low(self) -> float | None:
-        """The interval's lower end."""
+        """Return the interval's lower end."""
         return None if self.half is None else self.exponent - self.half
 
     @property
     def high(self) -> float | None:
-        """The interval's upper end."""
+        """Return the interval's upper end."""
         return None if self.half is None else self.exponent + self.half
 
 
@@ -61,14 +61,14 @@ class Curve:
 
     Args:
         names: the variants, in the order of size.
-        shape: the fields that shape the model and do not move.
+        shape: the fields that shape the model and stay the same.
         inputs: channels and classes.
-        sizes: tokens, blocks, width or batch, rising.
-        time: exponent of the seconds an image takes; over the batch, of those a step takes.
-        memory: of the peak memory.
-        macs: of the MACs, by formula.
+        sizes: tokens, blocks, width or batch size, in ascending order.
+        time: the exponent of the seconds per image; over the batch size, of the seconds per step.
+        memory: the exponent of the peak memory.
+        macs: the exponent of the MACs, by formula.
         over: what grows.
-        head_width: features of a head, where the heads move with the width of the tokens.
+        head_width: features of a head, if the number of heads changes with the width of the tokens.
     """
 
     names: Sequence[str]
@@ -87,19 +87,19 @@ class Curve:
 
     @property
     def heads(self) -> str:
-        """What stays of the heads over the width of the tokens: "4 heads", or "heads of width 16"."""
+        """Return what stays the same about the heads along the width: "4 heads", or "heads of width 16"."""
         number = self.shape.get("heads")
         return f"heads of width {self.head_width}" if number is None else f"{number} head{'' if number == 1 else 's'}"
 
     @property
     def label(self) -> str:
-        """What the names of its variants begin with in common, else the first and the last of them."""
+        """Return the common beginning of its variants' names, or the first and the last of them."""
         parts = zip(*(name.split(", ") for name in self.names), strict=False)
         common = [part[0] for part in takewhile(lambda part: len(set(part)) == 1, parts)]
         return ", ".join(common) or f"{self.names[0]} to {self.names[-1]}"
 
     def sentence(self) -> str:
-        """Such as "attention: time grows as tokens^1.62 ± 0.10, MACs as tokens^1.58 (5 sizes; training, float32)"."""
+        """Return "attention: time grows as tokens^1.62 ± 0.10, MACs as tokens^1.58 (5 sizes; training, float32)"."""
         half = "" if self.time.half is None else f" ± {self.time.half:.2f}"
         time, macs = (f"{self.over}^{one.exponent:.2f}" for one in (self.time, self.macs))
         batch = "" if self.batch is None else f", batch {self.batch}"
@@ -109,7 +109,7 @@ class Curve:
 
 
 def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
-    """The exponent of a power law through values at two or more sizes."""
+    """Return the exponent of a power law fitted to values at two or more sizes."""
     from scipy.stats import linregress  # here, since it imports slowly
 
     found = linregress(np.log(sizes), np.log(values))
@@ -117,17 +117,16 @@ def slope(sizes: Sequence[float], values: Sequence[float]) -> Slope:
 
 
 def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) -> list[Curve]:
-    """Every line of two or more sizes in a frame of speed.
+    """Return every line of two or more sizes in a frame of speed measurements.
 
-    Over the width of the tokens, either the width of a head stays or the number of heads does: models that differ
-    otherwise are on lines of their own. Over the tokens, models of several patch sizes are on one line unless the
-    image sizes differ too, so that one number of tokens is there twice. Of several measurements of a model the newest
-    counts.
+    Over the width of the tokens, either the width of a head or the number of heads is constant along a line. Over the
+    tokens, models of several patch sizes are on one line, unless the image sizes differ too, so that one number of
+    tokens would occur twice. Of several measurements of a model, the newest counts.
 
     Args:
         table: from `ablate.measure.frame`.
         over: what grows: "tokens", "depth", "dim" or "batch".
-        batch: the batch size of the others; None takes the reference batch.
+        batch: the batch size, unless `over` is "batch"; None is the reference batch.
 
     Raises:
         SpecError: for another `over`.
@@ -150,7 +149,7 @@ def curves(table: pd.DataFrame, over: str = "tokens", batch: int | None = None) 
 
 
 def _apart(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[tuple[pd.DataFrame, Sequence[str]]]:
-    """The lines in a group, each with the fields that stay along it; every size is on a line once."""
+    """Yield the lines in a group, each with the fields that are constant along it; a line has every size once."""
     mixed = _head_widths(group).nunique() > 1 if over == "dim" else bool(group[over].duplicated().any())
     if not (mixed and over in APART):
         yield group, still
@@ -164,13 +163,13 @@ def _head_widths(group: pd.DataFrame) -> pd.Series:
 
 
 def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Curve]:
-    """The line through a group, a point a size; none where there is one size."""
+    """Yield the line through a group, one point per size; nothing if there is only one size."""
     if group[over].nunique() < 2:
         return
     each = group.sort_values(over)
     sizes = [float(value) for value in each[over]]
-    pictures = each["batch"] if over == "batch" else 1
-    seconds = [float(value) for value in pictures / each["images_per_s"]]
+    images = each["batch"] if over == "batch" else 1
+    seconds = [float(value) for value in images / each["images_per_s"]]
     first = each.iloc[0]
     memory = each["memory_mib"]
     yield Curve(
@@ -184,7 +183,7 @@ def _curve(group: pd.DataFrame, over: str, still: Sequence[str]) -> Iterator[Cur
         seconds=seconds,
         time=slope(sizes, seconds),
         memory=slope(sizes, list(memory)) if memory.notna().all() else None,
-        macs=slope(sizes, [float(value) for value in pictures * each["macs"]]),
+        macs=slope(sizes, [float(value) for value in images * each["macs"]]),
         over=over,
         head_width=int(_head_widths(each).iloc[0]) if over == "dim" and "heads" not in still else None,
     )

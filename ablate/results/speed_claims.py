@@ -1,6 +1,6 @@
-"""What a claim about speed amounts to in each mode that was measured: the value of its expression, with an interval.
+"""The value of a claim about speed in each measured mode: its expression, with an interval.
 
-A claim about speed holds where it holds in every mode; in how many it does is for `ablate.results.verdict` to say.
+A claim about speed is supported if it holds in every mode; `ablate.results.verdict` counts the modes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Place = tuple[str, str, int | None]  # device, mode, batch
 
 
 def throughput(terms: Sequence[tuple[float, str]], constant: float, found: Iterable[Measured]) -> dict[Place, Interval]:
-    """A linear expression of rates, round by round, on each device, in each mode, at the reference batch.
+    """Return a linear expression of rates by round, for each device and mode, at the reference batch.
 
-    Of several measurements of a variant in one place it is the one measured last.
+    Of several measurements of a variant on one device in one mode, the newest counts.
 
     Args:
         terms: factors, each with a variant's label.
-        constant: added to it.
-        found: measurements of a study, from `ablate.measure.of_study`.
+        constant: added to the sum.
+        found: the measurements of a study, from `ablate.measure.of_study`.
     """
     places: dict[Place, dict[str, Measurement]] = {}
     for one in sorted(found, key=lambda one: one.found.begun):
@@ -43,7 +43,7 @@ def throughput(terms: Sequence[tuple[float, str]], constant: float, found: Itera
 
 
 def _rates(terms: Sequence[tuple[float, str]], constant: float, members: Mapping[str, Measurement]) -> Interval | None:
-    """The expression's interval over the rounds that all its variants have; None where one was not measured here."""
+    """Return the expression's interval over the rounds that all its variants share; None if one was not measured."""
     if any(label not in members for _, label in terms):
         return None
     rounds = [(factor, by_round(members[label])) for factor, label in terms]
@@ -53,15 +53,15 @@ def _rates(terms: Sequence[tuple[float, str]], constant: float, members: Mapping
 
 
 def exponents(terms: Sequence[tuple[float, Run, str]], constant: float, table: pd.DataFrame) -> dict[Place, Interval]:
-    """A linear expression of exponents of time, on each device, in each mode; each exponent has its own error.
+    """Return a linear expression of exponents of time, for each device and mode; each exponent has its own error.
 
     Args:
-        terms: factors, each with a variant's run and what its size is measured over.
-        constant: added to it.
+        terms: factors, each with a variant's run and the size that its exponent is over.
+        constant: added to the sum.
         table: from `ablate.measure.frame`.
 
     Raises:
-        SpecError: for sizes that nothing is measured over.
+        SpecError: for an unknown size.
     """
     lines = [_lines(run, curves(table, over)) for _, run, over in terms]
     places = [place for place in lines[0] if all(place in line for line in lines)] if lines else []
@@ -70,7 +70,7 @@ def exponents(terms: Sequence[tuple[float, Run, str]], constant: float, table: p
 
 
 def _lines(run: Run, found: Iterable[Curve]) -> dict[Place, Slope]:
-    """The slopes of one model, which differs along each line in its size alone: one line in each place."""
+    """Return the slopes of one model, by device, mode and batch size."""
     values, shown = run.to_dict(), inputs(run.dataset)
     mine = [
         curve
@@ -81,7 +81,7 @@ def _lines(run: Run, found: Iterable[Curve]) -> dict[Place, Slope]:
 
 
 def _slopes(factors: Sequence[float], slopes: Sequence[Slope], constant: float) -> Interval:
-    """A sum of independent slopes, with degrees of freedom after Welch and Satterthwaite."""
+    """Return a sum of independent slopes, with Welch-Satterthwaite degrees of freedom."""
     value = sum(factor * slope.exponent for factor, slope in zip(factors, slopes, strict=True)) + constant
     n = min(slope.n for slope in slopes)
     errors = [slope.error for slope in slopes]

@@ -1,8 +1,8 @@
-"""What a few seeds allow one to say: intervals, differences, Holm's correction, and what a study could have shown.
+"""Statistics over a few seeds: intervals, differences, Holm's correction, and minimum detectable effects.
 
-The distributions are scipy's. They come from scipy.special, which imports ten times faster than scipy.stats; the tests
-hold every function here against scipy.stats and statsmodels, and `benchmarks/coverage.py` counts how often the
-intervals cover the truth. What many pictures allow one to say stands in `ablate.results.per_image`.
+The distributions come from scipy.special, which imports ten times faster than scipy.stats. The tests compare every
+function here with scipy.stats and statsmodels, and `benchmarks/coverage.py` counts how often the intervals cover the
+true value. Comparisons over images are in `ablate.results.per_image`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its confidence interval; `low` and `high` are None where there is no spread to judge by."""
+    """A mean with its confidence interval; `low` and `high` are None if the values have no spread."""
 
     mean: float
     n: int
@@ -36,27 +36,27 @@ class Interval:
 
     @property
     def half(self) -> float | None:
-        """Half of its width."""
+        """Return half of its width."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A difference of two means, with its interval and the two-sided p value; None where no spread can be told."""
+    """A difference of two means with its interval and two-sided p value; None if the values have no spread."""
 
     interval: Interval
     p: float | None
 
 
 def t_interval(values: Sequence[float], level: float = LEVEL, scale: float | None = None) -> Interval:
-    """Student's t interval of a mean over seeds; for paired differences too, given the differences.
+    """Return Student's t interval of a mean over seeds, or of paired differences.
 
-    One seed has no interval, and neither have seeds that agree to the last digit: a spread of nothing is what a small
-    test set rounds to, not what training has. The percentile bootstrap is not used over seeds: it covers only half of
-    what it promises at n = 2.
+    One seed has no interval. Neither have seeds that agree to the last digit: a zero spread comes from the rounding of
+    a small test set, not from training. The percentile bootstrap is not used over seeds: at n = 2 its coverage is only
+    half of the nominal one.
 
     Args:
-        scale: the size of the numbers the values were worked out from; None is that of the values.
+        scale: the magnitude of the numbers that the values were computed from; None is that of the values.
     """
     array = np.asarray(values, dtype=float)
     n, mean = len(array), float(array.mean())
@@ -67,13 +67,13 @@ def t_interval(values: Sequence[float], level: float = LEVEL, scale: float | Non
 
 
 def has_spread(values: Array, scale: float | None = None) -> bool:
-    """Whether there are values that differ by more than rounding."""
+    """Return whether the values differ by more than rounding."""
     size = np.abs(values).max() if scale is None else scale
     return len(values) > 1 and bool(np.ptp(values) > ROUNDING * size)
 
 
 def half_width(sd: ArrayLike, n: ArrayLike, level: float = LEVEL) -> Array:
-    """Half of Student's t interval of means of n values with standard deviation `sd`; NaN where n is below 2."""
+    """Return half the width of the t interval of means of n values with standard deviation `sd`; NaN if n < 2."""
     sd, n = np.asarray(sd, dtype=float), np.asarray(n, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(n > 1, stdtrit(n - 1, (1 + level) / 2) * sd / np.sqrt(n), np.nan))
@@ -82,13 +82,13 @@ def half_width(sd: ArrayLike, n: ArrayLike, level: float = LEVEL) -> Array:
 def welch_half_width(
     sd: ArrayLike, n: ArrayLike, other_sd: ArrayLike, other_n: ArrayLike, level: float = LEVEL
 ) -> Array:
-    """Half of Welch's t interval of differences of two means, each n at least 2; elementwise."""
+    """Return half the width of Welch's t interval of differences of two means, each n at least 2; elementwise."""
     error, freedom = _welch(sd, n, other_sd, other_n)
     return np.asarray(stdtrit(freedom, (1 + level) / 2) * error)
 
 
 def _welch(sd: ArrayLike, n: ArrayLike, other_sd: ArrayLike, other_n: ArrayLike) -> tuple[Array, Array]:
-    """Standard error of a difference of two means, and its degrees of freedom after Welch and Satterthwaite."""
+    """Return the standard error of a difference of two means, and its Welch-Satterthwaite degrees of freedom."""
     n, other_n = np.asarray(n, dtype=float), np.asarray(other_n, dtype=float)
     one, other = np.square(sd) / n, np.square(other_sd) / other_n
     freedom = (one + other) ** 2 / (one**2 / (n - 1) + other**2 / (other_n - 1))
@@ -96,9 +96,9 @@ def _welch(sd: ArrayLike, n: ArrayLike, other_sd: ArrayLike, other_n: ArrayLike)
 
 
 def paired(values: Sequence[float], others: Sequence[float], level: float = LEVEL) -> Difference:
-    """Values minus others, seed by seed: the interval and test that verdicts rest on.
+    """Return values minus others, paired by seed: the interval and the test that verdicts use.
 
-    It is exact for any two variances, and for any effect of the seed that both share, where the differences are normal.
+    They are exact if the differences are normal, for any two variances and any effect of the seed that both share.
     """
     one, other = np.asarray(values, dtype=float), np.asarray(others, dtype=float)
     interval = t_interval(list(one - other), level, _size(one, other))
@@ -109,10 +109,10 @@ def paired(values: Sequence[float], others: Sequence[float], level: float = LEVE
 
 
 def welch(values: Sequence[float], others: Sequence[float], level: float = LEVEL) -> Difference:
-    """The difference of two means without pairing: what the seeds say where they share nothing.
+    """Return the difference of two means without pairing, with Welch's interval.
 
-    It needs two seeds of each. Its interval is approximate: wider than it says at n = 2 with equal variances, and a
-    little too narrow there with very unequal ones.
+    It needs two seeds of each. The interval is approximate: at n = 2 it is too wide for equal variances, and slightly
+    too narrow for very unequal ones.
     """
     one, other = np.asarray(values, dtype=float), np.asarray(others, dtype=float)
     mean, n = float(one.mean() - other.mean()), min(len(one), len(other))
@@ -129,14 +129,14 @@ def _size(*arrays: Array) -> float:
 
 
 def _p_value(t: float, freedom: float) -> float:
-    """Two-sided."""
+    """Return the two-sided p value."""
     return float(2 * stdtr(freedom, -abs(t)))
 
 
 def holm(values: Sequence[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment of p values, which holds the chance of any false one among them at the level.
+    """Return p values adjusted by Holm's step-down method, which controls the family-wise error rate.
 
-    Missing ones stay missing and do not count.
+    Missing values stay missing and do not count.
     """
     order = sorted((value, at) for at, value in enumerate(values) if value is not None)
     adjusted: list[float | None] = [None] * len(values)
@@ -148,7 +148,7 @@ def holm(values: Sequence[float | None]) -> list[float | None]:
 
 
 def detectable(sd: float, n: int, power: float = POWER, level: float = LEVEL) -> float:
-    """The smallest true difference that n paired seeds would have shown with this power.
+    """Return the minimum detectable effect: the smallest true difference that n paired seeds detect with this power.
 
     Args:
         sd: standard deviation of the paired differences.
@@ -163,7 +163,7 @@ def _noncentrality(n: int, power: float, level: float) -> Any:
 def seeds_needed(
     difference: float, sd: float, power: float = POWER, level: float = LEVEL, most: int = MANY_SEEDS
 ) -> int | None:
-    """The fewest paired seeds that would show a true difference with this power; None where `most` would not.
+    """Return the fewest paired seeds that detect a true difference with this power; None if `most` do not.
 
     Args:
         sd: standard deviation of the paired differences.

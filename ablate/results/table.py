@@ -1,4 +1,4 @@
-"""Records to a tidy pandas frame, a row a run; and that to a summary, a row a variant."""
+"""From records to a tidy pandas frame, one row per run, and to a summary, one row per variant."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ablate.study.study import Study, Variant
 SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "ema_top1", "images_per_s", "training_s", "peak_memory_mib")
 CONSTANT = ("params", "macs", "tokens")
 
-# All fields of a run but its seed: what the runs of one variant share.
+# All fields of a run except its seed: the runs of one variant share them.
 SHARED = [item.name for item in fields(Run) if item.name != "seed"]
 
 
@@ -40,28 +40,30 @@ def frame(
     mode: str | None = None,
     device: str | None = None,
 ) -> pd.DataFrame:
-    """A row for every finished run: all fields of Run, metrics, complexity, cost and provenance; speed where asked for.
+    """Return one row per finished run: all fields of Run, metrics, complexity, cost and provenance; speed on request.
 
-    With a study, `variant` and the fields in words that the study varies (`mixer`, `stem`, `opt`) are ordered
-    categories in its order; fields that are numbers or truth values stay what they are, since they have an order.
+    With a study, `variant` and the text fields that the study varies (`mixer`, `stem`, `opt`) are ordered categories in
+    its order; numbers and booleans keep their type, since they have an order already.
 
     Args:
-        study: a study or its name: its runs only, with a column `variant`, in the study's order. None: all records.
-        scale: of the study; None is its first one.
-        seeds: only the first so many seeds; None is all there are.
-        root: the folder with `results/`; None is ABLATE_ROOT or the current one.
-        mode: of a study, joins what `ablate bench` measured in that mode, see `ablate.measure.join`.
-        device: the one it was measured on; None where there is only one.
+        study: a study or its name: only its runs, with a column `variant`, in the study's order. None: all records.
+        scale: of the study; None is its first.
+        seeds: only the first N seeds; None is all of them.
+        root: the folder with `results/`; None is ABLATE_ROOT or the current folder.
+        mode: joins the measurements of `ablate bench` in that mode, see `ablate.measure.frames.join`.
+        device: the device they were made on; may be None if there is only one.
 
     Raises:
-        SpecError: for what is a study's without one; for a device without a mode, a mode or device that was not
-            measured, or one measured on several devices of which none is chosen.
+        SpecError: for an argument that needs a study, without one; for a device without a mode; for a mode or device
+            that was not measured; and for several devices without a choice.
     """
     if study is None:
         _refuse(scale=scale, seeds=seeds, mode=mode, device=device)
         return pd.DataFrame(flat.columns(Root.at(root).results))
     if device is not None and mode is None:
-        raise SpecError(f"device is {device!r} without a mode; wanted is a mode that was measured on it")
+        raise SpecError(
+            f"device must be given with a mode, got device {device!r} alone; pass a mode that was measured on it"
+        )
     found = flat.columns(Root.at(root).results)
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
@@ -76,26 +78,28 @@ def frame(
 
 
 def _refuse(**given: Any) -> None:
-    """Refuse what only a study has."""
+    """Refuse arguments that need a study."""
     for name, value in given.items():
         if value is not None:
-            raise SpecError(f"{name} is {value!r} without a study; wanted is a study, or no {name}")
+            raise SpecError(
+                f"{name} must be given with a study, got {name} {value!r} alone; pass a study, or omit {name}"
+            )
 
 
 def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
-    """The records of a study's variants, in the order of variants and seeds; of the first `seeds` seeds, or of all."""
+    """Return the records of a study's variants, by variant and seed; of the first `seeds` seeds, or of all."""
     found, paths = flat.columns(results), records.index(results)
     at = _places(_trained(study, scale), found, seeds)
     return [records.read(paths[found["key"][place]]) for place, _ in at]
 
 
 def _trained(study: Study, scale: str | None) -> list[Variant]:
-    """The variants that have runs: none of a study of speed alone, though other studies may train the same."""
+    """Return the variants that have runs: none if the study is benchmark-only, though other studies may train them."""
     return [] if study.benchmark_only else study.variants(scale)
 
 
 def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:
-    """Where in the columns the runs of some variants stand, in the order of variants and seeds, with their labels."""
+    """Return the row numbers of the runs of some variants, by variant and seed, each with its label."""
     if not found:
         return []
     order = {_shared(variant.run): (at, variant) for at, variant in enumerate(variants)}
@@ -116,9 +120,9 @@ def _shared(run: Run) -> tuple[Any, ...]:
 
 
 def _current(run: Run, places: list[int], found: Columns) -> list[int]:
-    """The places whose key is the run's of today: a raised behaviour number gives a run a new key.
+    """Return the rows whose key is the run's current one: a raised behaviour number gives a run a new key.
 
-    Records from before it have the same fields, but are not of this study any more.
+    Older records have the same fields, but do not belong to the study any more.
     """
     keys = run.keys(found["seed"][place] for place in places) if places else []
     return [place for place, key in zip(places, keys, strict=True) if found["key"][place] == key]
@@ -133,14 +137,14 @@ def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFra
 
 
 def _labels(study: Study, scale: str) -> dict[tuple[Any, ...], Variant]:
-    """Every variant, by its fields but the seed."""
+    """Return every variant, by its fields except the seed."""
     return {_shared(variant.run): variant for variant in study.variants(scale)}
 
 
 def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -> pd.DataFrame:
-    """Columns as a frame whose categories keep the study's order; without rows it has the columns one looks for.
+    """Return columns as a frame whose categories have the study's order; without rows, it has the usual columns.
 
-    Numbers stay numbers where some, or all, are missing.
+    Numeric columns stay numeric if some or all values are missing.
     """
     empty = {name: [None] * len(found["variant"]) for name in ("key", "seed", *SUMMARISED, *CONSTANT)}
     table = pd.DataFrame({**empty, **found})[[*dict.fromkeys([*found, *empty])]]
@@ -150,7 +154,7 @@ def _by_variant(found: Mapping[str, list[Any]], labels: Mapping[Any, Variant]) -
 
 
 def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:
-    """The labels, and the values of every field in words that varies, in the order the variants bring them."""
+    """Return the labels, and the values of every text field that varies, in the order of the variants."""
     runs = [variant.run.to_dict() for variant in variants]
     values = {name: [*dict.fromkeys(run[name] for run in runs)] for name in SHARED}
     varied = {name: found for name, found in values.items() if len(found) > 1 and isinstance(found[0], str)}
@@ -158,13 +162,13 @@ def _orders(variants: Collection[Variant]) -> dict[str, list[str]]:
 
 
 def _of_curve(record: Record, labels: Mapping[Any, Variant]) -> dict[str, Any]:
-    """What every epoch of a run has in common."""
+    """Return the columns that all epochs of a run share."""
     named = {name: record.run[name] for name in ("mixer", "seed")}
     return {"variant": labels[_shared(record.as_run())].label, **named}
 
 
 def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
-    """Training curves: a row per run and epoch, with `variant`, `mixer` and `seed`."""
+    """Return the training curves: one row per run and epoch, with `variant`, `mixer` and `seed`."""
     labels = _labels(study, scale)
     rows = [of_run | entry for record in found for of_run in [_of_curve(record, labels)] for entry in record.history]
     names = dict.fromkeys(
@@ -177,16 +181,16 @@ def curves(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
 
 
 def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[Variant] = ()) -> pd.DataFrame:
-    """A row per variant, in the study's order: n, mean and 95 % t interval over seeds of every measured column.
+    """Return one row per variant, in the study's order: n, mean and 95 % t interval over seeds of every measure.
 
     Args:
         runs: from `frame` with a study.
-        wanted: seeds a variant should have; the column `wanted` lets a table show n=2/3.
+        wanted: the number of seeds that a variant should have; with it, a table can show 2/3.
         variants: the study's, so that those without a run have their sizes too.
 
     Returns:
         Columns `variant`, `n`, `wanted`; `NAME`, `NAME_low`, `NAME_high` for measured ones (low and high are NaN for
-        one seed); `difference` of top-1 to the control, paired by seed, likewise; `params`, `macs`, `tokens`.
+        one seed); `difference` of top-1 from the control, paired by seed, likewise; `params`, `macs`, `tokens`.
     """
     by = runs["variant"]
     n = runs.groupby(by, observed=False).size().rename("n")
@@ -199,9 +203,9 @@ def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[
 
 
 def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
-    """`params`, `macs` and `tokens` of each variant: as recorded, else from the formulas.
+    """Return `params`, `macs` and `tokens` of each variant: as recorded, otherwise from the formulas.
 
-    Formulas take a directory of images to have 1,000 classes: they stand beside no record of one.
+    The formulas assume 1,000 classes for an image directory, so they are not mixed with records of one.
     """
     recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
     counted = {
@@ -213,16 +217,16 @@ def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
 
 
 def differences(runs: pd.DataFrame) -> pd.Series[float]:
-    """Top-1 of each run minus that of the control's run with its seed; NaN for the control's own."""
+    """Return the top-1 of each run minus that of the control's run with its seed; NaN for the control."""
     is_control = runs["variant"] == runs["variant"].cat.categories[0]
     control = runs[is_control].set_index("seed")["top1"]
     return (runs["top1"] - runs["seed"].map(control)).where(~is_control).astype(float)
 
 
 def _intervals(measured: pd.DataFrame, by: pd.Series[Any]) -> pd.DataFrame:
-    """Mean and 95 % t interval of each column in each group; `low` and `high` are NaN without a spread to judge by."""
+    """Return mean and 95 % t interval of each column in each group; `low` and `high` are NaN without a spread."""
     grouped, sizes = measured.groupby(by, observed=False), measured.abs().groupby(by, observed=False).max()
-    # A difference is rounded as the numbers it is made of are.
+    # A difference has the rounding error of its terms.
     sizes["difference"] = measured["top1"].abs().max()
     mean, spread = grouped.mean(), grouped.max() - grouped.min()
     half = pd.DataFrame(half_width(grouped.std(ddof=1), grouped.count()), mean.index, mean.columns)
@@ -235,10 +239,10 @@ def write(found: pd.DataFrame, path: Path) -> None:
     """Write a frame as Parquet, which keeps types and the order of variants, or as CSV.
 
     Raises:
-        SpecError: for another suffix than `.parquet` or `.csv`.
+        SpecError: for a suffix other than `.parquet` or `.csv`.
     """
     if path.suffix not in (".parquet", ".csv"):
-        raise SpecError(f"{path} has the suffix {path.suffix!r}; wanted is .parquet or .csv")
+        raise SpecError(f"the suffix of {path} must be .parquet or .csv, got {path.suffix!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
         found.to_csv(path, index=False, lineterminator="\n")

@@ -1,7 +1,7 @@
 """Claims judged from the records: supported, contradicted or undecided, by intervals and never by bare means.
 
-Each claim is judged alone, at 95 %: of twenty claims about nothing, one is expected to come out decided. p values that
-hold for all variants of a study together are Holm's, see `ablate.results.contrasts`.
+Each claim is judged on its own, at 95 %: of twenty claims about a zero effect, one is expected to be decided. p values
+that account for all variants of a study are Holm's, see `ablate.results.contrasts`.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from ablate.results import speed_claims
 from ablate.results.speed_claims import Place
 from ablate.results.stats import MANY_SEEDS, Interval, detectable, seeds_needed, t_interval
 from ablate.results.table import CONSTANT, sizes
-from ablate.study.claims import Claim, Comparison
+from ablate.study.claims import Claim, Inequality
 from ablate.study.study import Study
 
 Decision = Literal["supported", "contradicted", "undecided"]
 POINTS = ("top1", "top5")
 MINUS = "\N{MINUS SIGN}"
-APART = ("throughput", "exponent")  # measured apart from the runs, by `ablate bench`
+SPEED = ("throughput", "exponent")  # measured by `ablate bench`, not by training
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim with its decision; `interval` is of the claim's expression minus its threshold, None without one."""
+    """A claim with its decision; `interval` is that of its expression minus its threshold, None if not measured."""
 
     claim: Claim
     decision: Decision
@@ -39,35 +39,40 @@ class Verdict:
     interval: Interval | None
 
     def content(self) -> dict[str, Any]:
-        """JSON-ready; mean, low and high are of the expression minus its threshold."""
+        """Return the verdict for JSON; mean, low and high are of the expression minus its threshold."""
         numbers = dict.fromkeys(("mean", "low", "high", "n")) if self.interval is None else asdict(self.interval)
-        told = {"claim": self.claim.sentence, "holds": str(self.claim.holds)}
-        return {**told, "decision": self.decision, "reason": self.reason, **numbers}
+        named = {"claim": self.claim.sentence, "holds": str(self.claim.holds)}
+        return {**named, "decision": self.decision, "reason": self.reason, **numbers}
 
 
 def judge(study: Study, scale: str, runs: pd.DataFrame, results: Path | None = None) -> list[Verdict]:
-    """Every claim of a study at a scale, judged on its frame, paired by seed; a claim about speed on measurements.
+    """Judge every claim of a study at a scale, paired by seed; a claim about speed by its measurements.
 
     Args:
         runs: from `ablate.frame` with the study.
-        results: the folder that holds `speed/`; None where there is none.
+        results: the folder with `speed/`; None if there is none.
     """
     return [_judge_one(study, scale, claim, runs, results) for claim in study.claims_at(scale)]
 
 
 def _judge_one(study: Study, scale: str, claim: Claim, runs: pd.DataFrame, results: Path | None) -> Verdict:
     columns = {quantity.column for quantity in claim.quantities()}
-    if not columns & set(APART):
+    if not columns & set(SPEED):
         return _judge(claim, *_values(study, scale, claim, runs))
     if len(columns) > 1:
-        return Verdict(claim, "undecided", "it mixes speed, which has modes, with what has seeds", None)
+        return Verdict(
+            claim,
+            "undecided",
+            "it combines speed, which is measured in modes, with results over seeds; split it into two claims",
+            None,
+        )
     return _over_modes(claim, {} if results is None else _speeds(study, scale, claim, results))
 
 
 def _values(study: Study, scale: str, claim: Claim, runs: pd.DataFrame) -> tuple[list[float], float]:
-    """The claim's expression minus its threshold, for each seed that all its variants have; and the size of its terms.
+    """Return the claim's expression minus its threshold for each shared seed, and the magnitude of its terms.
 
-    What does not depend on the seed (parameters, MACs) gives a single exact value, which needs no run at all.
+    A claim about parameters or MACs alone does not depend on the seed: it has a single exact value and needs no run.
     """
     terms = [(f, quantity, study.variant(quantity, scale)) for f, quantity in claim.holds.expression.terms]
     known = sizes(runs, [variant for _, quantity, variant in terms if quantity.column in CONSTANT])
@@ -89,13 +94,17 @@ def _exact(claim: Claim) -> bool:
 
 def _judge(claim: Claim, values: Sequence[float], size: float) -> Verdict:
     if not values:
-        return Verdict(claim, "undecided", "not measured: no seed has all the variants it speaks of", None)
+        return Verdict(claim, "undecided", "not measured: no seed has a run of every variant in the claim", None)
     interval = t_interval(values, scale=size)
     if _exact(claim):
         true = interval.mean > 0 if claim.holds.above else interval.mean < 0
-        return Verdict(claim, "supported" if true else "contradicted", "exact, no seeds involved", interval)
+        return Verdict(
+            claim, "supported" if true else "contradicted", "exact: it does not depend on the seed", interval
+        )
     if interval.half is None:
-        same = f"n = {interval.n}: all seeds give the same, which is no spread to judge by; more test pictures would"
+        same = (
+            f"n = {interval.n}: all seeds give the same value, so there is no interval; a larger test set may give one"
+        )
         return Verdict(claim, "undecided", _ONE_SEED if interval.n == 1 else same, interval)
     decision = _side(claim.holds, interval)
     pairs = ", paired by seed" if len(claim.quantities()) > 1 else ""
@@ -105,37 +114,37 @@ def _judge(claim: Claim, values: Sequence[float], size: float) -> Verdict:
     return Verdict(claim, decision, reason, interval)
 
 
-_ONE_SEED = "n = 1: one seed gives no interval; two or more would"
+_ONE_SEED = "n = 1: one seed gives no interval; train two or more"
 
 
 def _unit(claim: Claim) -> str:
-    return " points" if all(quantity.column in POINTS for quantity in claim.quantities()) else ""
+    return " pp" if all(quantity.column in POINTS for quantity in claim.quantities()) else ""
 
 
 def _would_decide(interval: Interval, values: Sequence[float], unit: str) -> str:
-    """What the seeds could have shown, and how many would show what was seen."""
+    """Return the minimum detectable effect, and the number of seeds that would decide the claim."""
     sd = float(np.std(values, ddof=1))
     least, needed = detectable(sd, interval.n), seeds_needed(interval.mean, sd)
     seeds = f"over {MANY_SEEDS:,}" if needed is None else f"about {max(needed, interval.n + 1)}"
     return (
-        f"it is {abs(interval.mean):.2f}{unit} from the threshold; the smallest distance {interval.n} seeds could have "
-        f"shown is {least:.2f}{unit}; {seeds} seeds would decide, if it is as it looks"
+        f"{abs(interval.mean):.2f}{unit} from the threshold; minimum detectable effect with {interval.n} seeds: "
+        f"{least:.2f}{unit}; seeds needed: {seeds}, if the observed effect is the true one"
     )
 
 
 def _shown(claim: Claim, interval: Interval) -> str:
-    """The expression's value, without its threshold, with half of its interval."""
+    """Return the expression's value, without its threshold, ± half of its interval."""
     mean, half = interval.mean - claim.holds.expression.constant, interval.half
     return f"{mean:.2f}".replace("-", MINUS) + ("" if half is None else f" ± {_rounded(half)}")
 
 
 def _rounded(half: float) -> str:
-    """Half a width with two decimals; one that would be rounded to nothing is said to be below the last."""
+    """Return half a width with two decimals; "<0.01" if it would be rounded to zero."""
     return f"{half:.2f}" if half >= 0.005 else "<0.01"
 
 
-def _side(holds: Comparison, interval: Interval) -> Decision:
-    """Which side of zero an interval lies on."""
+def _side(holds: Inequality, interval: Interval) -> Decision:
+    """Return the decision by the side of zero that the interval is on."""
     if interval.low is not None and interval.low > 0:
         return "supported" if holds.above else "contradicted"
     if interval.high is not None and interval.high < 0:
@@ -144,7 +153,7 @@ def _side(holds: Comparison, interval: Interval) -> Decision:
 
 
 def _speeds(study: Study, scale: str, claim: Claim, results: Path) -> Mapping[Place, Interval]:
-    """The claim's expression minus its threshold, on each device and in each mode."""
+    """Return the claim's expression minus its threshold, for each device and mode."""
     expression = claim.holds.expression
     terms = [(factor, quantity, study.variant(quantity, scale)) for factor, quantity in expression.terms]
     found = speed_frames.of_study(results, study, scale)
@@ -155,9 +164,11 @@ def _speeds(study: Study, scale: str, claim: Claim, results: Path) -> Mapping[Pl
 
 
 def _over_modes(claim: Claim, found: Mapping[Place, Interval]) -> Verdict:
-    """A claim about speed holds where it holds in every mode that was measured, on every device."""
+    """Judge a claim about speed: it is decided if all modes on all devices agree."""
     if not found:
-        return Verdict(claim, "undecided", "not measured: no mode has all it speaks of; ablate bench measures", None)
+        return Verdict(
+            claim, "undecided", "not measured: no mode has every variant in the claim; run ablate bench", None
+        )
     sides = {place: _side(claim.holds, interval) for place, interval in found.items()}
     counted = Counter(sides.values())
     decision: Decision = next(iter(counted)) if len(counted) == 1 else "undecided"
@@ -165,8 +176,10 @@ def _over_modes(claim: Claim, found: Mapping[Place, Interval]) -> Verdict:
     (place, interval), *more = found.items()
     device, mode, _ = place
     where = f"{len(sides)} modes" if more else f"one mode ({device}; {mode})"
-    said = f"{_shown(claim, interval)} in {where}, n = {interval.n}" if not more else f"of {where}, {', '.join(parts)}"
-    return Verdict(claim, decision, said, None if more else interval)
+    reason = (
+        f"{_shown(claim, interval)} in {where}, n = {interval.n}" if not more else f"of {where}, {', '.join(parts)}"
+    )
+    return Verdict(claim, decision, reason, None if more else interval)
 
 
 _WORDS: Mapping[Decision, str] = {"supported": "it holds", "contradicted": "it fails", "undecided": "it is undecided"}

@@ -1,1 +1,1 @@
-"""A question to variants to runs."""
+"""From a question to variants and runs."""

@@ -1,7 +1,7 @@
-"""What a run's model is made of, as plain data: its modules, what becomes of each parameter, norms, dropout, blindness.
+"""The architecture of a run's model as plain data: modules, treatment of parameters, norms, dropout, receptive field.
 
-Made on the meta device by `ablate.study.outline` and cached by architecture, so that a plan seen once needs no torch.
-Blocks are alike and stand once, as `blocks.*`. The kept files may be deleted at any time.
+`ablate.study.outline` makes it on the meta device. It is cached, so that a plan of known architectures needs no torch.
+All blocks have the same structure and appear once, as `blocks.*`. The cached files may be deleted at any time.
 """
 
 from __future__ import annotations
@@ -39,21 +39,21 @@ SOURCES = (
 
 @dataclass(frozen=True, kw_only=True)
 class Architecture:
-    """A model in outline.
+    """The architecture of a model.
 
     Args:
-        modules: the class of each module that does something.
-        shapes: of each parameter.
+        modules: the class of each module except those without a function.
+        shapes: the shape of each parameter.
         treatment: of each parameter: "decayed", "not decayed" or "frozen".
-        norms: of each norm, the axis it runs over: "channels", "tokens" or "batch".
+        norms: the axis of each norm: "channels", "tokens" or "batch".
         dropout: rates above 0, of dropout and, for the last block, of drop path.
-        sizes: number of parameters by treatment.
-        order: the branches of a block, "mixer" and "channel", the first one first.
-        costs: what `ablate.model.cost.complexity` says.
-        channels: of the pictures it is for.
-        classes: number of them.
-        patches: number of patches the probe had; where the picture has very many, fewer.
-        unseen: patches that the logits do not depend on.
+        sizes: the number of parameters by treatment.
+        order: the branches of a block, "mixer" and "channel", in order.
+        costs: from `ablate.model.cost.complexity`.
+        channels: the channels of its images.
+        classes: the number of classes.
+        patches: the number of patches of the probe; fewer than the image's if these are very many.
+        unseen: the number of patches that the logits do not depend on.
     """
 
     modules: dict[str, str]
@@ -70,15 +70,15 @@ class Architecture:
     unseen: int
 
     @property
-    def blind(self) -> str:
-        """What the logits cannot depend on, in a sentence; empty where they can depend on every patch."""
+    def receptive_field_gap(self) -> str:
+        """Return a sentence on the patches that the logits do not depend on; empty if they depend on all."""
         if self.unseen == self.patches:
-            return "blind: the logits do not depend on the image"
-        return f"blind to {self.unseen} of {self.patches} patches" if self.unseen else ""
+            return "the logits do not depend on the image"
+        return f"the logits do not depend on {self.unseen} of {self.patches} patches" if self.unseen else ""
 
 
 def key_of(run: Run, channels: int, classes: int) -> str:
-    """The name an architecture is kept under: what shapes it, and the sources and versions it comes from."""
+    """Return the cache key of an architecture, from the fields that shape it, source files and versions."""
     parts = [run.architecture, run.decay_pos_embed, channels, classes, _versions()]
     own = [registry.path(name) for registry, name in ((MIXERS, run.mixer), (CHANNELS, run.channel), (STEMS, run.stem))]
     digests = [_digest(path) for path in (*own, *(_PACKAGE / f"{name}.py" for name in SOURCES))]
@@ -95,8 +95,8 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def kept(path: Path) -> Architecture | None:
-    """What a file keeps; None where there is none, or a damaged one."""
+def read(path: Path) -> Architecture | None:
+    """Read a cached architecture; return None if the file is missing or damaged."""
     try:
         content: dict[str, Any] = orjson.loads(path.read_bytes())
         return Architecture(**content)
@@ -104,27 +104,27 @@ def kept(path: Path) -> Architecture | None:
         return None
 
 
-def keep(path: Path, found: Architecture) -> None:
-    """Keep an architecture, where the folder can be written."""
+def write(path: Path, found: Architecture) -> None:
+    """Cache an architecture if the folder is writable."""
     try:
         write_atomically(path, orjson.dumps(asdict(found)), durable=False)
     except OSError:
-        return  # nothing depends on it: the next one works it out again
+        return  # the cache is optional: the architecture is made again when needed
 
 
-def fill(folder: Path, wanted: Iterable[tuple[Run, int, int]]) -> None:
-    """Have the architectures that a folder lacks worked out by another process, which takes torch's memory with it.
+def fill(folder: Path, requests: Iterable[tuple[Run, int, int]]) -> None:
+    """Make missing architectures in another process, which frees torch's memory when it ends.
 
-    Nothing depends on it: what is still lacking afterwards is worked out where it is needed.
+    If it fails, architectures are made when they are needed.
 
     Args:
-        wanted: runs, each with the channels and classes of its data.
+        requests: runs, each with the channels and classes of its dataset.
     """
-    missing = {path: asked for asked in wanted if kept(path := folder / f"{key_of(*asked)}.json") is None}
+    missing = {path: request for request in requests if read(path := folder / f"{key_of(*request)}.json") is None}
     if missing and "torch" not in sys.modules:
-        asked_for = [
+        orders = [
             {"path": str(path), "run": run.to_dict(), "files": files_of(run), "channels": channels, "classes": classes}
             for path, (run, channels, classes) in missing.items()
         ]
         command = [sys.executable, "-m", "ablate.study.outline"]
-        subprocess.run(command, input=orjson.dumps(asked_for), capture_output=True, check=False)
+        subprocess.run(command, input=orjson.dumps(orders), capture_output=True, check=False)

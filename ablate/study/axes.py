@@ -1,4 +1,4 @@
-"""The axes of a study: their values as steps, the choices they make, and what each choice means to change."""
+"""The axes of a study: their values as steps, the combinations of steps, and the fields each one declares."""
 
 from __future__ import annotations
 
@@ -14,51 +14,53 @@ Step = tuple[str, Mapping[str, Any]]
 
 
 def check_match(match: str, axes: Mapping[str, AxisValues]) -> None:
-    """Matching is asked for once, as an argument or as a list of modes."""
+    """Check that matching is requested once, as an argument or as an axis with a list of modes."""
     modes = axes.get("match", [match])
     if isinstance(modes, Mapping):
-        raise SpecError(f"axis match is {dict(modes)!r}; wanted is a list of modes, such as ['none', 'params']")
+        raise SpecError(f"axis match must be a list of modes, such as ['none', 'params'], got {dict(modes)!r}")
     for mode in modes:
         check_mode(mode)
     if "match" in axes and match != "none":
-        raise SpecError(f"match is {match!r} and an axis too; wanted is one of the two")
+        raise SpecError(f"match must be an argument or an axis, got both ({match!r} as the argument); remove one")
 
 
 def check_axes(axes: Mapping[str, AxisValues]) -> None:
-    """Every axis has values, and no field is set by two of them: one would silently win."""
+    """Check that every axis has values, and that no two axes set the same field."""
     set_by: dict[str, str] = {}
     for axis, values in axes.items():
         if isinstance(values, str) or not len(values):
-            raise SpecError(f"axis {axis} is {values!r}; wanted is a list of values, the control's first")
+            raise SpecError(f"axis {axis} must be a list of values, the control's first, got {values!r}")
         if isinstance(values, Mapping):
             _check_labels(axis, values)
         parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
         for name in {name for part in parts for name in part}:
             if name in set_by:
-                raise SpecError(f"axes {set_by[name]} and {axis} both set the field {name}; wanted is one axis a field")
+                raise SpecError(
+                    f"a field must be set by one axis, got axes {set_by[name]} and {axis} for {name}; merge them"
+                )
             set_by[name] = axis
 
 
 def _check_labels(axis: str, values: Mapping[str, Mapping[str, Any]]) -> None:
     for label, part in values.items():
         if not isinstance(label, str) or not isinstance(part, Mapping):
-            raise SpecError(f"axis {axis} has {label!r}: {part!r}; wanted is a label with the fields it sets")
+            raise SpecError(f"axis {axis} must map labels to the fields they set, got {label!r}: {part!r}")
 
 
 def steps_of(axis: str, values: AxisValues, *, first: bool) -> list[Step]:
-    """Each value of an axis as a label and the fields it sets; words on the first axis speak for themselves."""
+    """Return each value of an axis as a label and the fields it sets; text on the first axis is its own label."""
     if isinstance(values, Mapping):
         return list(values.items())
     return [(v if first and isinstance(v, str) else f"{axis}={v}", {axis: v}) for v in values]
 
 
 def step_of(axis: str, steps: Sequence[Step], where: dict[str, Any]) -> Step:
-    """The step an axis is asked for by its name in `where`, taken out of there; else its first.
+    """Return the step of an axis that `where` names, and remove it from there; otherwise the first step.
 
-    An axis of bare values is left to the field it is named after.
+    The value of an axis named after a field stays in `where`.
 
     Raises:
-        SpecError: when an axis of no field's name has no such label.
+        SpecError: if an axis not named after a field has no such label.
     """
     labels = {label: (label, part) for label, part in steps}
     if axis in where and isinstance(where[axis], str) and where[axis] in labels:
@@ -69,14 +71,14 @@ def step_of(axis: str, steps: Sequence[Step], where: dict[str, Any]) -> Step:
 
 
 def changes_of(choice: Iterable[Step]) -> dict[str, Any]:
-    """The fields that the steps of a choice set."""
+    """Return the fields that the steps of a choice set."""
     return {name: value for _, part in choice for name, value in part.items()}
 
 
 def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> frozenset[str]:
-    """The fields that the axes away from their first step mean to change.
+    """Return the fields that the axes not at their first step declare to change.
 
-    That is the field an axis is named after; where it bears no field's name, all that it sets.
+    These are the field that an axis is named after, or else all fields that it sets.
     """
     found: set[str] = set()
     for axis, step, known in zip(axes, choice, steps, strict=True):
@@ -87,7 +89,7 @@ def declared_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[l
 
 
 def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[list[Step]]) -> list[frozenset[str]]:
-    """The fields that each axis of no field's name sets: where several of them change, there is no single factor."""
+    """Return the fields of each axis not named after a field: if several change, there is no single factor."""
     found = []
     for axis, step, known in zip(axes, choice, steps, strict=True):
         fields = frozenset(name for _, part in known for name in part)
@@ -97,7 +99,7 @@ def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[li
 
 
 def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:
-    """One step of every axis each time: all combinations, or one axis at a time away from the first steps."""
+    """Yield one step of every axis: all combinations, or one axis at a time away from the first steps."""
     if cross:
         yield from itertools.product(*steps)
         return
@@ -109,6 +111,6 @@ def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ..
 
 
 def label_of(choice: tuple[Step, ...], steps: Sequence[list[Step]], cross: bool) -> str:
-    """The first axis's label, and those of the others where they left the control (all of them when crossed)."""
+    """Return the first axis's label, and those of the axes that differ from the control (of all, if crossed)."""
     rest = [step[0] for step, axis in zip(choice[1:], steps[1:], strict=True) if cross or step is not axis[0]]
     return ", ".join([label for label, _ in choice[:1]] + rest) or "control"

@@ -1,7 +1,7 @@
-"""What a study claims, as small objects: `top1(mixer="patch_ff") - top1(mixer="attention") > -5`.
+"""The claims of a study as small objects: `top1(mixer="patch_ff") - top1(mixer="attention") > -5`.
 
-An expression is linear in measured quantities; comparing it with a number makes a comparison, which has no truth
-value of its own: `ablate.results.verdict` judges it from the intervals of the records. No string is parsed.
+An expression is linear in measured quantities. Comparing it with a number gives an inequality without a truth value:
+`ablate.results.verdict` judges it by the intervals of the records. No string is parsed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ UNTRAINED = ("throughput", "exponent", "params", "macs")  # the columns that nee
 
 @dataclass(frozen=True)
 class Quantity:
-    """One column of one variant: the control but for `where`, or the variant labelled `label`.
+    """One column of one variant: the control changed by `where`, or the variant labelled `label`.
 
-    `where` holds fields with their values, and axes with one of their labels.
+    `where` contains fields with their values, and axes with one of their labels.
 
-    `over` is what an exponent is of: "tokens", "depth", "dim" or "batch".
+    `over` is the size of an exponent: "tokens", "depth", "dim" or "batch".
     """
 
     column: str
@@ -30,14 +30,14 @@ class Quantity:
     over: str = ""
 
     def __str__(self) -> str:
-        wanted = ", ".join(f"{name}={value}" for name, value in self.where.items())
+        changes = ", ".join(f"{name}={value}" for name, value in self.where.items())
         over = f", over={self.over}" if self.over else ""
-        return f"{self.column}({self.label or wanted or 'control'}{over})"
+        return f"{self.column}({self.label or changes or 'control'}{over})"
 
 
 @dataclass(frozen=True, eq=False)
 class Expression:
-    """A sum of quantities with factors, and a constant."""
+    """A weighted sum of quantities, plus a constant."""
 
     terms: tuple[tuple[float, Quantity], ...]
     constant: float = 0.0
@@ -62,11 +62,11 @@ class Expression:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def __gt__(self, other: Expression | float) -> Comparison:
-        return Comparison(self - other, above=True)
+    def __gt__(self, other: Expression | float) -> Inequality:
+        return Inequality(self - other, above=True)
 
-    def __lt__(self, other: Expression | float) -> Comparison:
-        return Comparison(self - other, above=False)
+    def __lt__(self, other: Expression | float) -> Inequality:
+        return Inequality(self - other, above=False)
 
     def __bool__(self) -> bool:
         raise TypeError("an expression of a claim has no truth value; compare it with < or > inside Claim(...)")
@@ -77,14 +77,14 @@ class Expression:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class Inequality:
     """`expression > 0` if `above`, else `expression < 0`; the threshold is in the expression's constant."""
 
     expression: Expression
     above: bool
 
     def __bool__(self) -> bool:
-        raise TypeError("a comparison in a claim has no truth value before its records; pass it to Claim(...)")
+        raise TypeError("an inequality in a claim has no truth value; pass it to Claim(...)")
 
     def __str__(self) -> str:
         return f"{self.expression} {'>' if self.above else '<'} {0 - self.expression.constant:g}"
@@ -92,23 +92,23 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence, and the comparison that decides it; at all scales of its study, or at some.
+    """A sentence, and the inequality that decides it; at all scales of its study, or at some.
 
-    A claim that names a value is judged where its study has that value: `scales=["digits"]`.
+    A claim about a value that only some scales have is judged at these: `scales=["digits"]`.
     """
 
     sentence: str
-    holds: Comparison
+    holds: Inequality
     scales: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.holds, Comparison):
-            raise SpecError(f"claim {self.sentence!r} holds {self.holds!r}; wanted is a comparison by < or >")
+        if not isinstance(self.holds, Inequality):
+            raise SpecError(f"claim {self.sentence!r} must have a comparison by < or >, got {self.holds!r}")
         if self.scales is not None and (isinstance(self.scales, str) or not self.scales):
-            raise SpecError(f"claim {self.sentence!r} has scales {self.scales!r}; wanted is a list of scales' names")
+            raise SpecError(f"scales of claim {self.sentence!r} must be a list of names, got {self.scales!r}")
 
     def quantities(self) -> list[Quantity]:
-        """The measured quantities the claim speaks of."""
+        """Return the measured quantities in the claim."""
         return [quantity for _, quantity in self.holds.expression.terms]
 
 
@@ -117,14 +117,14 @@ def _quantity(column: str, meaning: str) -> Callable[..., Expression]:
         return Expression(((1.0, Quantity(column, label, where)),))
 
     quantity.__name__ = column
-    quantity.__doc__ = f"{meaning} of the variant labelled `label`, or of the control but for `where`."
+    quantity.__doc__ = f"{meaning} of the variant labelled `label`, or of the control changed by `where`."
     return quantity
 
 
 def exponent(label: str | None = None, /, over: str = "tokens", **where: Any) -> Expression:
-    """How the time of one image grows with the number of tokens, or with `over`: the exponent of a power law.
+    """Exponent of the power law by which the time per image grows with the number of tokens, or with `over`.
 
-    Of the variant labelled `label`, or of the control but for `where`, over the sizes that were measured of it.
+    Of the variant labelled `label`, or of the control changed by `where`, over its measured sizes.
     """
     return Expression(((1.0, Quantity("exponent", label, where, over)),))
 

@@ -1,8 +1,8 @@
-"""What each variant of a study changes against its control, and what of that goes beyond the factor it declares.
+"""What each variant of a study changes from its control, and which changes go beyond the declared factor.
 
-Two architectures are compared part by part: modules, shapes, decay groups, norms, dropout. A field answers for a slot
-of the model (the mixer for `blocks.*.attn`); what a declared field changes inside its slot is the factor, and
-everything else is said under "also changes". Nothing here knows what a mixer is: the built models tell.
+Two architectures are compared part by part: modules, shapes, decay groups, norms, dropout. A field owns a slot of the
+model (the mixer owns `blocks.*.attn`). Changes inside the slot of a declared field are the factor; all others are
+listed under "also changes". The comparison uses the built models, without knowledge of particular mixers.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
 from ablate.spec.run import SHAPING, Run, differences
 from ablate.store.root import Root
-from ablate.study.architecture import Architecture, fill, keep, kept, key_of
+from ablate.study.architecture import Architecture, fill, key_of, read, write
 from ablate.study.match import Match, check
 from ablate.study.study import Study, Variant
 
-# Fields that decide how the parameters start, which an architecture does not show.
+# Fields of the initial values of parameters, which an architecture does not contain.
 STARTING = {"cls_init"}
-# Dropout is a factor of its own: a mixer that has none where the control's had some changes more than the mixer.
+# Dropout is a separate factor: a mixer without the control's dropout changes more than the mixer.
 _PARTS = ("module", "shape", "training", "norm axis")
 _MIXER = (*(f"{kind}:blocks.*.attn*" for kind in _PARTS), "*:blocks.*.drop_path1")
 _CHANNEL = (*(f"{kind}:blocks.*.mlp*" for kind in _PARTS), "*:blocks.*.drop_path2")
-# Where in the model a field may change things without changing more than it says, as patterns of KIND:NAME.
+# The slot of each field, as patterns of KIND:NAME: changes there belong to the field.
 SLOTS: Mapping[str, tuple[str, ...]] = {
     "mixer": _MIXER,
     "token_ratio": _MIXER,
@@ -62,8 +62,8 @@ class Change:
 
     Args:
         kind: "module", "shape", "norm axis", "order", "training" (decayed or not, or frozen), "dropout" or "tokens".
-        name: of the module or parameter; blocks are alike and are `blocks.*`.
-        what: before and after.
+        name: of the module or parameter; all blocks are `blocks.*`.
+        what: the values before and after.
     """
 
     kind: str
@@ -71,13 +71,13 @@ class Change:
     what: str
 
     def within(self, fields: Collection[str]) -> bool:
-        """Whether it lies in the slot of one of the fields."""
+        """Return whether it is in the slot of one of the fields."""
         slots = [slot for field in fields for slot in SLOTS.get(field, ())]
         return any(fnmatchcase(f"{self.kind}:{self.name}", slot) for slot in slots)
 
 
 def in_words(changes: Iterable[Change]) -> list[str]:
-    """A line for all changes of a kind that are alike."""
+    """Return one line for all equal changes of a kind."""
     names: dict[tuple[str, str], list[str]] = {}
     for change in changes:
         names.setdefault((change.kind, change.what), []).append(change.name)
@@ -85,18 +85,18 @@ def in_words(changes: Iterable[Change]) -> list[str]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
-    """A variant held against its control.
+class Comparison:
+    """A variant compared with its control.
 
     Args:
         variant: its label.
-        fields: the fields that differ, each with the control's value and its own.
-        declared: the fields the study means to change; with a match, the one that was solved for too.
-        changes: how the models differ.
+        fields: the fields that differ, each with the control's and the variant's value.
+        declared: the fields that the study declares to change; with a match, also the field that was solved for.
+        changes: the differences between the models.
         before: the control's architecture.
         after: the variant's.
-        match: how it was brought to the control's size, if it was.
-        together: fields that an axis of no field's name moves at once: no single factor.
+        match: how it was matched to the control's size, if it was.
+        bundled: fields that one axis with labels changes together, so that there is no single factor.
     """
 
     variant: str
@@ -106,78 +106,78 @@ class Audit:
     before: Architecture
     after: Architecture
     match: Match | None = None
-    together: tuple[str, ...] = ()
+    bundled: tuple[str, ...] = ()
 
     @property
-    def own(self) -> list[Change]:
-        """What the declared factor changes in its own slot."""
+    def factor_changes(self) -> list[Change]:
+        """Return the changes in the slots of the declared fields."""
         return [change for change in self.changes if change.within(self.declared)]
 
     @property
-    def also(self) -> list[str]:
-        """What changes beyond the declared factor, in words: fields first, then what the models show."""
+    def also_changes(self) -> list[str]:
+        """Return the changes beyond the declared factor, as text: fields first, then differences of the models."""
         more = {name: pair for name, pair in self.fields.items() if name not in self.declared}
         fields = [f"{name}: {_word(before)} → {_word(after)}" for name, (before, after) in more.items()]
         first = (
-            [f"one axis moves {len(self.together)} fields at once: {', '.join(self.together)}"] if self.together else []
+            [f"one axis changes {len(self.bundled)} fields together: {', '.join(self.bundled)}"] if self.bundled else []
         )
-        first += ["nothing: the fields differ and the models are the same"] if self.inert else []
+        first += ["nothing: the fields differ, but the models are equal"] if self.inert else []
         return first + fields + in_words(change for change in self.changes if not change.within(self.declared))
 
     @property
     def inert(self) -> bool:
-        """Whether only fields that shape the model differ, and the model is the control's all the same."""
+        """Return whether only fields that shape the model differ, but the models are equal."""
         return bool(self.fields) and set(self.fields) <= SHAPING - STARTING and self.before == self.after
 
     @property
-    def blind(self) -> str:
-        """What the variant's logits cannot depend on, in a sentence; empty where they can depend on every patch."""
-        return self.after.blind
+    def receptive_field_gap(self) -> str:
+        """Return a sentence on the patches that the variant's logits do not depend on; empty if they depend on all."""
+        return self.after.receptive_field_gap
 
     def numbers(self) -> dict[str, tuple[int, int]]:
-        """Parameters, those decayed, not decayed and frozen, MACs and tokens, of the control and of the variant."""
+        """Return parameters (all, decayed, not decayed, frozen), MACs and tokens of the control and of the variant."""
         costs = {name: (self.before.costs[name], self.after.costs[name]) for name in ("params", "macs", "tokens")}
         return costs | {name: (size, self.after.sizes[name]) for name, size in self.before.sizes.items()}
 
     def as_data(self) -> dict[str, Any]:
-        """Everything, ready for JSON."""
+        """Return the comparison for JSON."""
         return {
             "variant": self.variant,
             "declared": sorted(self.declared),
             "fields": {name: list(pair) for name, pair in self.fields.items()},
             "model": in_words(self.changes),
-            "also_changes": self.also,
-            "blind": self.blind,
+            "also_changes": self.also_changes,
+            "receptive_field_gap": self.receptive_field_gap,
             "match": self.match.as_data() if self.match else None,
             **{name.replace(" ", "_"): {"control": a, "variant": b} for name, (a, b) in self.numbers().items()},
         }
 
 
-def audit(
+def compare(
     study: Study,
     scale: str | None,
     root: Root,
     data: Mapping[str, str] | None = None,
     sizes: Mapping[str, tuple[int, int]] | None = None,
-) -> list[Audit]:
-    """Every variant of a study against its control, the control first.
+) -> list[Comparison]:
+    """Compare every variant of a study with its control, the control first.
 
     Args:
-        root: architectures are kept in its `runs/cache`.
-        data: where directories of images lie, by name, to count their classes.
-        sizes: channels and classes of every data set, where they are known; None looks at the data.
+        root: its `runs/cache` caches architectures.
+        data: the paths of image directories by name, to count their classes.
+        sizes: channels and classes of every dataset if known; None reads the data.
     """
     variants = study.variants(scale)
     folder = root.runs / "cache"
     if sizes is None:
         sizes = {name: classes_of(name, data or {}) for name in {variant.run.dataset for variant in variants}}
     fill(folder, [(variant.run, *sizes[variant.run.dataset]) for variant in variants])
-    found = [describe(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
-    return [_audit(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
+    found = [architecture_of(variant.run, *sizes[variant.run.dataset], folder) for variant in variants]
+    return [_compare(variants[0], variant, found[0], after) for variant, after in zip(variants, found, strict=True)]
 
 
 def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
-    """Refuse variants whose match does not hold for the data at hand; see `ablate.study.match.check`."""
+    """Refuse variants whose match does not hold for the available data; see `ablate.study.match.check`."""
     variants = study.variants(scale)
     for variant in variants:
         if variant.match is not None:
@@ -186,37 +186,37 @@ def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
 
 
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
-    """Channels and classes: those of the directory of images where one will do, else `complexity.inputs`."""
+    """Return channels and classes: of the image directory if available, otherwise from `ablate.model.cost.inputs`."""
     if dataset in DATASETS or not is_available(dataset, data):
         return inputs(dataset)
     module, location = source(dataset, data)
     try:
         return inputs(dataset)[0], len(module.DIRECTORY.facts(location).classes)
     except SpecError:
-        return inputs(dataset)  # what is wrong with it is said before it is trained on
+        return inputs(dataset)  # errors in it are reported before training
 
 
-def describe(run: Run, channels: int, classes: int, folder: Path) -> Architecture:
-    """A run's architecture: what the folder keeps of it, else worked out with torch, and kept there."""
+def architecture_of(run: Run, channels: int, classes: int, folder: Path) -> Architecture:
+    """Return a run's architecture: the cached one, otherwise made with torch and cached."""
     path = folder / f"{key_of(run, channels, classes)}.json"
-    found = kept(path)
+    found = read(path)
     if found is None:
         from ablate.study.outline import outline
 
         found = outline(run, channels, classes)
-        keep(path, found)
+        write(path, found)
     return found
 
 
-def _audit(control: Variant, variant: Variant, before: Architecture, after: Architecture) -> Audit:
+def _compare(control: Variant, variant: Variant, before: Architecture, after: Architecture) -> Comparison:
     fields = differences(control.run, variant.run)
     knob = {variant.match.knob} & set(fields) if variant.match else set()
-    return Audit(
+    return Comparison(
         variant=variant.label,
         fields=fields,
         declared=variant.declared | knob,
-        together=tuple(name for name in fields if name in _bundled(variant, fields)),
-        changes=tuple(compare(before, after)),
+        bundled=tuple(name for name in fields if name in _bundled(variant, fields)),
+        changes=tuple(model_changes(before, after)),
         before=before,
         after=after,
         match=variant.match,
@@ -224,20 +224,20 @@ def _audit(control: Variant, variant: Variant, before: Architecture, after: Arch
 
 
 def _bundled(variant: Variant, fields: Collection[str]) -> set[str]:
-    """The fields that differ and have company: one axis moves several of them."""
-    groups = [axis & set(fields) for axis in variant.together]
+    """Return the differing fields that one axis changes together with others."""
+    groups = [axis & set(fields) for axis in variant.bundled]
     return {name for group in groups if len(group) > 1 for name in group}
 
 
-def compare(before: Architecture, after: Architecture) -> Iterator[Change]:
-    """How one model differs from another; of a branch that was exchanged only its top."""
-    exchanged = list(_exchanged(before.modules, after.modules))
+def model_changes(before: Architecture, after: Architecture) -> Iterator[Change]:
+    """Yield the differences between two models; of a replaced branch, only its top module."""
+    replaced = list(_replaced(before.modules, after.modules))
     axes = list(_both("norm axis", before.norms, after.norms))
-    yield from (change for change in exchanged if change.name not in {axis.name for axis in axes})
+    yield from (change for change in replaced if change.name not in {axis.name for axis in axes})
     yield from axes
-    inside = tuple(f"{change.name}." for change in exchanged)
-    kept = {name: _shape(shape) for name, shape in before.shapes.items() if not name.startswith(inside)}
-    yield from _both("shape", kept, {name: _shape(shape) for name, shape in after.shapes.items()})
+    inside = tuple(f"{change.name}." for change in replaced)
+    remaining = {name: _shape(shape) for name, shape in before.shapes.items() if not name.startswith(inside)}
+    yield from _both("shape", remaining, {name: _shape(shape) for name, shape in after.shapes.items()})
     yield from _embeddings(before.shapes, after.shapes)
     yield from _both("training", before.treatment, after.treatment)
     yield from _dropout(before.dropout, after.dropout)
@@ -247,32 +247,32 @@ def compare(before: Architecture, after: Architecture) -> Iterator[Change]:
         yield Change("tokens", "", f"{before.costs['tokens']} → {after.costs['tokens']}")
 
 
-def _exchanged(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
-    """Modules that came, went or are of another class."""
-    told: list[str] = []
+def _replaced(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+    """Yield modules that were added, removed or replaced by another class."""
+    done: list[str] = []
     for name in dict.fromkeys([*before, *after]):
         a, b = before.get(name, "none"), after.get(name, "none")
-        if a != b and not name.startswith(tuple(told)):
-            told.append(f"{name}.")
+        if a != b and not name.startswith(tuple(done)):
+            done.append(f"{name}.")
             yield Change("module", name, f"{a} → {b}")
 
 
 def _embeddings(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    """Parameters of no module, such as the class token, that came or went."""
+    """Yield parameters outside modules, such as the class token, that were added or removed."""
     for name in dict.fromkeys([*before, *after]):
         if "." not in name and (name in before) != (name in after):
             yield Change("parameter", name, "present → none" if name in before else "none → present")
 
 
 def _both(kind: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
-    """What both models have and differ in."""
+    """Yield differing values of what both models have."""
     for name, value in before.items():
         if after.get(name, value) != value:
             yield Change(kind, name, f"{value} → {after[name]}")
 
 
 def _dropout(before: Mapping[str, float], after: Mapping[str, float]) -> Iterator[Change]:
-    """Rates that differ; a layer that is not there drops nothing."""
+    """Yield differing dropout rates; a missing layer has rate 0."""
     for name in dict.fromkeys([*before, *after]):
         a, b = before.get(name, 0.0), after.get(name, 0.0)
         if a != b:

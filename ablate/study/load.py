@@ -1,4 +1,4 @@
-"""Find a study by its name or file, execute the file and check the study; or name the line that is wrong."""
+"""Find a study by its name or file, execute the file and check the study; errors name the line."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ablate.study.study import Study
 
 
 def folders() -> list[Path]:
-    """Where studies are looked for by name: ./studies, then those the package carries."""
+    """Return the folders to search for named studies: ./studies, then those of the package."""
     package = Path(__file__).parents[1]
     return [Path("studies"), package / "named_studies", package.parent / "studies"]
 
 
 def named() -> dict[str, Path]:
-    """The studies that can be named, each with its file; the first folder that has one wins."""
+    """Return the named studies, each with its file; earlier folders take precedence."""
     found: dict[str, Path] = {}
     for folder in folders():
         for path in sorted(folder.glob("[!_]*.py")):
@@ -28,10 +28,10 @@ def named() -> dict[str, Path]:
 
 
 def load(name: str | Path) -> Study:
-    """The study with that name, or in that file.
+    """Load the study with a name, or in a file.
 
     Raises:
-        SpecError: when there is no such study, or its file fails; the message holds the study's own line.
+        SpecError: if there is no such study, or its file fails; the message contains the line of the file.
     """
     path = Path(name)
     if path.suffix != ".py":
@@ -40,12 +40,10 @@ def load(name: str | Path) -> Study:
             raise unknown("study", str(name), known)
         path = known[str(name)]
     if not path.is_file():
-        raise SpecError(
-            f"there is no study file {path}; wanted is a path to a .py file or one of " + ", ".join(named())
-        )
+        raise SpecError(f"there is no study file {path}; pass a path to a .py file or one of " + ", ".join(named()))
     study = execute(path).get("study")
     if not isinstance(study, Study):
-        raise SpecError(f"{path} assigns no study; wanted is a line `study = Study(...)`")
+        raise SpecError(f"{path} must assign a study; add a line `study = Study(...)`")
     study = replace(study, name=path.stem, source=Path(name).name)
     try:
         _check(study)
@@ -55,7 +53,7 @@ def load(name: str | Path) -> Study:
 
 
 def _check(study: Study) -> None:
-    """Every scale has its variants, and every claim speaks of some."""
+    """Check that every scale has variants, and that every claim refers to some of them."""
     for scale in study.scales:
         study.variants(scale)
         for claim in study.claims_at(scale):
@@ -64,10 +62,10 @@ def _check(study: Study) -> None:
 
 
 def execute(path: Path) -> dict[str, Any]:
-    """The names a study file leaves behind.
+    """Execute a study file and return its names.
 
     Raises:
-        SpecError: when it fails; the message holds the line of the file that did.
+        SpecError: if it fails; the message contains the line of the file.
     """
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
     try:
@@ -79,7 +77,7 @@ def execute(path: Path) -> dict[str, Any]:
 
 
 def _blame(path: Path, error: BaseException) -> str:
-    """What went wrong in a study file, with the file's own line."""
+    """Return the error in a study file, with the line of the file."""
     number = error.lineno if isinstance(error, SyntaxError) else None
     for frame in traceback.extract_tb(error.__traceback__):
         number = frame.lineno if frame.filename == str(path) else number

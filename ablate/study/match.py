@@ -1,8 +1,8 @@
-"""Variants of one size: a width solved so that a variant has the control's parameters, or its MACs.
+"""Variants of equal size: a width is solved so that a variant has the parameters or the MACs of the control.
 
-The width is the knob that the variant's mixer declares as `KNOB` (the hidden width over tokens of `patch_ff`, the gate
-of `gating`), else `dim`; where an axis moves that knob itself, `dim`. Nothing else of the variant is touched.
-Costs come from formulas, so that listing a matched study does not wait for torch.
+The width is the field that the variant's mixer declares as `KNOB` (the hidden width over tokens of `patch_ff`, the gate
+of `gating`), otherwise `dim`; if an axis sets that field, it is `dim`. The other fields of the variant do not change.
+Costs come from formulas, so that listing a matched study does not import torch.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from ablate.spec.source import optional
 MODES = ("none", "params", "macs")
 TOLERANCE = 0.05
 LARGEST_WIDTH = 2**20
-# The fields that say what a knob says: an axis over one of them leaves nothing for the knob to solve.
+# The fields that determine each knob: if an axis sets one of them, the knob cannot be solved for.
 KNOBS = {"dim": {"dim"}, "token_hidden": {"token_hidden", "token_ratio"}, "gating_ratio": {"gating_ratio"}}
 IN_WORDS = {"params": "parameters", "macs": "MACs"}
 
 
 @dataclass(frozen=True)
 class Match:
-    """How a variant was brought to the control's size.
+    """How a variant was matched to the control's size.
 
     Args:
         mode: "params" or "macs".
-        asked: the variant before.
+        unmatched: the variant before.
         knob: the field that was solved for.
-        value: what came out.
+        value: its solution.
         target: the control's parameters or MACs, for the channels and classes of `ablate.model.cost.inputs`.
         reached: the variant's.
     """
 
     mode: str
-    asked: Run
+    unmatched: Run
     knob: str
     value: int | float
     target: int
@@ -48,11 +48,11 @@ class Match:
 
     @property
     def error(self) -> float:
-        """How far off it is, as a fraction of the control's."""
+        """Return the relative error."""
         return self.reached / self.target - 1
 
     def as_data(self) -> dict[str, Any]:
-        """Everything but the run, ready for JSON."""
+        """Return everything except the run, for JSON."""
         numbers = {"value": self.value, "target": self.target, "reached": self.reached, "error": self.error}
         return {"mode": self.mode, "knob": self.knob} | numbers
 
@@ -62,21 +62,21 @@ class Match:
 
 
 def check_mode(mode: object) -> None:
-    """Refuse what is no way to match."""
+    """Refuse an unknown mode of matching."""
     if mode not in MODES:
         raise unknown("match", mode, MODES)
 
 
 @cache
 def solve(label: str, run: Run, control: Run, mode: str) -> tuple[Run, Match | None]:
-    """The run at the control's size, and how that was done; a run that has it already is left alone.
+    """Return the run at the control's size, and the match; a run that has this size already is unchanged.
 
     Args:
-        label: what to call the run in messages.
+        label: the name of the run in messages.
         mode: one of `MODES`.
 
     Raises:
-        SpecError: when no legal width comes within 5 %.
+        SpecError: if no valid width is within 5 %.
     """
     target = _cost(control, mode)
     if target is None or _cost(run, mode) == target:
@@ -86,33 +86,33 @@ def solve(label: str, run: Run, control: Run, mode: str) -> tuple[Run, Match | N
     solved = _at(run, knob, at)
     reached = _cost(solved, mode) if solved else None
     if solved is None or reached is None:
-        raise SpecError(f"{label} cannot be matched by {knob}: no width it may have is legal")
+        raise SpecError(f"{label} cannot be matched by {knob}: it has no valid width")
     match = Match(mode, run, knob, getattr(solved, knob), target, reached)
     if abs(match.error) > TOLERANCE:
         raise SpecError(
             f"{label} cannot be matched to the control's {target:,} {IN_WORDS[mode]}: the nearest is "
-            f"{knob}={match.value:g} with {reached:,}, {100 * match.error:+.1f} %; wanted is within {TOLERANCE:.0%}"
+            f"{knob}={match.value:g} with {reached:,}, {100 * match.error:+.1f} %, and must be within {TOLERANCE:.0%}"
         )
     return solved, match
 
 
 def check(label: str, run: Run, control: Run, match: Match, sizes: tuple[int, int]) -> None:
-    """Hold a match against the data's real channels and classes, which a directory of images tells only when at hand.
+    """Check a match with the real channels and classes, which are known only if the dataset is available.
 
     Raises:
-        SpecError: when it is further off than 5 % with them.
+        SpecError: if its error exceeds 5 %.
     """
     target, reached = (_cost(one, match.mode, sizes) for one in (control, run))
     if target and reached and abs(reached / target - 1) > TOLERANCE:
         off = f"{100 * (reached / target - 1):+.1f} %"
         raise SpecError(
             f"{label} was matched for {inputs(run.dataset)[1]:,} classes and is {off} off for the {sizes[1]} of "
-            f"{run.dataset}; wanted is within {TOLERANCE:.0%}: match by a knob other than dim"
+            f"{run.dataset}, and must be within {TOLERANCE:.0%}: match by a knob other than dim"
         )
 
 
 def _cost(run: Run | None, mode: str, sizes: tuple[int, int] | None = None) -> int | None:
-    """Parameters or MACs; None for no match, and for a width that is not legal."""
+    """Return parameters or MACs; None without a match, and for an invalid width."""
     if run is None or mode == "none":
         return None
     sizes = sizes or inputs(run.dataset)
@@ -123,22 +123,22 @@ def _knob(label: str, run: Run, control: Run) -> str:
     path = MIXERS.path(run.mixer)
     declared = str(optional(path, "KNOB", "dim"))
     if declared not in KNOBS:
-        raise SpecError(f"{path} has the KNOB {declared!r}; wanted is one of {', '.join(KNOBS)}")
+        raise SpecError(f"KNOB in {path} must be one of {', '.join(KNOBS)}, got {declared!r}")
     moved = set(differences(control, run))
     free = [knob for knob in (declared, "dim") if not KNOBS[knob] & moved]
     if not free:
-        raise SpecError(f"{label} sets {declared} and dim itself, which leaves no width to match it by")
+        raise SpecError(f"{label} sets both {declared} and dim, so there is no width to match it by")
     return free[0]
 
 
 def _step(run: Run) -> int:
-    """The widths a model may have are the multiples of this."""
+    """Return the number that valid widths are multiples of."""
     halvings = run.patch_size.bit_length() - 2 if run.stem == "conv" else 0
     return math.lcm(run.heads, 4 if run.pos_embed == "sincos" else 1, 2 ** max(halvings, 0))
 
 
 def _at(run: Run, knob: str, at: int) -> Run | None:
-    """The run with the at-th legal value of its knob; None where another rule forbids it."""
+    """Return the run with the nth valid value of its knob; None if another rule forbids it."""
     value = {"dim": at * _step(run), "token_hidden": at, "gating_ratio": at / run.dim}[knob]
     try:
         return run.replace(**{knob: value})
@@ -147,7 +147,7 @@ def _at(run: Run, knob: str, at: int) -> Run | None:
 
 
 def _nearest(run: Run, knob: str, mode: str, target: int) -> int:
-    """The number of the legal value whose cost, which grows with it, is nearest to the target."""
+    """Return the number of the valid value whose cost, which increases with it, is nearest to the target."""
 
     def cost(at: int) -> int:
         return _cost(_at(run, knob, at), mode) or -1

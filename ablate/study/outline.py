@@ -1,4 +1,4 @@
-"""A run's model in outline, built on the meta device: shapes without values, so that Large costs what Tiny does."""
+"""The architecture of a run's model, built on the meta device: shapes without values, so that size does not matter."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from ablate.model.cost import complexity
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import use
 from ablate.spec.run import Run
-from ablate.study.architecture import Architecture, keep
+from ablate.study.architecture import Architecture, write
 from ablate.study.receptive_field import unseen
 from ablate.train.optim import groups
 
-# The drop-path rate rises from 0 in the first block, so that one block would not show it.
+# The drop-path rate increases from 0 in the first block, so one block would not show it.
 BLOCKS = 2
-# Nothing to compare by class: dropout is compared by its rate.
+# Not compared by class: dropout is compared by its rate.
 SILENT = nn.Identity | nn.Dropout | DropPath
 
 
 class _NoValues(TorchFunctionMode):
-    """Skips what fills a tensor with values: on the meta device there are none."""
+    """Skips functions that fill a tensor with values: on the meta device there are none."""
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         name = getattr(func, "__name__", "")
@@ -42,7 +42,7 @@ class _NoValues(TorchFunctionMode):
 
 
 def outline(run: Run, channels: int, classes: int) -> Architecture:
-    """What a run's model is made of; see `Architecture`."""
+    """Return the architecture of a run's model."""
     model = _skeleton(run, channels, classes)
     modules = {name: module for name, module in _modules(model) if not isinstance(module, SILENT)}
     treatment, sizes = _treatment(run, model)
@@ -50,10 +50,10 @@ def outline(run: Run, channels: int, classes: int) -> Architecture:
     if (built := (sum(sizes.values()), sizes["frozen"])) != (costs["params"], costs["frozen"]):
         raise SpecError(
             f"the files of mixer {run.mixer}, channel {run.channel} and stem {run.stem} count {costs['params']:,} "
-            f"parameters ({costs['frozen']:,} frozen), the model has {built[0]:,} ({built[1]:,} frozen); mend "
-            "params, FROZEN or BRANCH in the one that is wrong"
+            f"parameters ({costs['frozen']:,} frozen), the model has {built[0]:,} ({built[1]:,} frozen); fix "
+            "params, FROZEN or BRANCH in the wrong file"
         )
-    blind, patches = unseen(run)
+    gap, patches = unseen(run)
     return Architecture(
         modules={name: type(module).__name__ for name, module in modules.items()},
         shapes={_starred(name): list(parameter.shape) for name, parameter in model.named_parameters()},
@@ -66,7 +66,7 @@ def outline(run: Run, channels: int, classes: int) -> Architecture:
         channels=channels,
         classes=classes,
         patches=patches,
-        unseen=blind,
+        unseen=gap,
     )
 
 
@@ -80,29 +80,29 @@ def _starred(name: str) -> str:
 
 
 def _modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Each module below the blocks' and the model's own, by its name; a later block speaks for an earlier one."""
+    """Yield each module by its name, except the model and the blocks; later blocks replace earlier ones."""
     for name, module in model.named_modules():
         if name and not re.fullmatch(r"blocks(\.\d+)?", name):
             yield _starred(name), module
 
 
 def _treatment(run: Run, model: nn.Module) -> tuple[dict[str, str], dict[str, int]]:
-    """What training does to each parameter, and how many parameters that are, over all blocks."""
+    """Return the treatment of each parameter, and the number of parameters by treatment over all blocks."""
     without, decayed = ({id(p) for p in group["params"]} for group in groups(run.replace(weight_decay=1), model))
     found: dict[str, str] = {}
     sizes = {"decayed": 0, "not decayed": 0, "frozen": 0}
     for name, parameter in model.named_parameters():
         in_group = "decayed" if id(parameter) in decayed else "not decayed"
-        said = in_group if id(parameter) in decayed | without else "frozen"
-        found[_starred(name)] = said
+        treated = in_group if id(parameter) in decayed | without else "frozen"
+        found[_starred(name)] = treated
         block = re.match(r"blocks\.(\d+)", name)
-        # The first block stands for all of them.
-        sizes[said] += parameter.numel() * (1 if block is None else 0 if int(block[1]) else run.depth)
+        # The first block counts for all blocks.
+        sizes[treated] += parameter.numel() * (1 if block is None else 0 if int(block[1]) else run.depth)
     return found, sizes
 
 
 def _axis(module: nn.Module) -> str:
-    """The axis a norm runs over; empty for what is no norm."""
+    """Return the axis of a norm; empty for other modules."""
     if isinstance(module, TokenNorm):
         return "tokens"
     if isinstance(module, nn.LayerNorm):
@@ -111,18 +111,18 @@ def _axis(module: nn.Module) -> str:
 
 
 def _rate(module: nn.Module) -> float:
-    """The rate of dropout or drop path; 0 for anything else."""
+    """Return the rate of dropout or drop path; 0 for other modules."""
     if isinstance(module, nn.Dropout):
         return module.p
     return round(float(module.drop_prob or 0), 6) if isinstance(module, DropPath) else 0.0
 
 
 def main() -> None:
-    """Work out and keep what `ablate.study.architecture.fill` asks for on standard input."""
-    for asked in orjson.loads(sys.stdin.buffer.read()):
-        for slot, path in asked["files"].items():
+    """Make and cache the architectures that `ablate.study.architecture.fill` requests on standard input."""
+    for order in orjson.loads(sys.stdin.buffer.read()):
+        for slot, path in order["files"].items():
             use(path, slot)
-        keep(Path(asked["path"]), outline(Run.from_dict(asked["run"]), asked["channels"], asked["classes"]))
+        write(Path(order["path"]), outline(Run.from_dict(order["run"]), order["channels"], order["classes"]))
 
 
 if __name__ == "__main__":

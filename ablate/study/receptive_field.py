@@ -1,8 +1,8 @@
-"""Which patches the logits depend on, by a gradient: before a second is spent on a variant that cannot see.
+"""The receptive field of the logits, by a gradient: which patches they depend on, checked before training.
 
-A narrow model of the run's structure, in double precision, with every parameter drawn anew: at its initial weights a
-head of zeros, or a class token next to zero, would make a seeing model look blind. The gradient of a random mix of the
-logits with respect to the picture is then zero exactly where nothing is seen.
+It uses a narrow model with the run's structure, in double precision, with all parameters redrawn: with the initial
+weights, a head of zeros or a class token near zero would hide dependences. The gradient of a random combination of the
+logits with respect to the image is then zero exactly for the patches that they do not depend on.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from ablate.spec.run import SHAPING, Run
 CHANNELS, CLASSES = 1, 4
 SIDE = 16
 DEPTH = 2
-PICTURES = 2
-# Double precision: what cancels leaves 1e-16 of the largest gradient; what is seen lies far above this.
+IMAGES = 2
+# In double precision, cancellation leaves 1e-16 of the largest gradient; real dependences are far above this.
 ZERO = 1e-11
 
 
 def unseen(run: Run) -> tuple[int, int]:
-    """How many patches the logits do not depend on, and of how many; on a grid of at most 16×16.
+    """Return how many patches the logits do not depend on, and the number of patches; on a grid of at most 16×16.
 
-    Two blocks are looked through first: more of them only see more. Only what they do not show is asked of the run's
-    full depth.
+    Two blocks are tested first, because more blocks can only enlarge the receptive field. The full depth is tested only
+    if some patches are missing.
     """
     small = _narrow(run)
     seen = _seen(small)
@@ -38,7 +38,7 @@ def unseen(run: Run) -> tuple[int, int]:
 
 
 def _narrow(run: Run) -> Run:
-    """The same structure at a small width; of the rest only what shapes the model."""
+    """Return a run with the same structure at a small width."""
     kept = {name: value for name, value in run.to_dict().items() if name in SHAPING}
     grid = min(run.side, SIDE)
     kept |= {
@@ -55,7 +55,7 @@ def _narrow(run: Run) -> Run:
 
 
 def _widen(fields: dict[str, object], dim: int) -> Run:
-    """The run at the first legal width: a stem of convolutions halves it several times."""
+    """Return the run at the first valid width: a convolutional stem halves it several times."""
     while True:
         try:
             return Run.from_dict(fields | {"dim": dim})
@@ -67,23 +67,23 @@ def _widen(fields: dict[str, object], dim: int) -> Run:
 
 @cache
 def _seen(run: Run) -> torch.Tensor:
-    """(patches,), bool: where the gradient is not zero for some picture."""
+    """Return (patches,), bool: where the gradient is not zero for some image."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = assemble(run, CHANNELS, CLASSES, weight_init="skip").double().eval()
-        _draw_anew(model)
-        pictures = torch.randn(PICTURES, CHANNELS, run.image_size, run.image_size, dtype=torch.float64)
-        logits = model(pictures.requires_grad_())
+        _redraw(model)
+        images = torch.randn(IMAGES, CHANNELS, run.image_size, run.image_size, dtype=torch.float64)
+        logits = model(images.requires_grad_())
         cotangent = torch.randn_like(logits)
     if not logits.requires_grad:
         return torch.zeros(run.side**2, dtype=torch.bool)
-    (gradient,) = torch.autograd.grad((logits * cotangent).sum(), pictures, allow_unused=True, materialize_grads=True)
+    (gradient,) = torch.autograd.grad((logits * cotangent).sum(), images, allow_unused=True, materialize_grads=True)
     largest = nn.functional.max_pool2d(gradient.abs(), run.patch_size).amax(dim=(0, 1)).flatten()
     return largest > ZERO * max(float(largest.max()), 1e-3)
 
 
-def _draw_anew(model: nn.Module) -> None:
-    """Numbers of the size that keeps activations near one, none of them zero."""
+def _redraw(model: nn.Module) -> None:
+    """Redraw all parameters with a scale that keeps activations near one, and without zeros."""
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:

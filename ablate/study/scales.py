@@ -9,8 +9,8 @@ from ablate.study.study import Scale
 
 DIGITS = Scale(DIGITS_FIELDS, expect="about a minute on 2 cores")
 
-# Two digits, the same or not, in four patches, two a digit. Width, depth, rate, batch and epochs were chosen on the
-# held-out part, with attention, and without mixing but with the norm after the pooling; one seed each.
+# Two digits, equal or not, in four patches, two per digit. Width, depth, rate, batch size and epochs were chosen by
+# held-out accuracy, with attention, and without mixing but with the norm after the pooling; one seed each.
 PAIRS = Scale(
     {
         "dataset": "digits_pairs",
@@ -31,13 +31,13 @@ PAIRS = Scale(
     expect="about six minutes on 2 cores",
 )
 
-# Small enough, and short enough, for the 27 runs of a study on one GPU. Mixing and stochastic depth are left out, since
-# 20 epochs are too few for them to pay: a guess, as are the width and the depth.
+# Small and short enough for the 27 runs of a study on one GPU. No Mixup, CutMix and drop path, because 20 epochs are
+# probably too few to benefit from them. This and the width and depth are not tuned.
 _SHORT: dict[str, Any] = {"epochs": 20, "warmup_epochs": 2, "mixup": 0.0, "cutmix": 0.0, "drop_path": 0.0}
 
 _SMALL: dict[str, Any] = {"patch_size": 4, "dim": 192, "depth": 6, "heads": 3, "mlp_ratio": 2.0}
 
 CIFAR10 = Scale({**CIFAR, **_SHORT, **_SMALL}, expect="on one GPU; not measured yet", seeds=3)
 
-# One seed, as in the paper: 300 epochs a variant. Ask for more with --seeds.
+# One seed, as in the paper: 300 epochs per variant. Request more with --seeds.
 IMAGENET = Scale({**DEIT, **PATCHES_16, **SIZES["tiny"]}, expect="300 epochs on many GPUs; not measured yet", seeds=1)

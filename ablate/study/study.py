@@ -36,8 +36,8 @@ class Scale:
 
     Args:
         fields: the fields of `Run` this scale sets; the rest keep their defaults.
-        expect: what it takes, in words, such as "two minutes on a laptop".
-        seeds: number of seeds at this scale, if it differs from the study's.
+        expect: the expected time, as text, such as "two minutes on a laptop".
+        seeds: the number of seeds at this scale, if it differs from the study's.
         axes: the values that some of the study's axes have at this scale, in place of the study's.
     """
 
@@ -49,7 +49,7 @@ class Scale:
     def replace(
         self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
     ) -> Scale:
-        """This scale with some fields changed, or with axes, seeds or expectations of its own."""
+        """Return this scale with some fields changed, or with its own axes, seeds or expected time."""
         return Scale(
             {**self.fields, **fields},
             expect or self.expect,
@@ -60,45 +60,45 @@ class Scale:
 
 @dataclass(frozen=True)
 class Variant:
-    """One of the things compared.
+    """One of the compared configurations.
 
     Args:
-        label: what it is called.
-        run: the run it stands for, with seed 0.
-        declared: the fields its axes mean to change; whatever else differs from the control comes along.
-        together: for each axis of no field's name that left its first step, the fields it sets.
-        match: how it was brought to the control's size, if it was.
+        label: its name.
+        run: its run, with seed 0.
+        declared: the fields that its axes declare to change.
+        bundled: the fields of each axis that is not named after a field and not at its first step.
+        match: how it was matched to the control's size, if it was.
     """
 
     label: str
     run: Run
     declared: frozenset[str] = frozenset()
-    together: Sequence[frozenset[str]] = ()
+    bundled: Sequence[frozenset[str]] = ()
     match: Match | None = None
 
     @property
-    def asked(self) -> Run:
-        """The run before it was matched."""
-        return self.match.asked if self.match else self.run
+    def unmatched(self) -> Run:
+        """Return the run before matching."""
+        return self.match.unmatched if self.match else self.run
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """What is asked and how it is varied.
+    """A question and the variants that answer it.
 
     Args:
         question: one sentence ending in a question mark.
         axes: a field of `Run` with its values, the control's first; or any name with a mapping of labels to fields
-            that change together. The axis `match` with its modes gives every variant once a mode.
-        scales: the sizes it can be run at, by name; the first is the default. Axes may have other values at one.
-        fixed: fields that hold for every variant at every scale.
+            that change together. The axis `match` with its modes gives every variant once per mode.
+        scales: its sizes, by name; the first is the default. A scale may have its own values of axes.
+        fixed: fields of every variant at every scale.
         seeds: runs per variant, with seeds 0, 1, ….
         cross: combine the axes instead of changing one at a time.
         match: "params" or "macs" gives every variant the control's parameters or MACs, see `ablate.study.match`.
-        claims: what the study claims, judged from the records.
-        benchmark_only: measured by `ablate bench`, and nothing is trained: it has no runs.
-        name: filled in by `load` from the file's name.
-        source: filled in by `load`: what a command calls it, its name or its file.
+        claims: its claims, judged from the records.
+        benchmark_only: it is measured by `ablate bench` and trains nothing, so it has no runs.
+        name: set by `load` from the file's name.
+        source: set by `load`: its name or file, as given to commands.
     """
 
     question: str
@@ -115,14 +115,14 @@ class Study:
 
     def __post_init__(self) -> None:
         if not self.scales:
-            raise SpecError(f"study {self.name} has no scales; wanted is at least one")
+            raise SpecError(f"study {self.name} must have at least one scale, got none")
         _check_seeds(self.seeds)
         for scale in self.scales:
             axes = self.axes_at(scale)
             check_axes(axes)
             check_match(self.match, axes)
         if any("seed" in part for part in (self.axes, self.fixed, *(s.fields for s in self.scales.values()))):
-            raise SpecError(f"study {self.name} sets the field seed; wanted is the number of seeds, as in seeds=3")
+            raise SpecError(f"study {self.name} must not set the field seed; set the number of seeds, as in seeds=3")
         for claim in self.claims:
             self._check_claim(claim)
 
@@ -132,12 +132,12 @@ class Study:
         trained = [q.column for q in claim.quantities() if q.column not in UNTRAINED]
         if self.benchmark_only and trained:
             raise SpecError(
-                f"claim {claim.sentence!r} speaks of {trained[0]} and study {self.name} is benchmark_only; "
-                f"wanted is a claim about {', '.join(UNTRAINED)}"
+                f"claim {claim.sentence!r} of the benchmark_only study {self.name} must be about "
+                f"{', '.join(UNTRAINED)}, got {trained[0]}"
             )
 
     def scale(self, name: str | None) -> str:
-        """The scale's name, the first one for None; a `SpecError` for one the study does not have."""
+        """Return the name of a scale, the first one for None; raise a `SpecError` if it is unknown."""
         if name is None:
             return next(iter(self.scales))
         if name not in self.scales:
@@ -145,14 +145,14 @@ class Study:
         return name
 
     def base(self, scale: str | None = None) -> dict[str, Any]:
-        """The fields every variant shares unless an axis changes them."""
+        """Return the fields that variants share unless an axis changes them."""
         return {**self.scales[self.scale(scale)].fields, **self.fixed}
 
     def axes_at(self, scale: str | None = None) -> dict[str, AxisValues]:
-        """The axes with their values at a scale, in the study's order.
+        """Return the axes with their values at a scale, in the study's order.
 
         Raises:
-            SpecError: when the scale has values for an axis the study does not have.
+            SpecError: if the scale has values for an unknown axis.
         """
         own = self.scales[self.scale(scale)].axes
         for axis in own:
@@ -161,12 +161,12 @@ class Study:
         return {axis: own.get(axis, values) for axis, values in self.axes.items()}
 
     def claims_at(self, scale: str | None = None) -> list[Claim]:
-        """The claims that are judged at a scale."""
+        """Return the claims that are judged at a scale."""
         scale = self.scale(scale)
         return [claim for claim in self.claims if claim.scales is None or scale in claim.scales]
 
     def variants(self, scale: str | None = None) -> list[Variant]:
-        """All variants, the control first, each once."""
+        """Return all variants, the control first, each once."""
         scale = self.scale(scale)
         if scale not in self._solved:
             self._solved[scale] = self._variants(scale)
@@ -174,7 +174,7 @@ class Study:
 
     @cached_property
     def _solved(self) -> dict[str, list[Variant]]:
-        """The variants of the scales that were asked for: solving a width takes its time."""
+        """Return the cache of variants by scale: solving for a width is slow."""
         return {}
 
     def _variants(self, scale: str) -> list[Variant]:
@@ -190,26 +190,26 @@ class Study:
         return list(found.values())
 
     def _steps(self, scale: str) -> dict[str, list[Step]]:
-        """The steps of every axis at a scale, but for matching."""
+        """Return the steps of every axis at a scale, except `match`."""
         axes = {axis: values for axis, values in self.axes_at(scale).items() if axis != "match"}
         return {axis: steps_of(axis, values, first=at == 0) for at, (axis, values) in enumerate(axes.items())}
 
     def _modes(self, scale: str) -> Sequence[str]:
-        """How variants are matched: each of them once a mode."""
+        """Return the modes of matching; each variant exists once per mode."""
         return list(self.axes_at(scale).get("match", [self.match]))
 
     def _matched(self, variant: Variant, control: Run, scale: str) -> Iterator[Variant]:
-        """A variant at the sizes the study asks for; the control has its own."""
+        """Yield a variant in every mode of matching; the control is unchanged."""
         for mode in self._modes(scale):
             run, match = solve(variant.label, variant.run, control, mode)
             label = f"{variant.label}, match={mode}" if match and "match" in self.axes else variant.label
             yield replace(variant, label=label, run=run, match=match)
 
     def variant(self, quantity: Quantity, scale: str | None = None) -> Variant:
-        """The variant a quantity of a claim speaks of.
+        """Return the variant of a quantity in a claim.
 
         Raises:
-            SpecError: when the study has no such variant at this scale.
+            SpecError: if the study has no such variant at this scale.
         """
         scale = self.scale(scale)
         variants = self.variants(scale)
@@ -221,40 +221,42 @@ class Study:
         where = dict(quantity.where)
         mode = where.pop("match", None)
         wanted = self._run_where(where, scale)
-        alike = [variant for variant in variants if variant.asked == wanted]
+        alike = [variant for variant in variants if variant.unmatched == wanted]
         found = alike if mode is None else self._in_mode(alike, mode, scale)
         if found:
             return found[0]
         known = ", ".join(variant.label for variant in variants)
-        raise SpecError(f"{quantity} is no variant of study {self.name} at scale {scale}; the variants are {known}")
+        raise SpecError(
+            f"{quantity} matches no variant of study {self.name} at scale {scale}; the variants are {known}"
+        )
 
     def _in_mode(self, alike: Sequence[Variant], mode: str, scale: str) -> list[Variant]:
-        """What a variant, given in all its modes, is in one: the control, or what two modes agree on, stands once."""
+        """Return the variant in one mode; the control, or a variant that is equal in two modes, exists once."""
         if not alike or mode not in self._modes(scale):
             return []
         variants = self.variants(scale)
-        run, _ = solve(alike[0].label, alike[0].asked, variants[0].run, mode)
+        run, _ = solve(alike[0].label, alike[0].unmatched, variants[0].run, mode)
         return [variant for variant in variants if variant.run == run]
 
     def _run_where(self, where: Mapping[str, Any], scale: str) -> Run:
-        """The control's run but for what is named: axes by a label of theirs, fields by their value."""
+        """Return the control's run with changes: axes by one of their labels, fields by their value."""
         rest = dict(where)
         choice = [step_of(axis, steps, rest) for axis, steps in self._steps(scale).items()]
         return Run.from_dict({**self.base(scale), **changes_of(choice), **rest, "seed": 0})
 
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
         """Return the seeds per variant: as requested, else the scale's, else the study's; 0 if benchmark_only."""
-        asked = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
-        wanted = self.seeds if asked is None else _check_seeds(asked)
+        requested = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
+        wanted = self.seeds if requested is None else _check_seeds(requested)
         return 0 if self.benchmark_only else wanted
 
     def runs(self, scale: str | None = None, seeds: int | None = None) -> list[Run]:
-        """All runs: seed by seed, every variant, so that an unfinished study has paired seeds."""
+        """Return all runs, seed by seed, so that an unfinished study has paired seeds."""
         variants = self.variants(scale)
         return [v.run.replace(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
 
 
 def _check_seeds(seeds: int) -> int:
     if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise SpecError(f"seeds is {seeds!r}; wanted is a whole number, 1 or more")
+        raise SpecError(f"seeds must be an integer, 1 or more, got {seeds!r}")
     return seeds

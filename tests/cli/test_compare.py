@@ -57,7 +57,7 @@ def test_it_shows_side_effects_and_models_that_cannot_see_the_image(study: Path,
         assert f"also changes   {what}" in released.replace("norm axis blocks.*.", "")
     assert "BLIND" not in released
     assert "matched        token_hidden=" in matched
-    assert "BLIND          blind: the logits do not depend on the image" in none
+    assert "BLIND          the logits do not depend on the image" in none
     assert "%)" in none
     assert list((tmp_path / "runs" / "cache").glob("*.json"))
 

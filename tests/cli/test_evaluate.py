@@ -15,7 +15,7 @@ from ablate.spec.resources import Resources
 from ablate.store.root import Root
 from ablate.train.checkpoint import Checkpoints
 from ablate.train.execute import execute
-from tests.tiny import TINY
+from tests.tiny import TINY, image_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

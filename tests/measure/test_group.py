@@ -78,7 +78,7 @@ def test_a_throttled_window_is_thrown_out_and_measured_again(root: Root) -> None
     (thrown,) = one.thrown
     assert (thrown["round"], thrown["last"], thrown["rate"], thrown["why"]) == (1, False, 200.0, [HOT])
     assert fleet.windows() == [*NAMES * 3, "attention", "patch_ff", "attention"], "beside the control, and no other"
-    assert "round 4 of 3, more for windows thrown out" in [news.phase for news in told]
+    assert "round 4 of 3, to replace rejected windows" in [news.phase for news in told]
     assert speed_frames.frame(root).set_index("variant")["thrown"].to_dict() == {
         "attention": 0,
         "patch_ff": 1,
@@ -94,7 +94,7 @@ def test_a_device_that_stays_throttled_ends_the_session_and_is_told(root: Root) 
     assert (one.windows, one.complete, len(one.thrown)) == ([], False, 6)
     assert found(root)["patch_ff inference 64"].complete
     (said,) = session.failures
-    assert said.startswith("none, fp32-eager-nchw-inference: batch 64 has 0 of 3 windows, 6 were thrown out (thermal")
+    assert said.startswith("none, fp32-eager-nchw-inference: batch 64 has 0 of 3 windows, 6 were rejected (thermal")
     assert told[-1].rates["none"] == "not measured"
     again = FakeWorkers()
     run(root, again)

@@ -38,7 +38,8 @@ def other(root: Root) -> Iterator[subprocess.Popen[str]]:
 
 def test_a_second_session_is_refused_and_leaves_no_worker(root: Root, other: subprocess.Popen[str]) -> None:
     fleet = FakeWorkers()
-    told = f"process {other.pid} is measuring on A CPU, and two at once would slow each other; wait until it has ended"
+    reason = "two at once would slow each other down; wait until it has ended"
+    told = f"process {other.pid} is measuring on A CPU, and {reason}"
     with pytest.raises(SpecError, match=f"^{told}$"):
         run(root, fleet)
     assert fleet.alive == 0

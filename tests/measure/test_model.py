@@ -143,19 +143,19 @@ def test_inputs_are_random_and_the_same_for_every_model() -> None:
     one, other = bench(), bench(model=Slow())
     one.prepare(4)
     other.prepare(4)
-    assert torch.equal(one.pictures, other.pictures)
-    assert 0.5 < float(one.pictures.std()) < 1.5
-    assert len(torch.unique(one.pictures)) > 500
+    assert torch.equal(one.images, other.images)
+    assert 0.5 < float(one.images.std()) < 1.5
+    assert len(torch.unique(one.images)) > 500
 
 
 def test_parked_it_holds_no_pictures_and_comes_back() -> None:
     made = bench(Mode(work="training"))
     made.prepare(4)
     made.park()
-    assert made.pictures.numel() == 0
+    assert made.images.numel() == 0
     assert all(parameter.grad is None for parameter in made.model.parameters())
     made.resume()
-    assert len(made.pictures) == 4
+    assert len(made.images) == 4
 
 
 def test_compiled_once_a_batch_size(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,7 +179,7 @@ def test_memory_grows_with_the_batch() -> None:
 
 
 def test_a_gpu_s_mode_is_refused_on_the_cpu() -> None:
-    with pytest.raises(SpecError, match="mode tf32 is for GPUs"):
+    with pytest.raises(SpecError, match="must be fp32 or bf16, got tf32"):
         bench(Mode(dtype="tf32"))
 
 

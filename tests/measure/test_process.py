@@ -63,7 +63,7 @@ def worker(tmp_path: Path) -> Any:
 
 def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: Process) -> None:
     worker.send(order(SUBJECTS[0]) | {"device": "cudda"})
-    with pytest.raises(WorkerError, match=r"^--device is 'cudda'; wanted is auto, cpu, or a device that torch finds"):
+    with pytest.raises(WorkerError, match=r"^--device must be auto, cpu, or a device that torch finds"):
         worker.receive(600)
     worker.send(order(Subject("resmlp", timm="resmlp_13_224")))
     with pytest.raises(WorkerError, match="Unknown model") as caught:
@@ -78,7 +78,7 @@ def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: 
     assert caught.value.out_of_memory
     worker.send({"do": "prepare", "batch": 2})
     assert worker.receive(600) > 0, "the ladder goes on"
-    with pytest.raises(WorkerLostError, match="gave no answer for 0 s and was ended"):
+    with pytest.raises(WorkerLostError, match="did not answer for 0 s and was stopped"):
         worker.receive(0.01)
     with pytest.raises((WorkerLostError, ValueError)):
         worker.send({"do": "peak_memory"})

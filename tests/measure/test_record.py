@@ -93,7 +93,7 @@ def test_runs_do_not_see_measurements(tmp_path: Path) -> None:
     ("content", "told"),
     [
         (b"{", "cannot read the measurement"),
-        (b"[]", "is no measurement of speed: it has no schema number"),
+        (b"[]", "must be a speed measurement, got no schema number"),
         (b'{"schema": 99}', r"has schema 99; this version of ablate knows up to 1: upgrade it"),
         (b'{"schema": 1}', "lacks subject, mode"),
     ],

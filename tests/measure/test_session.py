@@ -57,7 +57,7 @@ def test_what_is_there_is_not_measured_again(root: Root) -> None:
 def test_asked_to_it_measures_again_and_replaces_what_was_there(root: Root) -> None:
     run(root, FakeWorkers())
     before = {one.sessions[0]["id"] for one in found(root).values()}
-    run(root, FakeWorkers(), replace(PLAN, again=True))
+    run(root, FakeWorkers(), replace(PLAN, force=True))
     for one in found(root).values():
         assert len(one.sessions) == 1
         assert one.sessions[0]["id"] not in before

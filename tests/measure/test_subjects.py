@@ -87,7 +87,7 @@ def test_a_named_model_with_fields_changed() -> None:
     ("name", "told"),
     [
         ("linear_tni", "unknown model 'linear_tni': did you mean 'linear_tiny'"),
-        ("ablate_tiny:mixer", "is followed by 'mixer'; wanted is FIELD=VALUE"),
+        ("ablate_tiny:mixer", "a change to a model must be FIELD=VALUE, got 'mixer'"),
         ("ablate_tiny:mixxer=pool", "unknown field that shapes a model 'mixxer'"),
         ("ablate_tiny:dim=wide", "dim must be a whole number, got 'wide'"),
     ],
@@ -100,5 +100,8 @@ def test_a_wrong_name_is_a_sentence(name: str, told: str) -> None:
 def test_timm_s_models_go_by_their_name() -> None:
     (subject,) = of_timm(["resmlp_12_224"])
     assert (subject.label, subject.run, subject.timm) == ("resmlp_12_224", None, "resmlp_12_224")
-    with pytest.raises(SpecError, match=r"timm has no model 'resmlp_12': did you mean 'resmlp_\d\d_224'\? wanted"):
+    with pytest.raises(
+        SpecError,
+        match=r"timm has no model 'resmlp_12': did you mean 'resmlp_\d\d_224'\? timm.list_models",
+    ):
         of_timm(["resmlp_12"])

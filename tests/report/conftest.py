@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ablate.report import figures, files, render
-from ablate.report import verification as recheck
+from ablate.report import verification as verify
 from ablate.report.content import Content
 from ablate.report.figures import Figure
 from ablate.report.plots import PLOTS
@@ -39,7 +39,7 @@ def few_plots(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for module in (figures, files):
         monkeypatch.setattr(module, "PLOTS", few)
-    for module in (files, recheck):
+    for module in (files, verify):
         monkeypatch.setattr(module, "draw_all", draw_once)
 
 

@@ -18,9 +18,9 @@ GOOD = {"variant": "a", "drifted": False, "drift_known": True, "complete": True}
     ("changes", "told"),
     [
         ({}, []),
-        ({"drifted": True}, ["the machine's speed changed while it was measured: a"]),
-        ({"drift_known": False}, ["whether the machine's speed changed is not known: a"]),
-        ({"complete": False}, ["fewer windows than asked for, in some mode: a"]),
+        ({"drifted": True}, ["the speed of the machine changed during the measurement: a"]),
+        ({"drift_known": False}, ["whether the speed of the machine changed is unknown: a"]),
+        ({"complete": False}, ["fewer windows than requested, in some mode: a"]),
     ],
 )
 def test_measurements_that_cannot_be_trusted_are_told(changes: dict[str, Any], told: list[str]) -> None:

@@ -25,7 +25,7 @@ def finished(tmp_path: Path) -> Path:
 def test_plot_by_name(finished: Path, name: str) -> None:
     axes = ablate.plot(name, "quickstart", root=finished)
     assert isinstance(axes, Axes)
-    assert axes.get_title(loc="left") == PLOTS[name].TITLE
+    assert axes.get_title(loc="left") == PLOTS[name].title
 
 
 def test_plot_on_axes_of_one_s_own(finished: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ablate.cli import app
-from ablate.report.verification import recheck_overview
+from ablate.report.verification import verify_overview
 from ablate.store.records import index
 from ablate.store.root import Root
 from tests.fixtures.fixture_study import __file__ as STUDY
@@ -64,14 +64,14 @@ def test_it_repeats(studies: Path, fixture_root: Root) -> None:
     assert write_all(fixture_root) == write_all(fixture_root)
 
 
-def test_the_audit_holds_it_against_the_records(studies: Path, fixture_root: Root) -> None:
+def test_verification_compares_it_with_the_records(studies: Path, fixture_root: Root) -> None:
     write_all(fixture_root)
     audit = ["verify", "--root", str(fixture_root.path)]
     done = CliRunner().invoke(app, audit)
     assert done.exit_code == 0, done.output
     assert "README.md: matches (" in done.output
     for name, told in (
-        ("index.html", "the page says “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
+        ("index.html", "the page shows “digits 9 of 9 runs”, the records give “digits 8 of 9 runs”"),
         ("README.md", "README.md, line 7, is"),
     ):
         path = fixture_root.reports / name
@@ -99,20 +99,20 @@ def test_the_table_one_reads_in_a_repository(studies: Path, fixture_root: Root) 
     assert "broken cannot be loaded" in text
     assert "<b>" not in text.replace("\\<", "")
     (fixture_root.reports / "index.html").unlink()
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert found.holds
     (fixture_root.reports / "measured-digits" / "figures.json").unlink()
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert not found.holds
 
 
-def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root: Root) -> None:
+def test_verification_reports_a_damaged_record_again(studies: Path, fixture_root: Root) -> None:
     write_all(fixture_root)
     path = next(iter(index(fixture_root.results).values()))
     path.write_bytes(path.read_bytes()[:100])
-    found = recheck_overview(fixture_root)
+    found = verify_overview(fixture_root)
     assert found is not None
     assert not found.holds
     assert [finding.sentence.split(":")[0] for finding in found.findings] == [
@@ -121,7 +121,7 @@ def test_the_audit_tells_a_damaged_record_once_more(studies: Path, fixture_root:
 
 
 def test_without_an_index_there_is_nothing_to_hold(root: Root) -> None:
-    assert recheck_overview(root) is None
+    assert verify_overview(root) is None
 
 
 @pytest.mark.parametrize("words", [["report"], ["report", "measured", "--all"], ["report", "--all", "--seeds", "2"]])

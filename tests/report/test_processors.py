@@ -18,7 +18,7 @@ from tests.synthetic import fixture_study
 CORES = ("Haswell", "Nehalem")
 WRITE = "render(fixture_study(), 'digits', root, models=False)"
 VERIFY = """
-found = recheck(root.reports / 'fixture_study-digits', root, fixture_study())
+found = verify(root.reports / 'fixture_study-digits', root, fixture_study())
 assert found.holds, found
 print(found.figures)
 """
@@ -26,7 +26,7 @@ SCRIPT = """
 import sys
 from ablate.store.root import Root
 from ablate.report import render
-from ablate.report.verification import recheck
+from ablate.report.verification import verify
 from tests.synthetic import fixture_study
 
 root = Root.at(sys.argv[1])

@@ -261,8 +261,8 @@ def test_replaced_pictures_are_counted(root: Root) -> None:
     for run in rest:
         records.write(root.results, record(run))
     html, _ = written(root, models=False)
-    assert "Replaced pictures" in html
-    assert f"saw grey in place of pictures that cannot be read: attention, seed 0 ({first.key})" in html
+    assert "Replaced images" in html
+    assert f"trained with grey images in place of unreadable ones: attention, seed 0 ({first.key})" in html
 
 
 def test_no_mixture_no_flag(fixture_root: Root) -> None:
@@ -281,11 +281,11 @@ def test_what_differs_and_what_is_fixed(fixture_root: Root) -> None:
 
 
 def test_without_the_models(fixture_root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.report.content.audit", None)
+    monkeypatch.setattr("ablate.report.content.compare", None)
     html, markdown = written(fixture_root, models=False)
     for text in (html, markdown):
         assert "mixer: attention → patch_ff" in text
-    assert "<code>--no-audit</code>" in html
+    assert "<code>--no-compare</code>" in html
 
 
 def test_speeds_stand_with_their_modes(fixture_root: Root) -> None:

@@ -17,7 +17,7 @@ from ablate.measure import record as speed_record
 from ablate.measure.subjects import of_study
 from ablate.report import render
 from ablate.report.manifest import Manifest
-from ablate.report.verification import Recheck, recheck
+from ablate.report.verification import Verification, verify
 from ablate.spec.errors import SpecError
 from ablate.store import records
 from ablate.store.root import Root
@@ -35,9 +35,9 @@ def written(fixture_root: Root) -> Path:
 
 
 @pytest.fixture
-def audited(written: Path, fixture_root: Root) -> Callable[[], Recheck]:
-    """Holds that report against the records as they are now."""
-    return lambda: recheck(written, fixture_root, fixture_study())
+def verified(written: Path, fixture_root: Root) -> Callable[[], Verification]:
+    """Return a function that verifies that report against the current records."""
+    return lambda: verify(written, fixture_root, fixture_study())
 
 
 def edit(path: Path, before: str, after: str) -> None:
@@ -62,8 +62,8 @@ def with_checksums(place: Root) -> None:
         records.write(place.results, record(run))
 
 
-def test_a_report_holds(audited: Callable[[], Recheck]) -> None:
-    found = audited()
+def test_a_report_holds(verified: Callable[[], Verification]) -> None:
+    found = verified()
     assert found.holds
     assert found.differences == []
     assert found.figures == 2
@@ -78,7 +78,7 @@ def test_it_holds_where_the_runs_folder_is_not(written: Path, fixture_root: Root
     (folder / "log.txt").write_text("a log")
     render(fixture_study(), "digits", fixture_root, models=False)
     shutil.rmtree(fixture_root.runs)
-    assert recheck(written, fixture_root, fixture_study()).holds
+    assert verify(written, fixture_root, fixture_study()).holds
 
 
 @pytest.mark.parametrize(
@@ -109,25 +109,25 @@ def test_it_holds_where_the_runs_folder_is_not(written: Path, fixture_root: Root
     ],
 )
 def test_an_edited_cell_is_found(
-    written: Path, audited: Callable[[], Recheck], name: str, pattern: str, where: str
+    written: Path, verified: Callable[[], Verification], name: str, pattern: str, where: str
 ) -> None:
     text = (written / name).read_text(encoding="utf-8")
     value = re.search(pattern, text)
     assert value is not None
     start, end = value.span(1)
     (written / name).write_text(text[:start] + "7" + text[start + 1 : end] + text[end:], encoding="utf-8")
-    found = audited()
+    found = verified()
     assert not found.holds
     assert where in found.differences[0]
 
 
-def test_an_edited_download_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_an_edited_download_is_found(written: Path, verified: Callable[[], Verification]) -> None:
     edit(
         written / "index.html",
         'href="data:text/csv;charset=utf-8;base64,',
         'href="data:text/csv;charset=utf-8;base64,AAAA',
     )
-    assert any("inside the page" in sentence for sentence in audited().differences)
+    assert any("inside the page" in sentence for sentence in verified().differences)
 
 
 def edit_figures(folder: Path, change: Callable[[Any], object]) -> None:
@@ -153,51 +153,53 @@ def edit_figures(folder: Path, change: Callable[[Any], object]) -> None:
     ],
 )
 def test_figures_with_more_or_less_than_there_is_are_found(
-    written: Path, audited: Callable[[], Recheck], change: Callable[[Any], object], told: str
+    written: Path, verified: Callable[[], Verification], change: Callable[[Any], object], told: str
 ) -> None:
     edit_figures(written, change)
-    (difference,) = audited().differences
+    (difference,) = verified().differences
     assert told in difference
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_data_of_figures_that_cannot_be_read_is_found(written: Path, audited: Callable[[], Recheck], text: str) -> None:
+def test_data_of_figures_that_cannot_be_read_is_found(
+    written: Path, verified: Callable[[], Verification], text: str
+) -> None:
     (written / "figures.json").write_text(text)
-    assert "figures.json" in audited().differences[0]
+    assert "figures.json" in verified().differences[0]
 
 
-def test_a_report_without_its_page_and_its_pictures_holds(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_a_report_without_its_page_and_its_pictures_holds(written: Path, verified: Callable[[], Verification]) -> None:
     for path in written.iterdir():
         if path.suffix in (".html", ".svg", ".png") and path.name != "accuracy_params.png":
             path.unlink()
-    assert audited().holds
+    assert verified().holds
     (written / "accuracy_params.png").unlink()
-    assert audited().differences == ["accuracy_params.png is missing"], "report.md shows it"
+    assert verified().differences == ["accuracy_params.png is missing"], "report.md shows it"
 
 
-def test_pictures_are_not_compared(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_pictures_are_not_compared(written: Path, verified: Callable[[], Verification]) -> None:
     edit(written / "accuracy_params.svg", "fill: ", "fill:  ")
     edit(written / "index.html", '<path d="M', '<path d="M 1 1 M')
     (written / "accuracy_params.png").write_bytes(b"another processor's")
-    assert audited().holds
+    assert verified().holds
 
 
 def test_a_picture_of_a_plot_that_has_nothing_to_show_is_found(root: Root) -> None:
     folder = render(fixture_study(), "digits", root, models=False).parent
-    assert recheck(folder, root, fixture_study()).holds
+    assert verify(folder, root, fixture_study()).holds
     (folder / "training_loss.png").touch()
-    (told,) = recheck(folder, root, fixture_study()).differences
-    assert told == "training_loss.png is not what the records give: the plot has nothing to show"
+    (told,) = verify(folder, root, fixture_study()).differences
+    assert told == "training_loss.png must not exist: the records give nothing to show in this plot"
 
 
-def test_a_missing_file_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_a_missing_file_is_found(written: Path, verified: Callable[[], Verification]) -> None:
     (written / "table.csv").unlink()
-    assert audited().differences == ["table.csv is missing"]
+    assert verified().differences == ["table.csv is missing"]
 
 
-def test_an_edited_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_an_edited_record_is_found(fixture_root: Root, verified: Callable[[], Verification]) -> None:
     key = edit_record(fixture_root)
-    found = audited()
+    found = verified()
     assert not found.holds
     assert re.fullmatch(rf"the record {key} \(.*\) was edited after the report was written", found.differences[0])
     assert len(found.differences) > 1
@@ -207,79 +209,79 @@ def test_an_edited_record_is_found_in_a_report_of_its_own(fixture_root: Root) ->
     with_checksums(fixture_root)
     key = edit_record(fixture_root)
     folder = render(fixture_study(), "digits", fixture_root, models=False).parent
-    found = recheck(folder, fixture_root, fixture_study())
+    found = verify(folder, fixture_root, fixture_study())
     assert found.differences == []
     assert not found.holds
     assert found.findings[0].kind == "edited"
     assert key in found.findings[0].sentence
-    assert "the checksum does not fit the record of" in (folder / "index.html").read_text()
+    assert "the checksum does not match the record of" in (folder / "index.html").read_text()
 
 
-def test_a_truncated_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_truncated_record_is_found(fixture_root: Root, verified: Callable[[], Verification]) -> None:
     path = next(iter(records.index(fixture_root.results).values()))
     path.write_bytes(path.read_bytes()[:100])
-    found = audited()
+    found = verified()
     assert not found.holds
     assert [finding.kind for finding in found.findings] == ["damaged"]
     assert found.findings[0].sentence.startswith(f"cannot read the record results/digits_shifted/{path.name}")
 
 
-def test_a_removed_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_removed_record_is_found(fixture_root: Root, verified: Callable[[], Verification]) -> None:
     key, path = next(iter(records.index(fixture_root.results).items()))
     path.unlink()
-    assert audited().differences[0].startswith(f"the record {key} (")
-    assert "is gone" in audited().differences[0]
+    assert verified().differences[0].startswith(f"the record {key} (")
+    assert "was removed" in verified().differences[0]
 
 
-def test_an_added_record_is_found(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_an_added_record_is_found(fixture_root: Root, verified: Callable[[], Verification]) -> None:
     last = fixture_study().runs("digits")[-1]
     records.write(fixture_root.results, record(last))
-    found = audited()
+    found = verified()
     assert not found.holds
-    assert found.differences[0] == f"the record {last.key} (none, seed 2) came after the report was written"
+    assert found.differences[0] == f"the record {last.key} (none, seed 2) was added after the report was written"
 
 
 def test_a_measurement_of_speed_that_changes_is_found(fixture_root: Root) -> None:
     folder = fixture_root.results / "speed" / "a-cpu"
     path = speed_record.write(folder, measurement(of_study(fixture_study(), "digits")[0], [100.0, 101.0]))
     written = render(fixture_study(), "digits", fixture_root, models=False).parent
-    assert recheck(written, fixture_root, fixture_study()).holds
+    assert verify(written, fixture_root, fixture_study()).holds
     edit(path, "101.0", "109.0")
-    found = recheck(written, fixture_root, fixture_study())
+    found = verify(written, fixture_root, fixture_study())
     assert found.differences[0] == f"the measurement speed/a-cpu/{path.name} was edited after the report was written"
 
 
-def test_a_record_of_another_study_changes_nothing(fixture_root: Root, audited: Callable[[], Recheck]) -> None:
+def test_a_record_of_another_study_changes_nothing(fixture_root: Root, verified: Callable[[], Verification]) -> None:
     other = fixture_study().runs("digits")[0].replace(depth=5)
     records.write(fixture_root.results, record(other))
-    assert audited().holds
+    assert verified().holds
 
 
-def test_last_digits_of_floats_may_differ(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_last_digits_of_floats_may_differ(written: Path, verified: Callable[[], Verification]) -> None:
     """Sums and fits depend on the processor; a thousandth of a percent is no finding."""
     text = (written / "table.csv").read_text()
     long = re.search(r"\d\d\.\d{10,}", text)
     assert long is not None
     (written / "table.csv").write_text(text.replace(long[0], f"{float(long[0]) * (1 + 5e-6)!r}", 1))
-    assert audited().holds
+    assert verified().holds
     (written / "table.csv").write_text(text.replace(long[0], f"{float(long[0]) * (1 + 5e-5)!r}", 1))
-    assert "table.csv" in audited().differences[0]
+    assert "table.csv" in verified().differences[0]
 
 
-def test_what_was_put_into_a_page_is_found(written: Path, audited: Callable[[], Recheck]) -> None:
+def test_what_was_put_into_a_page_is_found(written: Path, verified: Callable[[], Verification]) -> None:
     edit(written / "index.html", "<h2 id=", "<p>It is all true.</p><h2 id=")
-    assert "It is all true." in audited().differences[0]
+    assert "It is all true." in verified().differences[0]
 
 
 def test_a_folder_that_is_no_report(written: Path, fixture_root: Root) -> None:
     edit(written / "manifest.json", '"schema": 1', '"schema": 0')
-    with pytest.raises(SpecError, match="does not say what the report was made from; write it again"):
-        recheck(written, fixture_root)
+    with pytest.raises(SpecError, match="must be a manifest of schema 1; write it again"):
+        verify(written, fixture_root)
     (written / "manifest.json").unlink()
     with pytest.raises(SpecError, match=r"cannot read .*manifest.json: .*; write it again: ablate report"):
-        recheck(written, fixture_root)
-    with pytest.raises(SpecError, match="there is no folder"):
-        recheck(written / "none", fixture_root)
+        verify(written, fixture_root)
+    with pytest.raises(SpecError, match="must be the folder of a report, got no folder"):
+        verify(written / "none", fixture_root)
 
 
 def test_the_manifest_comes_back(written: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ablate.results import formats
-from ablate.results.contrasts import PICTURES, SEEDS, over_pictures, over_seeds
+from ablate.results.contrasts import IMAGES, SEEDS, over_images, over_seeds
 from ablate.results.formats import contrasts as sheets
 from ablate.results.table import study_frame
 from ablate.store.records import Record
@@ -76,9 +76,9 @@ def test_without_runs_nothing_is_said(top1: dict[str, list[float]]) -> None:
 
 def test_the_seeds_a_point_needs() -> None:
     found = over_seeds(runs()).set_index("variant")
-    assert found.loc["patch_ff", "needed"] < found.loc["none", "needed"]
+    assert found.loc["patch_ff", "seeds_needed"] < found.loc["none", "seeds_needed"]
     wide = over_seeds(runs({"attention": [10.0, 90.0], "none": [90.0, 10.0]}))
-    assert math.isnan(wide.set_index("variant").loc["none", "needed"])
+    assert math.isnan(wide.set_index("variant").loc["none", "seeds_needed"])
     assert ">1,000" in formats.render(sheets.over_seeds(wide, "attention"), "text")
 
 
@@ -94,7 +94,7 @@ def outcome(*right: int, mixer: str, seed: int = 0, fingerprint: str = "f" * 16)
 
 
 def test_pictures_are_compared_seed_by_seed() -> None:
-    found = over_pictures(
+    found = over_images(
         [
             outcome(0, 1, 2, 3, mixer="attention"),
             outcome(0, 1, mixer="attention", seed=1),
@@ -104,20 +104,20 @@ def test_pictures_are_compared_seed_by_seed() -> None:
         ],
         "attention",
     )
-    assert list(found) == list(PICTURES)
+    assert list(found) == list(IMAGES)
     assert found[["seed", "n", "only_variant", "only_control"]].values.tolist() == [[0, 8, 1, 3], [1, 8, 1, 0]]
     assert found["difference"].tolist() == [-25.0, 12.5]
 
 
 def test_the_same_records_give_the_same_table() -> None:
     found = [outcome(0, 1, 2, mixer="attention"), outcome(0, 3, mixer="none")]
-    pd.testing.assert_frame_equal(over_pictures(found, "attention"), over_pictures(found, "attention"))
+    pd.testing.assert_frame_equal(over_images(found, "attention"), over_images(found, "attention"))
 
 
 def test_another_variant_moves_no_interval() -> None:
     control, mine = outcome(0, 1, 2, 5, mixer="attention"), outcome(0, 3, 5, 6, mixer="none")
-    alone = over_pictures([control, mine], "attention")
-    beside = over_pictures([control, outcome(0, 4, 7, mixer="pool"), mine], "attention")
+    alone = over_images([control, mine], "attention")
+    beside = over_images([control, outcome(0, 4, 7, mixer="pool"), mine], "attention")
     pd.testing.assert_frame_equal(alone, beside[beside["variant"] == "none"].reset_index(drop=True))
 
 
@@ -125,13 +125,13 @@ def test_what_cannot_be_compared_says_why() -> None:
     control = outcome(0, mixer="attention")
     other_data = outcome(0, mixer="none", fingerprint="0" * 16)
     without = ("pool", record_of(TINY.replace(mixer="pool"), correct=""))
-    found = over_pictures([control, other_data, without], "attention")
-    assert list(found["why"]) == ["of different data", "not recorded"]
-    text = formats.render(sheets.over_pictures(found, "attention"), "text")
-    assert "of different data" in text
-    assert "this pair of trained models, not of the method" in " ".join(text.split())
+    found = over_images([control, other_data, without], "attention")
+    assert list(found["why"]) == ["different data", "not recorded"]
+    text = formats.render(sheets.over_images(found, "attention"), "text")
+    assert "different data" in text
+    assert "this pair of trained models, not about the method" in " ".join(text.split())
 
 
 def test_no_pair_no_row() -> None:
-    assert over_pictures([outcome(0, mixer="none")], "attention").empty
-    assert formats.render(sheets.over_pictures(over_pictures([], "attention"), "attention"), "md")
+    assert over_images([outcome(0, mixer="none")], "attention").empty
+    assert formats.render(sheets.over_images(over_images([], "attention"), "attention"), "md")

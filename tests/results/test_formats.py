@@ -178,7 +178,7 @@ def test_no_cell_is_broken_where_its_table_fits(width: int) -> None:
     assert max(map(len, shown.splitlines())) <= width
     if sheet.width() <= width:
         assert all(cell in shown for line in sheet.cells() for cell in line)
-    assert ("No room on this terminal" in shown) == (len(sheet.columns) < len(COLUMNS))
+    assert ("Too wide for this terminal" in shown) == (len(sheet.columns) < len(COLUMNS))
 
 
 def test_rules_stand_between_groups_alone() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ablate.measure.frames import Measured
 from ablate.measure.subjects import Subject
-from ablate.results.ranking import Ranking, by_round, rankings, stability, turned
+from ablate.results.ranking import PairRanking, by_round, rankings, stability, swapped
 from tests.measure.fake import measured
 from tests.tiny import TINY
 
@@ -17,18 +17,18 @@ MODES = [f"{dtype}-{how}-nchw-inference" for dtype in ("fp32", "bf16") for how i
 
 
 def test_the_ratio_is_that_of_the_rounds() -> None:
-    (order,) = rankings([measured(ONE, [100.0, 200.0, 400.0]), measured(OTHER, [50.0, 101.0, 199.0])])
-    assert (order.one, order.other, order.n) == ("a", "b", 3)
-    assert order.ratio == pytest.approx(2.0, rel=0.01)
-    assert order.low
-    assert order.high
-    assert 1.9 < order.low < order.ratio < order.high < 2.1, "what moves both in a round does not blur their ratio"
-    assert order.verdict == "faster"
+    (pair,) = rankings([measured(ONE, [100.0, 200.0, 400.0]), measured(OTHER, [50.0, 101.0, 199.0])])
+    assert (pair.one, pair.other, pair.n) == ("a", "b", 3)
+    assert pair.ratio == pytest.approx(2.0, rel=0.01)
+    assert pair.low
+    assert pair.high
+    assert 1.9 < pair.low < pair.ratio < pair.high < 2.1, "what moves both in a round does not blur their ratio"
+    assert pair.verdict == "faster"
 
 
 def test_a_difference_within_the_noise_is_undecided() -> None:
-    (order,) = rankings([measured(ONE, [100.0, 103.0, 98.0]), measured(OTHER, [101.0, 99.0, 100.0])])
-    assert order.verdict == "undecided"
+    (pair,) = rankings([measured(ONE, [100.0, 103.0, 98.0]), measured(OTHER, [101.0, 99.0, 100.0])])
+    assert pair.verdict == "undecided"
 
 
 @pytest.mark.parametrize("rounds", [0, 1])
@@ -36,8 +36,8 @@ def test_too_few_common_rounds_decide_nothing(rounds: int) -> None:
     one, other = measured(ONE, [100.0, 101.0]), measured(OTHER, [50.0, 51.0])
     for window in other.found.windows[rounds:]:
         window["session"] = "another"
-    (order,) = rankings([one, other])
-    assert (order.n, order.low, order.verdict) == (rounds, None, "undecided")
+    (pair,) = rankings([one, other])
+    assert (pair.n, pair.low, pair.verdict) == (rounds, None, "undecided")
 
 
 def test_the_control_s_last_window_belongs_to_no_round() -> None:
@@ -75,8 +75,8 @@ def test_every_pair_in_every_mode_at_one_batch_size() -> None:
         for batch in (64, 1)
     ]
     assert len(rankings(found)) == 3 * 2
-    assert {order.batch for order in rankings(found)} == {64}
-    assert {order.batch for order in rankings(found, batch=1)} == {1}
+    assert {pair.batch for pair in rankings(found)} == {64}
+    assert {pair.batch for pair in rankings(found, batch=1)} == {1}
 
 
 def test_devices_are_kept_apart() -> None:
@@ -86,14 +86,14 @@ def test_devices_are_kept_apart() -> None:
 
 
 def test_turned_an_order_says_the_same() -> None:
-    order = Ranking("a", "b", "d", "m", 1, ratio=2.0, low=1.6, high=2.5, n=3)
-    assert turned(turned(order)) == order
-    assert (turned(order).low, turned(order).high) == (0.4, 0.625)
-    assert turned(order).verdict == "slower"
+    pair = PairRanking("a", "b", "d", "m", 1, ratio=2.0, low=1.6, high=2.5, n=3)
+    assert swapped(swapped(pair)) == pair
+    assert (swapped(pair).low, swapped(pair).high) == (0.4, 0.625)
+    assert swapped(pair).verdict == "slower"
 
 
 def test_models_never_measured_together_have_no_ratio() -> None:
     one, other = measured(ONE, [100.0]), measured(OTHER, [50.0])
     other.found.windows[0]["session"] = "another"
-    (order,) = rankings([one, other])
-    assert math.isnan(order.ratio)
+    (pair,) = rankings([one, other])
+    assert math.isnan(pair.ratio)

@@ -14,7 +14,7 @@ from ablate.model.cost import inputs
 from ablate.results.table import study_frame
 from ablate.results.verdict import Verdict, judge
 from ablate.store.root import Root
-from ablate.study.claims import Comparison
+from ablate.study.claims import Inequality
 from tests.measure.fake import measurement
 from tests.tiny import TINY
 
@@ -23,7 +23,7 @@ MODES = [f"{dtype}-{how}-nchw-inference" for dtype in ("fp32", "bf16") for how i
 FASTER = throughput(mixer="patch_ff") > throughput(mixer="attention")
 
 
-def study(holds: Comparison, patches: Sequence[int] = (4,)) -> Study:
+def study(holds: Inequality, patches: Sequence[int] = (4,)) -> Study:
     return Study(
         question="Which?",
         axes={"mixer": ["attention", "patch_ff"], "patch_size": list(patches)},
@@ -91,7 +91,7 @@ def test_one_mode_tells_its_numbers(root: Root) -> None:
     ],
     ids=str,
 )
-def test_ratios_and_bare_rates(root: Root, holds: Comparison, decision: str) -> None:
+def test_ratios_and_bare_rates(root: Root, holds: Inequality, decision: str) -> None:
     measure_ratios(root, 1.5, 1.5)
     assert verdict(root, study(holds)).decision == decision
 
@@ -117,13 +117,13 @@ def test_other_batch_sizes_and_single_rounds_decide_nothing(root: Root) -> None:
 
 
 def test_nothing_measured_is_said(root: Root) -> None:
-    assert verdict(root, study(FASTER)).reason.startswith("not measured: no mode has all it speaks of")
+    assert verdict(root, study(FASTER)).reason.startswith("not measured: no mode has every variant in the claim")
     made = study(FASTER)
     assert judge(made, "small", study_frame(made, "small", []))[0].decision == "undecided"
 
 
 def test_speed_and_accuracy_do_not_mix(root: Root) -> None:
-    assert verdict(root, study(throughput() - top1() > 0)).reason.startswith("it mixes speed")
+    assert verdict(root, study(throughput() - top1() > 0)).reason.startswith("it combines speed")
 
 
 PATCHES = (1, 2, 3, 4, 6)
@@ -151,7 +151,7 @@ def measure_laws(root: Root, **laws: float) -> None:
     ],
     ids=str,
 )
-def test_exponents_are_judged_by_their_own_errors(root: Root, holds: Comparison, decision: str) -> None:
+def test_exponents_are_judged_by_their_own_errors(root: Root, holds: Inequality, decision: str) -> None:
     measure_laws(root, attention=1.0, patch_ff=2.0)
     assert verdict(root, study(holds, PATCHES)).decision == decision
 

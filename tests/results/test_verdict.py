@@ -7,7 +7,7 @@ import pytest
 from ablate.model.cost import complexity
 from ablate.results.table import study_frame
 from ablate.results.verdict import Verdict, judge
-from ablate.study.claims import Claim, Comparison, loss, macs, params, top1
+from ablate.study.claims import Claim, Inequality, loss, macs, params, top1
 from ablate.study.study import Scale, Study
 from tests.tiny import TINY, record_of
 
@@ -16,7 +16,7 @@ ATTENTION = [80.0, 81.0, 82.0]
 PARAMS = {"attention": 900, "patch_ff": 700}
 
 
-def verdict(holds: Comparison, patch_ff: list[float], attention: list[float] | None = None, skip: int = 0) -> Verdict:
+def verdict(holds: Inequality, patch_ff: list[float], attention: list[float] | None = None, skip: int = 0) -> Verdict:
     """The verdict on a claim, given the top-1 of each seed; patch FF's seeds start at `skip`."""
     study = Study(
         question="Which?",
@@ -59,7 +59,7 @@ CLOSE = [78.0, 79.1, 79.9]  # differences -2, -1.9, -2.1: mean -2, half 0.248
     ],
     ids=str,
 )
-def test_the_interval_decides_not_the_mean(holds: Comparison, decision: str) -> None:
+def test_the_interval_decides_not_the_mean(holds: Inequality, decision: str) -> None:
     found = verdict(holds, CLOSE)
     assert found.decision == decision
     assert found.interval is not None
@@ -70,12 +70,12 @@ def test_the_reason_gives_estimate_interval_and_what_would_decide() -> None:
     """Differences of 0.1 around 0.2 above the threshold: sd 0.1, so 3 seeds show 3.264 · 0.1, and 5 show 0.2."""
     found = verdict(GAP > -2.2, CLOSE)
     assert found.reason == (
-        "\N{MINUS SIGN}2.00 ± 0.25 (95 % interval, paired by seed, n = 3); it is 0.20 points from the threshold; "
-        "the smallest distance 3 seeds could have shown is 0.33 points; about 5 seeds would decide, "
-        "if it is as it looks"
+        "\N{MINUS SIGN}2.00 ± 0.25 (95 % interval, paired by seed, n = 3); 0.20 pp from the threshold; "
+        "minimum detectable effect with 3 seeds: 0.33 pp; seeds needed: about 5, "
+        "if the observed effect is the true one"
     )
-    assert "would decide" not in verdict(GAP > -5, CLOSE).reason
-    assert "over 1,000 seeds would decide" in verdict(GAP > -2, CLOSE).reason
+    assert "seeds needed" not in verdict(GAP > -5, CLOSE).reason
+    assert "seeds needed: over 1,000" in verdict(GAP > -2, CLOSE).reason
 
 
 def test_a_unit_is_named_where_it_is_one() -> None:
@@ -97,7 +97,7 @@ def test_pairing_by_seed_sees_what_the_spread_between_seeds_would_hide() -> None
 def test_one_seed_decides_nothing() -> None:
     found = verdict(GAP > -50, [79.0], [80.0])
     assert found.decision == "undecided"
-    assert found.reason == "n = 1: one seed gives no interval; two or more would"
+    assert found.reason == "n = 1: one seed gives no interval; train two or more"
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ FEWER = params(mixer="patch_ff") < params(mixer="attention")
     ids=str,
 )
 @pytest.mark.parametrize("seeds", [1, 3])
-def test_what_does_not_depend_on_the_seed_is_exact(holds: Comparison, decision: str, seeds: int) -> None:
+def test_what_does_not_depend_on_the_seed_is_exact(holds: Inequality, decision: str, seeds: int) -> None:
     found = verdict(holds, CLOSE[:seeds], ATTENTION[:seeds])
     assert found.decision == decision
-    assert found.reason == "exact, no seeds involved"
+    assert found.reason == "exact: it does not depend on the seed"
 
 
 def test_exact_values_need_no_shared_seed() -> None:
@@ -153,9 +153,9 @@ def test_without_a_run_the_formulas_decide() -> None:
     exactly = params(mixer="patch_ff") - params(mixer="attention")
     assert verdict(exactly > gap - 1, [], []).decision == "supported"
     assert verdict(exactly < gap - 1, [], []).decision == "contradicted"
-    assert verdict(FEWER, []).reason == "exact, no seeds involved"
+    assert verdict(FEWER, []).reason == "exact: it does not depend on the seed"
     found = verdict(macs() > 0, [], [])
-    assert (found.decision, found.reason) == ("supported", "exact, no seeds involved")
+    assert (found.decision, found.reason) == ("supported", "exact: it does not depend on the seed")
     assert found.interval is not None
     assert found.interval.mean == complexity(TINY.replace(mixer="attention"), 1, 10)["macs"]
 

@@ -1,4 +1,4 @@
-"""What a variant changes beyond its factor comes out by itself; the blind are found; what is kept is only a help."""
+"""Changes beyond the declared factor and gaps in the receptive field are found; the cache changes no result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.study import receptive_field
 from ablate.study.architecture import fill
-from ablate.study.compare import Audit, audit, classes_of, describe
+from ablate.study.compare import Comparison, architecture_of, classes_of, compare
 from ablate.study.outline import outline
 from ablate.study.receptive_field import unseen
 from ablate.study.study import Scale, Study
@@ -37,19 +37,19 @@ RELEASED = {
 }
 
 
-def audits(root: Root, axes: dict[str, Any], **more: Any) -> dict[str, Audit]:
+def comparisons(root: Root, axes: dict[str, Any], **more: Any) -> dict[str, Comparison]:
     study = Study(question="?", axes=axes, scales={"base": Scale(BASE)}, **more)
-    return {found.variant: found for found in audit(study, None, root)}
+    return {found.variant: found for found in compare(study, None, root)}
 
 
 def test_the_papers_swap_tells_on_itself(root: Root) -> None:
     """The mixer is declared; order, norm axis, dropout and decay come out by themselves."""
     axes = {"mixer": {"attention": {}, "patch_ff": {"mixer": "patch_ff"}, "as released": RELEASED}}
-    found = audits(root, axes)
-    assert found["attention"].also == []
-    assert found["patch_ff"].also == []
+    found = comparisons(root, axes)
+    assert found["attention"].also_changes == []
+    assert found["patch_ff"].also_changes == []
     assert found["as released"].declared == {"mixer"}
-    assert found["as released"].also == [
+    assert found["as released"].also_changes == [
         "token_norm: channel → token",
         "order: token_first → channel_first",
         "drop: 0 → 0.1",
@@ -60,7 +60,7 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
         "order blocks.*: mixer then channel → channel then mixer",
     ]
     assert found["as released"].numbers()["params"] == (86_567_656, 61_943_020)
-    assert not any(one.blind for one in found.values())
+    assert not any(one.receptive_field_gap for one in found.values())
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
         (
             {"block": {"a": {}, "b": {"mixer": "none", "drop": 0.1}}},
             "b",
-            ["one axis moves 2 fields at once: mixer, drop", "module blocks.*.norm1: LayerNorm → none"],
+            ["one axis changes 2 fields together: mixer, drop", "module blocks.*.norm1: LayerNorm → none"],
         ),
         ({"size": {"small": {}, "deep": {"depth": 8}}}, "deep", []),
         ({"order": ["token_first", "channel_first"]}, "channel_first", []),
@@ -92,26 +92,28 @@ def test_the_papers_swap_tells_on_itself(root: Root) -> None:
     ids=str,
 )
 def test_what_comes_along(root: Root, axes: dict[str, Any], label: str, also: list[str]) -> None:
-    found = audits(root, axes)[label]
-    assert found.also == also
+    found = comparisons(root, axes)[label]
+    assert found.also_changes == also
     assert found.fields, "each field that differs is listed"
 
 
 def test_every_changed_field_is_listed_even_where_the_axis_bears_no_fields_name(root: Root) -> None:
-    found = audits(root, {"recipe": {"a": {}, "b": {"lr": 0.01, "epochs": 5}}})["b"]
+    found = comparisons(root, {"recipe": {"a": {}, "b": {"lr": 0.01, "epochs": 5}}})["b"]
     assert found.fields == {"lr": (0.001, 0.01), "epochs": (30, 5)}
     assert found.declared == {"lr", "epochs"}
 
 
 def test_crossed_axes_declare_together(root: Root) -> None:
-    found = audits(root, {"mixer": ["attention", "patch_ff"], "drop": [0.0, 0.1]}, cross=True)["patch_ff, drop=0.1"]
+    found = comparisons(root, {"mixer": ["attention", "patch_ff"], "drop": [0.0, 0.1]}, cross=True)[
+        "patch_ff, drop=0.1"
+    ]
     assert found.declared == {"mixer", "drop"}
-    assert found.also == []
+    assert found.also_changes == []
 
 
 def test_a_matched_width_does_not_hide_what_comes_along(root: Root) -> None:
-    found = audits(root, {"mixer": ["attention", "none"]}, fixed={"pool": "avg"}, match="params")["none"]
-    assert found.also == ["module blocks.*.norm1: LayerNorm → none"]
+    found = comparisons(root, {"mixer": ["attention", "none"]}, fixed={"pool": "avg"}, match="params")["none"]
+    assert found.also_changes == ["module blocks.*.norm1: LayerNorm → none"]
     assert found.declared == {"mixer", "dim"}
     before, after = found.numbers()["params"]
     assert after == pytest.approx(before, rel=0.05)
@@ -119,7 +121,7 @@ def test_a_matched_width_does_not_hide_what_comes_along(root: Root) -> None:
 
 
 def test_frozen_parameters_and_decay_groups_are_counted(root: Root) -> None:
-    found = audits(root, {"mixer": ["attention", "random"]})["random"].numbers()
+    found = comparisons(root, {"mixer": ["attention", "random"]})["random"].numbers()
     assert found["frozen"] == (0, 12 * 197**2)
     assert all(
         sum(found[kind][at] for kind in ("decayed", "not decayed", "frozen")) == found["params"][at] for at in (0, 1)
@@ -127,8 +129,8 @@ def test_frozen_parameters_and_decay_groups_are_counted(root: Root) -> None:
 
 
 def test_as_data_is_json(root: Root) -> None:
-    content = orjson.loads(orjson.dumps(audits(root, {"mixer": ["attention", "none"]})["none"].as_data()))
-    assert content["blind"] == "blind: the logits do not depend on the image"
+    content = orjson.loads(orjson.dumps(comparisons(root, {"mixer": ["attention", "none"]})["none"].as_data()))
+    assert content["receptive_field_gap"] == "the logits do not depend on the image"
     assert content["params"]["variant"] < content["params"]["control"]
 
 
@@ -171,18 +173,18 @@ def test_drop_path_is_the_last_blocks() -> None:
     }
 
 
-# --- blindness
+# --- receptive field
 
 
 @pytest.mark.parametrize("pool", ["cls", "avg"])
 @pytest.mark.parametrize("mixer", MIXERS)
-def test_blind_is_who_reads_a_class_token_that_nothing_reaches(mixer: str, pool: str) -> None:
+def test_a_class_token_that_nothing_reaches_does_not_depend_on_the_image(mixer: str, pool: str) -> None:
     found = unseen(TINY.replace(mixer=mixer, pool=pool, depth=3))
     assert found == ((9, 9) if pool == "cls" and mixer in ("none", "pool", "dwconv") else (0, 9))
 
 
-def test_a_head_of_zeros_is_not_blind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probe draws every parameter anew; without that the same model looks blind."""
+def test_a_head_of_zeros_leaves_no_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The probe redraws every parameter; otherwise the same model would seem not to depend on the image."""
 
     def zeroed(*args: Any, **kwargs: Any) -> nn.Module:
         model = build(TINY, 1, 4)
@@ -192,13 +194,13 @@ def test_a_head_of_zeros_is_not_blind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receptive_field, "assemble", zeroed)
     receptive_field._seen.cache_clear()
     assert unseen(TINY) == (0, 9)
-    monkeypatch.setattr(receptive_field, "_draw_anew", lambda model: None)
+    monkeypatch.setattr(receptive_field, "_redraw", lambda model: None)
     receptive_field._seen.cache_clear()
     assert unseen(TINY) == (9, 9)
     receptive_field._seen.cache_clear()
 
 
-def test_a_model_that_reads_some_patches_is_blind_to_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_reads_some_patches_does_not_depend_on_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     class Left(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -236,27 +238,27 @@ def test_the_probe_takes_many_patches_and_every_stem(changes: dict[str, Any]) ->
 def test_kept_architectures_are_read_and_damaged_ones_worked_out_again(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = describe(TINY, 1, 10, root.runs / "cache")
+    first = architecture_of(TINY, 1, 10, root.runs / "cache")
     (path,) = (root.runs / "cache").glob("*.json")
     monkeypatch.setattr("ablate.study.outline.outline", lambda *_: pytest.fail("it is kept"))
-    assert describe(TINY.replace(seed=3, lr=0.1, epochs=7), 1, 10, root.runs / "cache") == first
+    assert architecture_of(TINY.replace(seed=3, lr=0.1, epochs=7), 1, 10, root.runs / "cache") == first
     monkeypatch.undo()
     for damage in (b"", b"[]", b'{"modules": {}}', path.read_bytes()[:-20]):
         path.write_bytes(damage)
-        assert describe(TINY, 1, 10, root.runs / "cache") == first
+        assert architecture_of(TINY, 1, 10, root.runs / "cache") == first
         assert orjson.loads(path.read_bytes())["costs"] == complexity(TINY, 1, 10)
 
 
 def test_other_models_are_kept_apart(root: Root) -> None:
     for run in (TINY, TINY.replace(decay_pos_embed=True), TINY.replace(dim=32), TINY.replace(mixer="pool")):
-        describe(run, 1, 10, root.runs / "cache")
-    describe(TINY, 3, 10, root.runs / "cache")
+        architecture_of(run, 1, 10, root.runs / "cache")
+    architecture_of(TINY, 3, 10, root.runs / "cache")
     assert len(list((root.runs / "cache").glob("*.json"))) == 5
 
 
 def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file stands here")
-    assert describe(TINY, 1, 10, tmp_path / "cache").costs["tokens"] == 9
+    assert architecture_of(TINY, 1, 10, tmp_path / "cache").costs["tokens"] == 9
 
 
 def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,7 +269,7 @@ def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pyte
     monkeypatch.undo()
     assert len(list(folder.glob("*.json"))) == 2
     monkeypatch.setattr("ablate.study.outline.outline", lambda *_: pytest.fail("it is kept"))
-    assert describe(TINY, 1, 10, folder).costs == complexity(TINY, 1, 10)
+    assert architecture_of(TINY, 1, 10, folder).costs == complexity(TINY, 1, 10)
 
 
 def test_classes_are_the_folders_where_it_is_at_hand(tmp_path: Path) -> None:
@@ -323,7 +325,7 @@ def test_large_costs_what_tiny_does() -> None:
 def test_many_crossed_variants_are_audited(root: Root) -> None:
     axes = {"mixer": list(MIXERS), "stem": list(STEMS), "pos_embed": ["learned", "none"]}
     study = Study(question="?", axes=axes, scales={"base": Scale(BASE)}, cross=True)
-    assert len(audit(study, None, root)) == 54
+    assert len(compare(study, None, root)) == 54
 
 
 def test_a_probe_that_fits_no_width_says_so() -> None:
@@ -332,32 +334,32 @@ def test_a_probe_that_fits_no_width_says_so() -> None:
 
 
 def test_dropout_that_a_mixer_lacks_is_no_part_of_the_mixer(root: Root) -> None:
-    found = audits(root, {"mixer": ["attention", "pool"]}, fixed={"drop": 0.1})["pool"]
-    assert found.also == ["dropout blocks.*.attn.proj_drop: 0.1 → 0"]
+    found = comparisons(root, {"mixer": ["attention", "pool"]}, fixed={"drop": 0.1})["pool"]
+    assert found.also_changes == ["dropout blocks.*.attn.proj_drop: 0.1 → 0"]
 
 
 def test_fields_that_change_nothing_in_the_model_are_told(root: Root) -> None:
-    found = audits(root, {"order": ["token_first", "channel_first"]}, fixed={"mixer": "none", "pool": "avg"})[
+    found = comparisons(root, {"order": ["token_first", "channel_first"]}, fixed={"mixer": "none", "pool": "avg"})[
         "channel_first"
     ]
-    assert found.also == ["nothing: the fields differ and the models are the same"]
+    assert found.also_changes == ["nothing: the fields differ, but the models are equal"]
 
 
 def test_a_file_that_counts_wrongly_is_told(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the formulas say is held against the model that is built."""
+    """The formulas are checked against the model that is built."""
     monkeypatch.setattr(
         "ablate.study.outline.complexity", lambda *_: {"params": 5, "frozen": 0, "macs": 1, "tokens": 1}
     )
     with pytest.raises(SpecError, match=r"count 5 parameters \(0 frozen\), the model has"):
-        audits(root, {"mixer": ["attention", "linear"]})
+        comparisons(root, {"mixer": ["attention", "linear"]})
 
 
 def test_an_axis_of_labels_is_one_factor_where_it_moves_one_field(root: Root) -> None:
     labels = {"plain": {}, "no decay": {"weight_decay": 0.0}, "both": {"weight_decay": 0.0, "drop": 0.1}}
-    found = audits(root, {"piece": labels})
-    assert found["no decay"].also == []
-    assert found["both"].also[0] == "one axis moves 2 fields at once: drop, weight_decay"
+    found = comparisons(root, {"piece": labels})
+    assert found["no decay"].also_changes == []
+    assert found["both"].also_changes[0] == "one axis changes 2 fields together: drop, weight_decay"
 
 
 def test_another_start_of_the_class_token_is_not_called_nothing(root: Root) -> None:
-    assert not any(found.inert for found in audits(root, {"cls_init": [1e-6, 0.02]}).values())
+    assert not any(found.inert for found in comparisons(root, {"cls_init": [1e-6, 0.02]}).values())

@@ -45,7 +45,7 @@ def test_the_nearest_legal_width_is_taken_and_nothing_else_changes(mixer: str, m
     assert match is not None
     assert match.knob == KNOBS.get(mixer, "dim")
     assert set(differences(asked, run)) == {match.knob}
-    assert (match.asked, match.value, match.reached) == (asked, getattr(run, match.knob), cost(run, mode))
+    assert (match.unmatched, match.value, match.reached) == (asked, getattr(run, match.knob), cost(run, mode))
     assert match.target == cost(BASE, mode)
     assert match.error == pytest.approx(match.reached / match.target - 1)
     assert abs(match.error) < 0.05
@@ -72,7 +72,7 @@ def test_an_axis_over_the_knob_itself_is_matched_by_the_width() -> None:
     run, match = solve("narrow", control.replace(token_ratio=1.0), control, "params")
     assert match is not None
     assert (match.knob, run.token_hidden, run.token_ratio) == ("dim", 0, 1.0)
-    with pytest.raises(SpecError, match="leaves no width"):
+    with pytest.raises(SpecError, match="there is no width"):
         solve("both", control.replace(token_ratio=1.0, dim=384), control, "params")
 
 
@@ -128,7 +128,7 @@ def test_a_claim_speaks_of_matched_variants_as_they_were_asked() -> None:
     assert label(both, mixer="patch_ff") == "patch_ff"
     assert label(both, mixer="patch_ff", match="params") == "patch_ff, match=params"
     assert label(both, mixer="attention", match="params") == "attention"
-    with pytest.raises(SpecError, match="no variant"):
+    with pytest.raises(SpecError, match="matches no variant"):
         label(both, mixer="patch_ff", match="macs")
 
 
@@ -137,8 +137,11 @@ def test_a_claim_speaks_of_matched_variants_as_they_were_asked() -> None:
     [
         ({"match": "flops"}, "unknown match 'flops'"),
         ({"axes": {"mixer": ["attention"], "match": ["none", "param"]}}, "did you mean 'params'"),
-        ({"axes": {"mixer": ["attention"], "match": {"a": {}}}}, "wanted is a list of modes"),
-        ({"axes": {"mixer": ["attention"], "match": ["none"]}, "match": "macs"}, "wanted is one of the two"),
+        ({"axes": {"mixer": ["attention"], "match": {"a": {}}}}, "must be a list of modes"),
+        (
+            {"axes": {"mixer": ["attention"], "match": ["none"]}, "match": "macs"},
+            "must be an argument or an axis, got both",
+        ),
     ],
 )
 def test_a_wrong_match_is_a_sentence(more: dict[str, Any], sentence: str) -> None:

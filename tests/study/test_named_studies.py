@@ -72,7 +72,7 @@ def test_a_sentence_of_a_claim_is_said_once_at_a_scale(name: str) -> None:
 
 @pytest.mark.parametrize("name", STUDIES)
 def test_a_study_with_the_mixer_none_keeps_the_tokens_apart(name: str) -> None:
-    """With a class token such a model is blind; a norm after the pooling couples the tokens: one variant shows it."""
+    """With a class token such a model does not depend on the image; a norm after the pooling couples the tokens."""
     study = load(name)
     for scale in study.scales:
         variants = study.variants(scale)

@@ -1,4 +1,4 @@
-"""A value per epoch: the mean over seeds as a line for each variant, from the lowest to the highest seed as a band."""
+"""A value per epoch: per variant, a line for the mean over seeds and a band from the lowest to the highest seed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from ablate.report.drawing import _labels, frames, notes, palette, style
+from ablate.report.drawing import _labels, _line_ends, frames, notes, palette, style
 
-MOST_EPOCHS = 3000  # drawn in one figure, all variants together
+MOST_EPOCHS = 3000  # drawn in one figure, over all variants
 
 
 def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, y_title: str) -> Axes:
@@ -30,14 +30,14 @@ def draw(data: pd.DataFrame, ax: Axes | None, width: float, title: str, y: str, 
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, steps=[1, 2, 5, 10]))
     if every > 1:
-        notes.below(axes, f"Of {every} epochs one is drawn.")
+        notes.below(axes, f"One in {every} epochs is drawn.")
     notes.say_missing(axes, palette.variants(data), drawn)
-    _labels.at_ends(axes, names)
+    _line_ends.write(axes, names)
     return axes
 
 
 def _thinned(measured: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Evenly so many of the epochs, and the last, that a page of many variants stays light; and one of how many."""
+    """Return every Nth epoch and the last one, which limits the size of a page of many variants; and N."""
     by_variant = measured.groupby("variant", observed=True)["epoch"]
     every = max(1, int(by_variant.nunique().sum()) // MOST_EPOCHS)
     last = by_variant.transform("max")
@@ -45,7 +45,7 @@ def _thinned(measured: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 
 
 def _line(axes: Axes, curve: pd.DataFrame, look: palette.Look, name: str, shift: float) -> None:
-    """One variant's mean, its band, and a few markers, which are not where the others' are."""
+    """Draw one variant's mean, its band, and a few markers, at other epochs than those of other variants."""
     ends = curve["min"], curve["max"]
     axes.fill_between(curve.index, *ends, color=look.colour, alpha=0.15, linewidth=0, label=f"_seeds of {name}")
     step = max(1, len(curve) // 6)

@@ -1,6 +1,6 @@
-"""A drawn figure as data: its series, fits, intervals, cells and texts, read from what matplotlib was given.
+"""A drawn figure as data: its series, fits, intervals, cells and texts, read from matplotlib's artists.
 
-Left out is what layout chooses: limits, ticks at numbers, and where a name stands.
+Choices of layout are left out: limits, numeric ticks, and the places of names.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from matplotlib.text import Annotation, Text
 from matplotlib.ticker import FixedFormatter, FuncFormatter
 
 Data = dict[str, Any]
-WORDS = (FixedFormatter, FuncFormatter, StrCategoryFormatter)  # of ticks that stand at categories
-UNNAMED = "_child"  # what matplotlib calls an artist without a label
+WORDS = (FixedFormatter, FuncFormatter, StrCategoryFormatter)  # the formatters of ticks at categories
+UNNAMED = "_child"  # matplotlib's label of an artist without one
 
 
 def of(figure: Figure) -> list[Data]:
-    """Every axes of a figure, colour bars too; numbers are as they were drawn, NaN is None."""
+    """Return the data of every axes of a figure, including colour bars; NaN is None."""
     return [_axes(axes) for axes in figure.axes]
 
 
@@ -35,7 +35,7 @@ def _axes(axes: Axes) -> Data:
         "x": _axis(axes.xaxis),
         "y": _axis(axes.yaxis),
     }
-    if axes.get_label() == "<colorbar>":  # its colours are those of the cells beside it
+    if axes.get_label() == "<colorbar>":  # its colours are those of the cells
         return _filled(words)
     legend = axes.get_legend()
     drawn = {
@@ -60,7 +60,7 @@ def _line(line: Line2D) -> Data:
 
 
 def _collection(found: Collection) -> Data:
-    """The cells of a mesh, the places of a scatter's points, or the outlines of areas and segments."""
+    """Return the cells of a mesh, the points of a scatter, or the outlines of areas and segments."""
     values, places = found.get_array(), np.asarray(found.get_offsets())
     data: Data = {"label": _label(found), "values": [] if values is None else _plain(values)}
     if places.any():
@@ -76,7 +76,7 @@ def _patch(patch: Patch) -> Data:
 
 
 def _text(axes: Axes, text: Text) -> Data:
-    """A text with the point of the data that it belongs to, where it has one."""
+    """Return a text with the data point that it belongs to, if any."""
     if isinstance(text, Annotation):
         at = text.xy if text.xycoords == "data" else ()
     else:
@@ -90,7 +90,7 @@ def _label(artist: Line2D | Collection | Patch) -> str:
 
 
 def _plain(values: Any) -> Any:
-    """Numbers as lists; what is masked, NaN or infinite is None."""
+    """Return numbers as lists; masked, NaN and infinite values are None."""
     array = np.ma.filled(np.ma.asarray(values).astype(float), np.nan) if np.ma.isMA(values) else np.asarray(values)
     return _finite(np.atleast_1d(array).tolist())
 
@@ -102,7 +102,7 @@ def _finite(value: Any) -> Any:
 
 
 def _filled(data: Mapping[str, Any]) -> Data:
-    """What is not empty."""
+    """Return the entries that are not empty."""
     return {name: value for name, value in data.items() if not _is_empty(value)}
 
 

@@ -1,4 +1,4 @@
-"""Intervals as lines; an arrow at the end of what the axis can show says that one goes on beyond."""
+"""Intervals as lines; an arrow marks an interval that is cut at the end of the possible values."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ Way = Literal["x", "y"]
 
 PERCENT: Limits = (0.0, 100.0)
 WIDTH = 1.2  # of a line, in points
-NOTE = "An arrow at the end of a bar: the interval goes on beyond what can be."
+NOTE = "Arrow: the interval is cut at the limit of possible values."
 _ARROWS = {"x": (CARETLEFT, CARETRIGHT), "y": (CARETDOWN, CARETUP)}
 
 
 def segment(way: Way, at: float, low: float, high: float, limits: Limits | None) -> Segment:
-    """The part of an interval within the limits, as a line along "x" or "y"."""
+    """Return the part of an interval within the limits, as a line along "x" or "y"."""
     least, most = limits or (low, high)
     ends = max(low, least), min(high, most)
     return ((ends[0], at), (ends[1], at)) if way == "x" else ((at, ends[0]), (at, ends[1]))
 
 
 def draw(axes: Axes, way: Way, at: float, low: float, high: float, colour: str, limits: Limits | None = None) -> bool:
-    """Draw an interval along "x" or "y", at a place on the other axis; whether an end of it lies beyond the limits."""
+    """Draw an interval along "x" or "y", at a position on the other axis; return whether it was cut."""
     start, end = segment(way, at, low, high, limits)
     axes.plot(*zip(start, end, strict=True), color=colour, linewidth=WIDTH, label="_interval")
     least, most = limits or (low, high)
@@ -40,7 +40,7 @@ def draw(axes: Axes, way: Way, at: float, low: float, high: float, colour: str, 
     return low < least or high > most
 
 
-def say_beyond(axes: Axes, beyond: Sequence[bool]) -> None:
-    """Say below the axes what an arrow means, where there is one."""
+def note_beyond(axes: Axes, beyond: Sequence[bool]) -> None:
+    """Explain the arrow below the axes, if there is one."""
     if any(beyond):
         notes.below(axes, NOTE)

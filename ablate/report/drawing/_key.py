@@ -16,11 +16,11 @@ GAP = 10.0  # points between columns
 
 def write(ax: Axes, names: Sequence[str]) -> None:
     """Write "1 first name", "2 second name", … below the axes, down each column in turn."""
-    room = width_of(ax)
-    letters = max(12, int(room / LETTER))
+    total = width_of(ax)
+    letters = max(12, int(total / LETTER))
     entries = [_entry(number, name, letters) for number, name in enumerate(names, 1)]
     wide = LETTER * max(len(line) for entry in entries for line in entry.split("\n")) + GAP
-    columns = max(1, int(room / wide))
+    columns = max(1, int(total / wide))
     length = math.ceil(len(entries) / columns)
     parts = ["\n".join(entries[at : at + length]) for at in range(0, len(entries), length)]
     for at, part in enumerate(parts):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from ablate.report.drawing import _intervals, _labels, _scales, frames, notes, palette, style
+from ablate.report.drawing import _intervals, _labels, _line_ends, _scales, frames, notes, palette, style
 from ablate.report.drawing._series import series
 from ablate.results.stats import Interval, t_interval
 
@@ -22,8 +22,8 @@ def draw(
     """Draw one column against another.
 
     Args:
-        x: a field of `Run`, and what to call it.
-        y: a measured column, and what to call it. Where the frame has an interval around it, that is drawn.
+        x: a field of `Run`, and the title of its axis.
+        y: a measured column, and the title of its axis. If the frame has an interval around it, that is drawn.
         note: written below the axes.
     """
     axes = style.prepare(ax, title, x[1], y[1], width)
@@ -34,7 +34,7 @@ def draw(
     measured = data.dropna(subset=[x[0], y[0]])
     lines, along = series(measured, x[0])
     if not lines:
-        notes.say_nothing(axes, f"no two variants that are measured differ in {x[1].lower()} alone")
+        notes.say_nothing(axes, f"no two measured variants differ in {x[1].lower()} alone")
         return axes
     looks = palette.of_mixers({line.name: line.mixer for line in lines})
     points = {line.name: _points(line.rows, x[0], y[0]) for line in lines}
@@ -53,15 +53,15 @@ def draw(
         _scales.fit(axes, "y", measured[y[0]])
     if note:
         notes.below(axes, note)
-    _intervals.say_beyond(axes, beyond)
+    _intervals.note_beyond(axes, beyond)
     if along:
-        notes.below(axes, "Along a line also changes: " + ", ".join(along))
-    _labels.at_ends(axes, ends)
+        notes.below(axes, "Also changes along a line: " + ", ".join(along))
+    _line_ends.write(axes, ends)
     return axes
 
 
 def _points(rows: pd.DataFrame, x: str, y: str) -> list[tuple[float, Interval]]:
-    """The mean at every x with its interval: over seeds, or what the frame has measured around it."""
+    """Return the mean at every x with its interval: over seeds, or the measured one of the frame."""
     groups = [(float(str(at)), each) for at, each in rows.groupby(x)]
     if f"{y}_low" not in rows:
         return [(at, t_interval(list(each[y]))) for at, each in groups]
@@ -70,7 +70,7 @@ def _points(rows: pd.DataFrame, x: str, y: str) -> list[tuple[float, Interval]]:
 
 
 def _line(axes: Axes, points: list[tuple[float, Interval]], look: palette.Look, name: str) -> _labels.Name:
-    """One line through the means; what to write at its end."""
+    """Draw one line through the means; return the name to write at its end."""
     xs, means = [at for at, _ in points], [interval.mean for _, interval in points]
     axes.plot(xs, means, color=look.colour, linestyle=look.line, linewidth=1.4, label=f"_line of {name}")
     axes.plot(xs, means, look.marker, color=look.colour, ms=5, mec="white", mew=0.6, label=name)

@@ -1,4 +1,4 @@
-"""A matrix of shaded cells with their numbers written in, where they fit; a colour bar where they do not."""
+"""A matrix of coloured cells with their numbers; if these do not fit, with a colour bar."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from matplotlib.ticker import MaxNLocator
 
 from ablate.report.drawing import _scales, style
 
-COLOURS = "cividis"  # the same to colour-blind eyes, and from dark to light on grey paper
-ON_DARK, ON_LIGHT = "#fefefe", "#101010"  # not the neutral colours that the report's dark page exchanges
+COLOURS = "cividis"  # suits colour-blind readers, and grey-scale prints
+ON_DARK, ON_LIGHT = "#fefefe", "#101010"  # not the neutral colours, which the report's dark page replaces
 
 
 def draw(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[float, float], bar: str) -> float:
     """Draw `values`, NaN as a dash, with `texts` written in the cells; the index names rows and the columns columns.
 
     Args:
-        texts: of the same shape, a line or two each; where two do not fit, the first alone is written.
+        texts: of the same shape, one or two lines each; if two do not fit, only the first is written.
         limits: the values of the darkest and the lightest colour.
-        bar: what the colour bar is called, where there is one.
+        bar: the label of the colour bar, if there is one.
 
     Returns:
-        The points that the names of the rows take.
+        The width of the row names, in points.
     """
     letters = max(16, int(0.35 * style.width_of(axes) / style.LETTER))
     names = [textwrap.fill(str(name), letters) for name in values.index]
@@ -48,7 +48,7 @@ def draw(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[fl
 
 
 def _wide(axes: Axes, names: Sequence[str]) -> float:
-    """Points left for the cells beside the names of the rows."""
+    """Return the width left for the cells next to the row names, in points."""
     return max(60.0, style.width_of(axes) + 30 - _taken(names))
 
 
@@ -57,7 +57,7 @@ def _taken(names: Sequence[str]) -> float:
 
 
 def _fitting(texts: pd.DataFrame, wide: float, high: float) -> pd.DataFrame | None:
-    """The texts, or their first lines, or nothing: the most that fits into cells of that size."""
+    """Return the texts, or their first lines, or None: the longest form that fits into the cells."""
     for candidate in (texts, texts.map(lambda text: text.split("\n")[0])):
         lines = [text.split("\n") for text in candidate.to_numpy().ravel()]
         broad = max(len(line) for text in lines for line in text) * style.LETTER
@@ -67,7 +67,7 @@ def _fitting(texts: pd.DataFrame, wide: float, high: float) -> pd.DataFrame | No
 
 
 def _columns(axes: Axes, names: Sequence[str], wide: float) -> None:
-    """The names of the columns, upright where they are too long to lie; every other one where even that is too near."""
+    """Write the column names, vertically if they are long, and only every Nth if they would overlap."""
     longest = max(map(len, names)) * style.LETTER
     upright = longest + 4 > wide
     every = max(1, int(np.ceil(style.TEXT_LINE / wide))) if upright else 1
@@ -93,11 +93,9 @@ def _write(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[
 
 
 def _bar(axes: Axes, name: str) -> None:
-    figure = axes.get_figure(root=True)
     mesh = next(item for item in axes.collections if isinstance(item, QuadMesh))
-    assert figure is not None, "a plot draws on a figure"
     ticks = MaxNLocator(4, steps=[1, 2, 5, 10])
-    bar = figure.colorbar(mesh, ax=axes, fraction=0.06, pad=0.02, ticks=ticks, format=_scales.Units())
+    bar = style.figure_of(axes).colorbar(mesh, ax=axes, fraction=0.06, pad=0.02, ticks=ticks, format=_scales.Units())
     bar.set_label(name, fontsize=style.TEXT_POINTS, color=style.INK)
     bar.ax.tick_params(labelsize=style.TEXT_POINTS, labelcolor=style.INK, color=style.RULE)
     bar.outline.set_visible(False)

@@ -1,6 +1,6 @@
-"""How fast a study's variants are: as `ablate bench` measured in one mode on one device, else as its runs saw.
+"""The throughput of a study's variants: as measured by `ablate bench`, otherwise the training rate of its runs.
 
-Rates of several devices or modes never share an axis: of several, one is chosen and named below the axes.
+Rates of several devices or modes never share an axis: one of them is chosen and named below the axes.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ PLACE = ["speed_device", "speed_mode", "speed_batch"]
 
 @dataclass(frozen=True)
 class Rate:
-    """A column of a study's frame, what to call it, and what to write below the axes."""
+    """A column of a study's frame, the title of its axis, and a note below the axes."""
 
     column: str
     title: str
     note: str = ""
 
 
-SEEN = Rate("images_per_s", "Training images/s, as the runs saw")
+TRAINING = Rate("images_per_s", "Training images/s, during the runs")
 
 
-def beside(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """A study's frame with what `ablate bench` measured of its variants on one device in one mode.
+def add_measured(runs: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
+    """Return a study's frame with the speeds that `ablate bench` measured on one device in one mode.
 
-    That is inference where it was measured of all variants that have runs, and else training; of several the first in
-    the alphabet. Where neither was, the frame stays as it is: what the runs saw, they saw of every variant.
+    The mode must have a measurement of every variant with runs. Inference comes before training, then alphabetical
+    order decides. Without such a mode, the frame is returned unchanged: every run has its training rate.
 
     Args:
         measured: from `ablate.measure.frame` with the same study.
@@ -52,12 +52,12 @@ def _names(runs: pd.DataFrame) -> list[str]:
 
 
 def of(data: pd.DataFrame) -> tuple[pd.DataFrame, Rate]:
-    """The frame with measured rates of one device, mode and batch only, and the column to draw."""
+    """Return the frame with the rates of one device, mode and batch size only, and the column to draw."""
     if not frames.has(data, *BENCHED[:1], *PLACE):
-        return data, SEEN
+        return data, TRAINING
     groups = data.dropna(subset=["throughput"]).groupby(PLACE, sort=False, observed=True)
     (device, mode, batch), rows = max(groups, key=lambda group: group[1]["variant"].nunique())
     one = {name: data[name].where(data.index.isin(rows.index)) for name in BENCHED}
     work, *how = str(mode).split(", ")
-    note = f"Measured by ablate bench: {device}, {', '.join(how)}, batch {batch:.0f}; bars are the windows' quartiles"
+    note = f"Measured by ablate bench: {device}, {', '.join(how)}, batch {batch:.0f}; bars: quartiles of the windows"
     return data.assign(**one), Rate("throughput", f"{work.capitalize()} images/s", note)

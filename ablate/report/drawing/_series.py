@@ -1,6 +1,6 @@
-"""How a study varies its runs, as its frame tells: which variants lie on one line, along what, and which axes cross.
+"""How a study varies its runs, derived from its frame: which variants form a line, over which field; crossed axes.
 
-On one line are those that differ in what the x axis shows, and in nothing that was varied apart.
+Variants on one line differ in the field on the x axis, and in no field that was varied independently of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FIELDS = [item.name for item in fields(Run) if item.name not in ("seed", "mixer"
 
 @dataclass(frozen=True)
 class Series:
-    """The rows of one line, the mixer it belongs to, and what it is called."""
+    """The rows of one line, its mixer, and its name."""
 
     name: str
     mixer: str
@@ -26,17 +26,17 @@ class Series:
 
 
 def series(data: pd.DataFrame, x: str, ignore: Sequence[str] = ()) -> tuple[list[Series], list[str]]:
-    """The lines of at least two different `x`, in the study's order, a mixer's own each.
+    """Return the lines with at least two different `x`, in the study's order, each of one mixer.
 
-    A field that takes several values at one `x` and mixer was varied apart from it, and divides the mixer's line. A
-    field that changes with `x` does not.
+    A field with several values at one `x` and mixer was varied independently, and splits the mixer's line. A field that
+    changes with `x` does not.
 
     Args:
-        data: rows with `variant`, and `mixer` and fields of `Run` as far as known.
-        ignore: fields that `x` stands for.
+        data: rows with `variant`, and `mixer` and fields of `Run` if known.
+        ignore: fields that determine `x`.
 
     Returns:
-        The lines, and the fields that change along some of them beside `x`.
+        The lines, and the fields other than `x` that change along some of them.
     """
     mixer = data["mixer"] if "mixer" in data else pd.Series(None, index=data.index, dtype=object)
     rows = data.assign(mixer=mixer.where(mixer.notna(), data["variant"].astype(str)))
@@ -51,10 +51,10 @@ def series(data: pd.DataFrame, x: str, ignore: Sequence[str] = ()) -> tuple[list
 
 
 def axis(data: pd.DataFrame) -> str | None:
-    """The field with numbers that a study varies: every variant lies on a line along it; None where there is none.
+    """Return the numeric field that a study varies, so that every variant is on a line over it; None if there is none.
 
-    Of several that move together it is the one with the most values, the first in the order of `Run`; where only two
-    values move together, they are two settings, and no numbers to draw a line along.
+    Of several fields that change together, it is the one with the most values, or the first in the order of `Run`.
+    Fields that change together between only two values are two settings, not an axis.
     """
     numbers = [field for field in FIELDS if field in data and _is_number(data[field]) and data[field].nunique() > 1]
     found = []
@@ -76,9 +76,9 @@ def _several(rows: pd.DataFrame, where: list[str], field: str) -> bool:
 
 
 def _named(lines: list[pd.DataFrame], key: list[str]) -> list[Series]:
-    """Each line by what its variants' labels begin with in common, where that tells the lines apart.
+    """Name each line by the common beginning of its variants' labels, if these names are unique.
 
-    Else by its mixer, and by what tells it from the mixer's other lines.
+    Otherwise name it by its mixer, and by the fields that distinguish it from the mixer's other lines.
     """
     shared = [_common([str(name) for name in part["variant"].unique()]) for part in lines]
     if all(shared) and len(set(shared)) == len(shared):
@@ -87,21 +87,21 @@ def _named(lines: list[pd.DataFrame], key: list[str]) -> list[Series]:
     found = []
     for head, part in zip(heads, lines, strict=True):
         alike = [other for other in heads if other["mixer"] == head["mixer"]]
-        told = [field for field in key[1:] if len({str(other[field]) for other in alike}) > 1]
-        name = ", ".join([str(head["mixer"]), *(f"{field}={head[field]}" for field in told)])
+        distinct = [field for field in key[1:] if len({str(other[field]) for other in alike}) > 1]
+        name = ", ".join([str(head["mixer"]), *(f"{field}={head[field]}" for field in distinct)])
         found.append(Series(name, str(head["mixer"]), part))
     return found
 
 
 def _common(labels: list[str]) -> str:
-    """The parts that labels begin with in common."""
+    """Return the common beginning of labels."""
     parts = zip(*(label.split(", ") for label in labels), strict=False)
     return ", ".join(part[0] for part in takewhile(lambda part: len(set(part)) == 1, parts))
 
 
 @dataclass(frozen=True)
 class Crossed:
-    """Two axes, each with its name where it has one, and the `row` and `column` of every variant, by its label."""
+    """Two axes, each with its name if it has one, and the `row` and `column` of every variant, by its label."""
 
     row: str
     column: str
@@ -109,10 +109,10 @@ class Crossed:
 
 
 def crossed(data: pd.DataFrame) -> Crossed | None:
-    """The two axes that are crossed in a frame; None where there are no such two.
+    """Return the two axes that are crossed in a frame; None if there are none.
 
-    They are two fields, that with more values down the rows; or, where not just two tell the variants apart, what the
-    labels begin with and what follows: an axis may set several fields under a label.
+    They are two fields, the one with more values in the rows. If two fields do not identify the variants, they are the
+    first part of the labels and the rest: an axis may set several fields under a label.
     """
     variants = data.drop_duplicates("variant").set_index("variant")
     variants.index = variants.index.astype(str)
@@ -130,6 +130,6 @@ def crossed(data: pd.DataFrame) -> Crossed | None:
 
 
 def _are_crossed(places: pd.DataFrame) -> bool:
-    """Whether each variant has a pair of its own, and there are more than changing one at a time gives."""
+    """Return whether each variant has its own pair, and there are more pairs than one-at-a-time changes give."""
     sizes = places.nunique()
     return bool(sizes.min() > 1 and not places.duplicated().any() and len(places) > sizes.sum() - 1)

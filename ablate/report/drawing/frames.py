@@ -1,4 +1,4 @@
-"""Frames made fit to be drawn: in the study's order, without infinities, a row a variant."""
+"""Frames prepared for drawing: in the study's order, without infinities, one row per variant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ablate.results.table import summarise
 
 
 def ordered(data: pd.DataFrame) -> pd.DataFrame:
-    """The frame with `variant` as its one category, ordered, and NaN for what is infinite."""
+    """Return the frame with `variant` as its only category, ordered, and NaN in place of infinity."""
     if "variant" not in data:
         return pd.DataFrame({"variant": pd.Categorical([])})
     categories = data.select_dtypes("category")
@@ -22,12 +22,12 @@ def ordered(data: pd.DataFrame) -> pd.DataFrame:
 
 
 def has(data: pd.DataFrame, *columns: str) -> bool:
-    """Whether some row has a value in every one of these columns."""
+    """Return whether some row has a value in all of these columns."""
     return all(name in data for name in columns) and bool(data[list(columns)].notna().all(axis=1).any())
 
 
 def summary(data: pd.DataFrame, *columns: str) -> pd.DataFrame:
-    """A row per variant that has a value in every one of these columns: means and 95 % t intervals over seeds."""
+    """Return one row per variant with values in all of these columns: means and 95 % t intervals over seeds."""
     if not has(data, *columns):
         return pd.DataFrame(columns=["variant", *columns])
     means, measured = summarise(data), [name for name in data if str(name).startswith("throughput")]
@@ -38,5 +38,5 @@ def summary(data: pd.DataFrame, *columns: str) -> pd.DataFrame:
 
 
 def at_reference_batch(data: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a frame of speeds at the batch size that all models of a session share; all where none is named."""
+    """Return the rows of a speed frame at the reference batch; all rows if the frame has none."""
     return data[data["batch"] == data["reference_batch"]] if "reference_batch" in data else data

@@ -1,4 +1,4 @@
-"""What is written across axes that have nothing to show, and below those that have."""
+"""Notes across axes that have nothing to show, and below axes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ablate.report.drawing.style import LETTER, QUIET, TEXT_LINE, TEXT_POINTS, g
 
 
 def say_nothing(ax: Axes, why: str = "not measured") -> None:
-    """Say across the axes why there is nothing to see."""
+    """Write across the axes why there is nothing to show."""
     letters = max(12, int(width_of(ax) / LETTER))
     ax.text(0.5, 0.5, textwrap.fill(why, letters), transform=ax.transAxes, ha="center", va="center", color=QUIET)
     ax.set(xticks=[], yticks=[])
@@ -24,10 +24,10 @@ def say_missing(ax: Axes, known: Sequence[str], drawn: Sequence[str], taken: flo
 
 
 def below(ax: Axes, text: str, taken: float = 0.0) -> None:
-    """Write a note under the axes and what is there already, from their left edge to their right.
+    """Write a note below the axes and earlier notes, over the full width of the axes.
 
     Args:
-        taken: points of the usual width of axes that names to their left have taken.
+        taken: the width of names left of the axes, in points.
     """
     lines = textwrap.wrap(text, max(12, int((width_of(ax) - taken) / LETTER)))
     note(ax, "\n".join(lines), 0.0)
@@ -35,7 +35,7 @@ def below(ax: Axes, text: str, taken: float = 0.0) -> None:
 
 
 def note(ax: Axes, text: str, right: float) -> None:
-    """Write text under the axes, so many points from their left edge, under all notes at that place."""
+    """Write text below the axes, a number of points from their left edge, below earlier notes there."""
     above = [old for old in ax.texts if old.get_gid() == f"note-{right:.0f}"]
     written = ax.annotate(
         text,

@@ -1,7 +1,7 @@
-"""How each mixer is drawn: the same in every plot of every study, clear to colour-blind eyes and on grey paper.
+"""The look of each mixer: the same in every plot of every study, for colour-blind readers and grey prints too.
 
-The colours were searched for: each stands out on the report's light and its dark page, and any two differ to normal,
-red-blind and green-blind eyes; `tests/plots/test_palette.py` holds that. Markers and lines do without colour.
+Each colour contrasts with the report's light and dark page, and any two are distinct for normal, red-blind and
+green-blind vision; `tests/report/plots/test_palette.py` tests both. Markers and line styles differ as well.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ COLOURS = {
     "fourier": "#6969f0",
     "random": "#ff7887",
 }
-OWN = ("#b41e00", "#9687c3", "#00a5ff")  # for mixers of a user's own
+OWN = ("#b41e00", "#9687c3", "#00a5ff")  # for a user's own mixers
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "p", "h", "d")
 Line = str | tuple[int, tuple[float, ...]]
 LINES: tuple[Line, ...] = ("-", "--", ":", "-.", (0, (6, 1, 1, 1, 1, 1)))
-SHADES = ((0.0, 0.0), (0.45, 0.0), (0.4, 1.0))  # how far from the mixer's colour to black (0) or white (1)
+SHADES = ((0.0, 0.0), (0.45, 0.0), (0.4, 1.0))  # share of the way from the mixer's colour to black (0) or white (1)
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one variant, or one line of variants, is drawn."""
+    """The look of one variant, or of one line of variants."""
 
     colour: str
     marker: str
@@ -42,7 +42,7 @@ class Look:
 
 
 def variants(data: pd.DataFrame) -> list[str]:
-    """All variants of a frame in the study's order, those without a run too."""
+    """Return all variants of a frame in the study's order, including those without a run."""
     if "variant" not in data:
         return []
     names = data["variant"]
@@ -51,12 +51,12 @@ def variants(data: pd.DataFrame) -> list[str]:
 
 
 def looks(data: pd.DataFrame) -> dict[str, Look]:
-    """The look of every variant of a frame: its mixer's, shaded where several variants have that mixer."""
+    """Return the look of every variant of a frame: its mixer's, in shades if several variants share the mixer."""
     return of_mixers(mixers(data))
 
 
 def mixers(data: pd.DataFrame) -> dict[str, str]:
-    """The mixer of every variant; for one without a run, what its label begins with."""
+    """Return the mixer of every variant; for one without a run, the first part of its label."""
     known: dict[Any, Any] = {}
     if "mixer" in data and "variant" in data:
         known = data.dropna(subset=["mixer"]).astype({"variant": str}).groupby("variant")["mixer"].first().to_dict()
@@ -64,7 +64,7 @@ def mixers(data: pd.DataFrame) -> dict[str, str]:
 
 
 def of_mixers(mixer_of: dict[str, str]) -> dict[str, Look]:
-    """A look for every name with its mixer, in this order; no two are the same."""
+    """Return a look for every name with its mixer, in this order; all looks are different."""
     base = _places(mixer_of.values())
     met = dict.fromkeys(base, 0)
     found = {}
@@ -77,9 +77,9 @@ def of_mixers(mixer_of: dict[str, str]) -> dict[str, Look]:
 
 
 def _places(wanted: Iterable[str]) -> dict[str, tuple[str, int]]:
-    """The colour of every mixer, and the place of its marker; one of a user's own gets those its name's hash picks.
+    """Return the colour of every mixer and the index of its marker; a user's mixer gets them by the hash of its name.
 
-    Where two such names pick the same, the second in the alphabet takes the next.
+    If two such names get the same, the second in alphabetical order takes the next.
     """
     names = list(COLOURS)
     found = {mixer: (COLOURS[mixer], names.index(mixer)) for mixer in wanted if mixer in COLOURS}
@@ -94,7 +94,7 @@ def _places(wanted: Iterable[str]) -> dict[str, tuple[str, int]]:
 
 
 def shade(colour: str, nth: int) -> str:
-    """The colour of a mixer's nth variant: the first has the mixer's own, others a darker or a lighter one."""
+    """Return the colour of a mixer's nth variant: the first has the mixer's, others a darker or lighter shade."""
     share, towards = SHADES[nth % len(SHADES)]
     red, green, blue = ((1 - share) * part + share * towards for part in to_rgb(colour))
     return to_hex((red, green, blue))

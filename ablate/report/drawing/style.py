@@ -1,4 +1,4 @@
-"""What all plots share: sizes, the look of axes, and how a figure becomes a file without date or version."""
+"""What all plots share: sizes, the look of axes, and writing files without date or version."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from ablate.store.root import write_atomically
 
 INK, QUIET, RULE = "#1f2328", "#5c646d", "#d5dae0"
 TEXT_POINTS, TITLE_POINTS = 8.0, 9.0
-LETTER, TEXT_LINE = 4.9, 10.5  # points that a letter is wide and a line is high, on average
+LETTER, TEXT_LINE = 4.9, 10.5  # average width of a character and height of a line, in points
 WIDTH = 4.8  # inches, of the report's figures
 WIDTHS = {"half": 3.3, "full": 6.9}  # inches, on paper
 KINDS = ("svg", "png", "pdf")
-DPI = 160  # of PNG
-UNSEEN = 6  # how far a colour of PNG may be from the one drawn, of 255
+DPI = 160  # of PNG files
+UNSEEN = 6  # largest error of a colour in a PNG file, of 255
 
 
 class Drawing(Figure):
-    """A figure that a plot made for itself, and may make higher."""
+    """A figure that a plot made itself, and whose height it may change."""
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib's own defaults for the block, whatever a user's matplotlibrc says, with reproducible SVG."""
+    """Use matplotlib's defaults within the block, independent of a user's matplotlibrc, with reproducible SVG."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update({"svg.hashsalt": "ablate", "svg.fonttype": "path", "pdf.fonttype": 42})
@@ -43,29 +43,29 @@ def style() -> Iterator[None]:
 
 
 def inches(width: str | float) -> float:
-    """A figure's width in inches, from "half", "full" or a number.
+    """Return a figure's width in inches, from "half", "full" or a number.
 
     Raises:
-        SpecError: when it is none of these, or so narrow or wide that no text would fit.
+        SpecError: if it is none of these, or too narrow or too wide.
     """
     try:
         found = WIDTHS[width] if isinstance(width, str) and width in WIDTHS else float(width)
     except ValueError:
         found = float("nan")
     if not 2.5 <= found <= 40:
-        raise SpecError(f"width is {width!r}; wanted is half, full, or a number of inches from 2.5 to 40")
+        raise SpecError(f"width must be half, full, or a number of inches from 2.5 to 40, got {width!r}")
     return found
 
 
 def check_kind(kind: str) -> str:
-    """The kind of a file itself, if figures can be written as it; a `SpecError` otherwise."""
+    """Return a file format if figures can be written in it; raise a `SpecError` otherwise."""
     if kind not in KINDS:
         raise unknown("format", kind, KINDS)
     return kind
 
 
 def prepare(ax: Axes | None, title: str, x: str, y: str, width: float) -> Axes:
-    """Axes in the shared look, on a figure of their own, `width` inches wide, where none are given."""
+    """Return axes in the shared look; without `ax`, on a new figure `width` inches wide."""
     if ax is None:
         figure = Drawing(figsize=(width, 1.15 + 0.46 * width), layout="constrained")
         FigureCanvasAgg(figure)
@@ -83,30 +83,35 @@ def prepare(ax: Axes | None, title: str, x: str, y: str, width: float) -> Axes:
 
 
 def grow(ax: Axes, points: float) -> None:
-    """Make a figure of the plot's own that much higher; axes that were given keep their size."""
+    """Increase the height of a plot's own figure; given axes keep their size."""
     figure = ax.get_figure(root=True)
     if isinstance(figure, Drawing) and points > 0:
         figure.set_figheight(figure.get_figheight() + points / 72)
 
 
-def width_of(ax: Axes) -> float:
-    """The width of axes, in points, as far as known before their texts are laid out."""
+def figure_of(ax: Axes) -> Figure:
+    """Return the figure that axes are on."""
     figure = ax.get_figure(root=True)
     assert figure is not None, "a plot draws on a figure"
+    return figure
+
+
+def width_of(ax: Axes) -> float:
+    """Return the width of axes in points, as known before layout."""
+    figure = figure_of(ax)
     return figure.get_figwidth() * 72 - 60 if isinstance(figure, Drawing) else ax.bbox.width * 72 / figure.dpi
 
 
 def height_of(ax: Axes) -> float:
-    """The height of axes, in points, likewise."""
-    figure = ax.get_figure(root=True)
-    assert figure is not None, "a plot draws on a figure"
+    """Return the height of axes in points, as known before layout."""
+    figure = figure_of(ax)
     return figure.get_figwidth() * 72 * 0.46 + 30 if isinstance(figure, Drawing) else ax.bbox.height * 72 / figure.dpi
 
 
 def encode(figure: Figure, kind: str) -> bytes:
-    """The figure as "svg", "png" or "pdf", without date or version; PNG in 256 colours if these are enough.
+    """Return the figure as "svg", "png" or "pdf", without date or version; PNG in 256 colours if they suffice.
 
-    A figure of a plot's own is laid out once, for all kinds.
+    A plot's own figure is laid out once for all formats.
     """
     buffer = BytesIO()
     metadata: dict[str, dict[str, Any]] = {
@@ -123,10 +128,10 @@ def encode(figure: Figure, kind: str) -> bytes:
 
 
 def _small(png: bytes) -> bytes:
-    """A PNG in 256 colours, where these show it as it is; itself where many areas lie over each other."""
-    picture = Image.open(BytesIO(png)).convert("RGB")
-    few = picture.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    if np.abs(np.asarray(few.convert("RGB"), dtype=int) - np.asarray(picture)).max() > UNSEEN:
+    """Return a PNG in 256 colours if these are accurate enough; otherwise unchanged."""
+    image = Image.open(BytesIO(png)).convert("RGB")
+    few = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    if np.abs(np.asarray(few.convert("RGB"), dtype=int) - np.asarray(image)).max() > UNSEEN:
         return png
     smaller = BytesIO()
     few.save(smaller, "PNG", optimize=True, dpi=(DPI, DPI))
@@ -134,7 +139,7 @@ def _small(png: bytes) -> bytes:
 
 
 def save(figure: Figure, stem: Path, kinds: Sequence[str] = ("svg", "png")) -> list[Path]:
-    """Write `stem.KIND` for each kind; returns their paths."""
+    """Write `stem.KIND` for each kind; return the paths."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in kinds]
     for path, kind in zip(paths, kinds, strict=True):
         write_atomically(path, encode(figure, kind))

@@ -1,29 +1,109 @@
-"""A frame to a figure. One file a plot; adding a plot is adding a file.
+"""Plots by name: the rows of `_catalogue.py`, and the files of this folder. To add a plot, add a file.
 
 `NAME.py` defines
 
 - its docstring, which the report prints as the caption;
-- `TITLE`, written above the axes;
+- `TITLE`, which is written above the axes;
 - `INPUT`, the frame it draws: "runs", "curves", "speed" or "rankings", see below;
-- `draw(data, ax=None, *, width=WIDTH)`, which returns the axes; without `ax` it makes a figure of its own, that many
-  inches wide, `axes.figure`. Where the frame holds nothing to draw, the axes say why, and `axes.has_data()` is false.
+- `draw(data, ax=None, *, width=WIDTH)`, which returns the axes. Without `ax` it makes a figure of this width in inches,
+  `axes.figure`. If the frame holds nothing to draw, the axes give the reason, and `axes.has_data()` is false.
 
 The frames:
 
-- "runs", a row a run: `ablate.frame` with a study; with a `mode` too, throughput is what was measured in it;
-- "curves", a row a run and epoch: `ablate.curves`;
-- "speed", a row a measurement of speed: one variant on one device, in one mode, at one batch size. Columns: `variant`
-  (in the study's order, the control first); `mixer`; `device`; `mode`, in words, all that may change a speed but device
-  and batch, such as "inference, bfloat16, compiled"; `batch`; `images_per_s` with `images_per_s_low` and
-  `images_per_s_high`, the median and an interval around it, NaN where memory ran out; `memory_mib`, the peak; `macs`
-  and `tokens` of an image; and fields of `Run`, of which the plots read `patch_size`, `image_size`, `depth` and `dim`;
-- "rankings", a row per pair of variants and mode: `ablate.results.ranking.tidy`, with `one`, `other`, `verdict`.
+- "runs", one row per run: `ablate.frame` with a study; with a `mode` as well, throughput is the one measured in it;
+- "curves", one row per run and epoch: `ablate.curves`;
+- "speed", one row per speed measurement: one variant on one device, in one mode, at one batch size. Columns: `variant`
+  (in the study's order, the control first); `mixer`; `device`; `mode`, in words, everything that may change a speed
+  except device and batch, such as "inference, bfloat16, compiled"; `batch`; `images_per_s` with `images_per_s_low` and
+  `images_per_s_high`, the median and an interval around it, NaN if memory ran out; `memory_mib`, the peak; `macs` and
+  `tokens` of an image; and fields of `Run`, of which the plots read `patch_size`, `image_size`, `depth` and `dim`;
+- "rankings", one row per pair of variants and mode: `ablate.results.ranking.tidy`, with `one`, `other`, `verdict`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
+from ablate.report.plots._catalogue import CATALOGUE, INPUTS, Entry
+from ablate.spec.errors import SpecError, unknown
 from ablate.spec.registry import Registry
 
-PLOTS = Registry("plot", "ablate.report.plots", Path(__file__).parent)
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot.
+
+    Args:
+        title: written above the axes.
+        input: the frame it draws.
+        caption: on one line.
+        drawn_by: `draw` of its file, or of its entry's kind.
+    """
+
+    title: str
+    input: str
+    caption: str
+    drawn_by: Callable[..., Axes]
+
+    def draw(self, data: pd.DataFrame, ax: Axes | None = None, *, width: float | None = None) -> Axes:
+        """Draw a frame; return the axes.
+
+        Args:
+            data: the frame of `input`.
+            ax: axes to draw on; None makes a figure.
+            width: of that figure, in inches; None is the width in a report.
+        """
+        from ablate.report.drawing.style import WIDTH  # here, since matplotlib imports slowly
+
+        return self.drawn_by(data, ax, width=WIDTH if width is None else width)
+
+
+class Plots(Mapping[str, Plot]):
+    """The plots of the catalogue and of a folder, by name.
+
+    Raises:
+        SpecError: if a file has the name of a catalogue entry.
+    """
+
+    def __init__(self, catalogue: Mapping[str, Entry], files: Registry) -> None:
+        if both := sorted(set(catalogue) & set(files)):
+            raise SpecError(f"plot {both[0]!r} is defined twice: in the catalogue and in {both[0]}.py; rename the file")
+        self._catalogue, self._files = catalogue, files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted([*self._catalogue, *self._files]))
+
+    def __len__(self) -> int:
+        return len(self._catalogue) + len(self._files)
+
+    def __getitem__(self, name: str) -> Plot:
+        entry = self._catalogue.get(self.check(name))
+        return _of_file(self._files[name]) if entry is None else _of_entry(entry)
+
+    def check(self, name: str) -> str:
+        """Return the name if it is known; raise a `SpecError` otherwise."""
+        if name not in self._catalogue and name not in self._files:
+            raise unknown("plot", name, self)
+        return name
+
+
+def _of_file(module: ModuleType) -> Plot:
+    return Plot(module.TITLE, module.INPUT, " ".join((module.__doc__ or "").split()), module.draw)
+
+
+def _of_entry(entry: Entry) -> Plot:
+    from ablate.report.plots import _kinds  # here, since matplotlib imports slowly
+
+    return Plot(entry.title, INPUTS[entry.kind], entry.caption, partial(_kinds.draw, entry))
+
+
+PLOTS = Plots(CATALOGUE, Registry("plot", "ablate.report.plots", Path(__file__).parent))

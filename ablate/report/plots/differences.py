@@ -1,6 +1,6 @@
-"""Test top-1 minus the control's, paired by seed: means and 95 % t intervals; n is the number of pairs.
+"""Test top-1 minus that of the control, paired by seed: means and 95 % t intervals; n is the number of pairs.
 
-A star marks differences that stand after Holm's correction over the study's variants, at 5 %.
+A star marks differences that are significant at 5 % after Holm's correction over the study's variants.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:
-    """Draw a study's frame; returns the axes."""
-    axes = style.prepare(ax, TITLE, "Test top-1 minus the control's (points)", "", width)
+    """Draw a study's frame; return the axes."""
+    axes = style.prepare(ax, TITLE, "Test top-1 minus that of the control (pp)", "", width)
     data = frames.ordered(data)
     summary = frames.summary(data, "top1")
     if not frames.has(summary, "difference"):
@@ -45,8 +45,8 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WID
     lines = max(1 + name.count("\n") for name in names)
     style.grow(axes, len(names) * (lines * style.TEXT_LINE + 5) - style.height_of(axes))
     taken = style.LETTER * max(len(line) for name in names for line in name.split("\n"))
-    room = max(20, int((style.width_of(axes) - taken) / style.LETTER))
-    axes.set_xlabel(textwrap.fill(f"Test top-1 minus that of {control} (points)", room), parse_math=False)
+    fitting = max(20, int((style.width_of(axes) - taken) / style.LETTER))
+    axes.set_xlabel(textwrap.fill(f"Test top-1 minus that of {control} (pp)", fitting), parse_math=False)
     if min(p.values()) < 1 - LEVEL:
         notes.below(axes, "* p < 0.05 after Holm's correction", taken)
     notes.say_missing(axes, others, [str(name) for name in summary["variant"]], taken)
@@ -54,7 +54,7 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WID
 
 
 def _paired(data: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
-    """How many seeds each variant shares with the control, and the p value after Holm's correction, 1 without one."""
+    """Return how many seeds each variant shares with the control, and its p value after Holm's correction, or 1."""
     table = data.dropna(subset=["top1"]).pivot_table(index="seed", columns="variant", values="top1", observed=False)
     control, *others = palette.variants(data)
     both = {name: table[[name, control]].dropna() for name in others if name in table and control in table}
@@ -64,7 +64,7 @@ def _paired(data: pd.DataFrame) -> tuple[dict[str, int], dict[str, float]]:
 
 
 def _row(axes: Axes, at: int, row: Mapping[Any, Any], look: palette.Look, note: str) -> None:
-    """A variant's mean difference, its interval, and right of them what is behind them."""
+    """Draw a variant's mean difference and its interval, with a note right of them."""
     if pd.notna(row["difference_low"]):
         ends, label = [row["difference_low"], row["difference_high"]], f"_interval of {row['variant']}"
         axes.plot(ends, [at, at], color=look.colour, linewidth=1.4, label=label)

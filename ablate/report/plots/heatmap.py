@@ -12,7 +12,7 @@ INPUT = "runs"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:
-    """Draw a study's frame; returns the axes."""
+    """Draw a study's frame; return the axes."""
     axes = style.prepare(ax, TITLE, "", "", width)
     data = frames.ordered(data)
     summary = frames.summary(data, "top1")
@@ -21,7 +21,7 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WID
         return axes
     found = _series.crossed(data[data["variant"].isin(summary["variant"])])
     if found is None:
-        notes.say_nothing(axes, "no two axes are crossed among the variants that are measured")
+        notes.say_nothing(axes, "no two axes are crossed among the measured variants")
         return axes
     cells = summary.assign(variant=summary["variant"].astype(str)).join(found.places, on="variant")
     texts = [_text(mean, low) for mean, low in zip(cells["top1"], cells["top1_low"], strict=True)]
@@ -40,7 +40,7 @@ def _text(mean: float, low: float) -> str:
 
 
 def _table(cells: pd.DataFrame, values: str) -> pd.DataFrame:
-    """Values by row and column: numbers ascending, words in the study's order."""
+    """Return values by row and column: numbers in ascending order, words in the study's order."""
     table = cells.pivot(index="row", columns="column", values=values)
     return table.reindex(index=_order(cells["row"]), columns=_order(cells["column"]))
 

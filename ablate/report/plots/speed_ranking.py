@@ -1,8 +1,8 @@
 """In how many modes the variant of a row is faster than that of a column; the fastest come first.
 
-Faster is one whose 95 % interval of the ratio of rates, paired by round, lies above 1. In a cell are the modes in which
-the row is faster, of those in which both were measured; below, after ≈, those in which the two are not told apart. A
-mode is a device, a way to run on it and its reference batch.
+A variant is faster if the 95 % interval of the ratio of rates, paired by round, is above 1. A cell shows the number of
+modes in which the row is faster, of those in which both were measured; below, after ≈, the undecided ones. A mode
+includes the device and the reference batch.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ INPUT = "rankings"
 
 
 def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WIDTH) -> Axes:
-    """Draw a frame of orders; returns the axes."""
+    """Draw a frame of rankings; return the axes."""
     axes = style.prepare(ax, TITLE, "", "", width)
     if not frames.has(data, "one", "other", "verdict"):
         notes.say_nothing(axes)
         return axes
     faster, together = ranking(data)
     slower = faster.T
-    apart = together - faster - slower
+    undecided = together - faster - slower
     lead = ((faster - slower) / together.where(together > 0)).astype(float)
     names = [f"{number} {name}" for number, name in enumerate(lead.index, 1)]
     numbers = [str(number) for number in range(1, len(names) + 1)]
-    texts = faster.astype(str) + "/" + together.astype(str) + ("\n≈" + apart.astype(str)).where(apart > 0, "")
+    texts = faster.astype(str) + "/" + together.astype(str) + ("\n≈" + undecided.astype(str)).where(undecided > 0, "")
     values = lead.set_axis(names).set_axis(numbers, axis=1)
     taken = _matrix.draw(axes, values, texts, (-1.0, 1.0), "modes faster minus slower")
     axes.set_xlabel("than", fontsize=style.TEXT_POINTS)
@@ -39,9 +39,9 @@ def draw(data: pd.DataFrame, ax: Axes | None = None, *, width: float = style.WID
 
 
 def ranking(data: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """In how many modes each variant is faster than each other, and in how many both were measured.
+    """Return in how many modes each variant is faster than each other one, and in how many both were measured.
 
-    Both are square, by variant, from the one that is faster and not slower most often.
+    Both tables are square, by variant; the one with the largest lead comes first.
     """
     known = [str(name) for name in data["one"].cat.categories]
     faster, together = (np.zeros((len(known), len(known)), dtype=int) for _ in range(2))

@@ -1,5 +1,5 @@
 "use strict";
-// The page is whole without this: it sorts and filters tables, and shows the points' values at once.
+// The page is complete without this script, which sorts and filters tables and shows the values of points.
 
 const value = (row, column) => {
   const text = row.cells[column].dataset.value;
@@ -43,8 +43,8 @@ function filterable(table) {
   field.placeholder = `Filter ${rows.length} rows`;
   field.setAttribute("aria-label", field.placeholder);
   field.addEventListener("input", () => {
-    const wanted = field.value.toLowerCase();
-    for (const row of rows) row.hidden = !textOf(row).includes(wanted);
+    const query = field.value.toLowerCase();
+    for (const row of rows) row.hidden = !textOf(row).includes(query);
   });
   table.parentElement.before(field);
 }
@@ -62,14 +62,14 @@ for (const point of document.querySelectorAll(".point")) {
     tip.textContent = text;
     tip.hidden = false;
     const at = point.getBoundingClientRect();
-    const room = document.documentElement.clientWidth - tip.offsetWidth - 8;
-    tip.style.left = `${Math.max(8, Math.min(at.right + 6, room))}px`;
+    const limit = document.documentElement.clientWidth - tip.offsetWidth - 8;
+    tip.style.left = `${Math.max(8, Math.min(at.right + 6, limit))}px`;
     tip.style.top = `${window.scrollY + at.top - tip.offsetHeight - 4}px`;
   });
   point.addEventListener("pointerleave", () => (tip.hidden = true));
 }
 
-// A link to a run opens the folded table it stands in.
+// A link to a run opens the folded table that contains it.
 const reveal = () => {
   const target = location.hash && document.getElementById(location.hash.slice(1));
   for (let fold = target && target.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;

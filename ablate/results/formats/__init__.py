@@ -1,6 +1,6 @@
 """Tables in each format: Markdown, LaTeX, HTML and plain text for people, CSV and JSON for machines.
 
-Every function takes a `Sheet`, or the summary of a study, which is made one.
+Every function takes a `Sheet`, or the summary of a study, which it converts to one.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
     "terminal",
 ]
 
-TERMINAL = 140  # characters of a line, where there is no terminal to ask
+TERMINAL = 140  # characters per line if there is no terminal
 
 
 def _sheet(table: Sheet | pd.DataFrame) -> Sheet:
@@ -47,7 +47,7 @@ def _sheet(table: Sheet | pd.DataFrame) -> Sheet:
 
 
 def as_markdown(table: Sheet | pd.DataFrame, *, notes: bool = False) -> str:
-    """A Markdown table, padded so that its source reads as a table too; with its notes below where asked for."""
+    """Return a Markdown table, padded so that its source is readable too; with its notes below on request."""
     sheet = _sheet(table)
     columns = sheet.columns
     lines = [[escape.markdown(text) for text in line] for line in ([c.title for c in columns], *sheet.cells())]
@@ -62,7 +62,7 @@ def as_markdown(table: Sheet | pd.DataFrame, *, notes: bool = False) -> str:
 
 
 def as_latex(table: Sheet | pd.DataFrame) -> str:
-    """A booktabs tabular with its notes below, to be put into a table environment of one's own."""
+    """Return a booktabs tabular with its notes below, to be put into a table environment."""
     sheet = _sheet(table)
     head, *body = [
         " & ".join(map(escape.latex, line)) + r" \\" for line in ([c.title for c in sheet.columns], *sheet.cells())
@@ -85,22 +85,22 @@ def as_latex(table: Sheet | pd.DataFrame) -> str:
 
 
 def as_csv(table: Sheet | pd.DataFrame) -> str:
-    """Comma-separated values in full precision; a missing number is an empty field."""
+    """Return comma-separated values in full precision; a missing number is an empty field."""
     return str(_sheet(table).data.to_csv(index=False, lineterminator="\n"))
 
 
 def as_json(table: Sheet | pd.DataFrame) -> str:
-    """A list of objects in full precision; a missing number is null."""
+    """Return a JSON list of objects in full precision; a missing number is null."""
     data = _sheet(table).data.astype(object)
     content = data.where(data.notna(), None).to_dict("records")
     return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_SERIALIZE_NUMPY).decode() + "\n"
 
 
 def as_html(table: Sheet | pd.DataFrame, links: Mapping[str, str] | None = None, *, notes: bool = False) -> str:
-    """An HTML table element, with its notes as paragraphs below where asked for.
+    """Return an HTML table element, with its notes as paragraphs below on request.
 
     Args:
-        links: where the name of a row leads, such as "#runs-attention".
+        links: the link of each row's name, such as "#runs-attention".
     """
     sheet = _sheet(table)
     head = "".join(_html_cell("th", column, column.title, ' scope="col"') for column in sheet.columns)
@@ -134,14 +134,14 @@ def _sort_value(value: float | str | None) -> str:
 
 
 def terminal(table: Sheet | pd.DataFrame, width: int | None = None) -> Table:
-    """A rich table, for a console.
+    """Return a rich table, for a console.
 
     Args:
-        width: characters of its lines; columns that can be spared are left out where they have no room.
+        width: characters per line; optional columns are left out if they do not fit.
     """
     sheet = _sheet(table) if width is None else _sheet(table).within(width)
     shown = Table(box=box.SIMPLE_HEAD, caption="\n".join(sheet.notes) or None, caption_justify="left")
-    # Rich would rather break a cell than a head, so where only the cells have room, it is told their widths.
+    # Rich breaks cells before headings, so if only the cells fit, their widths are given.
     tight = width is not None and sheet.width() <= width < sheet.width(whole=True)
     for column, wide in zip(sheet.columns, sheet.widths(), strict=True):
         justify: Literal["left", "right"] = "right" if column.numeric else "left"
@@ -154,7 +154,7 @@ def terminal(table: Sheet | pd.DataFrame, width: int | None = None) -> Table:
 
 
 def as_text(table: Sheet | pd.DataFrame) -> str:
-    """The terminal's table as plain text, without colours."""
+    """Return the terminal's table as plain text, without colours."""
     sheet = _sheet(table)
     width = max(TERMINAL, sheet.width())
     console = Console(file=StringIO(), width=width, color_system=None)
@@ -177,7 +177,7 @@ FORMATS: Mapping[str, Callable[[Sheet | pd.DataFrame], str]] = {
 
 
 def render(table: Sheet | pd.DataFrame, name: str) -> str:
-    """The table in the format of that name, with its notes where people read it.
+    """Return the table in a format, with its notes in formats for people.
 
     Raises:
         SpecError: for a name that is not in `FORMATS`.

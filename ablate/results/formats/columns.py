@@ -1,4 +1,4 @@
-"""The comparison table's columns: what each is called, what it is made of, how it reads."""
+"""The columns of the comparison table: their titles, sources and texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _seeds(row: Row) -> str:
 
 
 def seeds(n: int, wanted: int) -> str:
-    """How many seeds there are, and of how many where some are missing: 3, or 2/3."""
+    """Return the number of seeds, with the number wanted if some are missing: 3, or 2/3."""
     return str(n or units.MISSING) if n >= wanted else f"{n}/{wanted}"
 
 
@@ -36,7 +36,7 @@ COLUMNS = (
     Column("MACs", ("macs",), lambda row: units.count(row["macs"]), spare=True),
     Column("Seeds", ("n", "wanted"), _seeds),
     Column("Test top-1 (%)", interval("top1"), _top1),
-    Column("Difference (points)", interval("difference"), _difference),
+    Column("Difference (pp)", interval("difference"), _difference),
     Column(
         "Training images/s",
         interval("images_per_s"),
@@ -45,9 +45,9 @@ COLUMNS = (
     ),
     Column("Training time", interval("training_s"), lambda row: units.duration(row["training_s"]), spare=True),
 )
-# Shown where some run kept an average of its weights.
+# Shown if some run kept an average of its weights.
 EMA = Column("EMA top-1 (%)", interval("ema_top1"), lambda row: units.measured(row["ema_top1"], row["ema_top1_low"]))
-# Shown where `ablate.measure.join` put what was measured in one mode beside the summary.
+# Shown if `ablate.measure.frames.join` added the measurements of one mode to the summary.
 SPEED = (
     Column(
         "Throughput (images/s)",
@@ -57,17 +57,17 @@ SPEED = (
     Column("Memory (MiB)", ("speed_memory_mib",), lambda row: units.or_not_measured(row["speed_memory_mib"])),
 )
 NOTE = (
-    "Mean over seeds ± half the width of the 95 % t interval; one seed has no interval, and neither have seeds that "
-    "agree to the last digit. Difference: test top-1 minus the control's, paired by seed. "
-    "Training images/s: as seen while training, on the devices the runs had."
+    "Mean over seeds ± half the width of the 95 % t interval. One seed has no interval, and neither have seeds that "
+    "agree to the last digit. Difference: test top-1 minus that of the control, paired by seed, in percentage points "
+    "(pp). Training images/s: the rate during training, on the device of each run."
 )
 
 
 def comparison(summary: pd.DataFrame) -> Sheet:
-    """The table of a study's variants.
+    """Return the table of a study's variants.
 
     Args:
-        summary: from `ablate.results.table.summarise`, with or without a speed joined to it.
+        summary: from `ablate.results.table.summarise`, with or without joined speed.
     """
     columns, notes = list(COLUMNS), [NOTE]
     if "ema_top1" in summary and summary["ema_top1"].notna().any():
@@ -79,17 +79,17 @@ def comparison(summary: pd.DataFrame) -> Sheet:
 
 
 def _where(summary: pd.DataFrame) -> list[str]:
-    """The device and mode of the speeds, which all have the same."""
+    """Return a note with the device and mode that all speeds share."""
     measured = summary[summary["speed_mode"].notna()]
     return [units.place(*measured.iloc[0][["speed_device", "speed_mode", "speed_batch"]])] if len(measured) else []
 
 
 def rows(summary: pd.DataFrame) -> list[dict[str, Any]]:
-    """The summary's rows, each saying whether it is the control's, which is the first."""
+    """Return the summary's rows; `control` marks the first."""
     return [{"control": at == 0} | row for at, row in enumerate(rows_of(summary))]
 
 
 def full(table: pd.DataFrame, columns: list[Column]) -> pd.DataFrame:
-    """A table in full precision: the sources of every column; whole numbers stay whole where some are missing."""
+    """Return the sources of every column in full precision; integers stay integers if some are missing."""
     whole = dict.fromkeys(("params", "macs", "n", "wanted"), "Int64")
     return table[[source for column in columns for source in column.sources]].astype(whole)

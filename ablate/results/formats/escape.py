@@ -1,4 +1,4 @@
-"""Text made harmless for each language, so that any name stands in a table as it was written."""
+"""Escape text for each language, so that any name appears in a table as it was written."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ _LATEX = {
     "¶": r"\P{}",
     "‖": r"$\|$",
 }
-# An underscore inside a word is no emphasis in Markdown, so names such as patch_ff stay readable in the source.
+# An underscore inside a word does not start emphasis, so names such as patch_ff stay readable in the source.
 _MARKDOWN = re.compile(r"[\\`*\[\]<>#|$&~]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def latex(text: str) -> str:
-    """Text for LaTeX."""
+    """Return text for LaTeX."""
     return "".join(_LATEX.get(character, character) for character in one_line(text))
 
 
 def markdown(text: str) -> str:
-    """Text for Markdown, inside a table or out of it."""
+    """Return text for Markdown, inside or outside a table."""
     return _MARKDOWN.sub(lambda found: "\\" + found[0], one_line(text))
 
 
 def one_line(text: str) -> str:
-    """Text with every run of white space as one space."""
+    """Return text with each run of white space replaced by one space."""
     return " ".join(text.split())

@@ -1,4 +1,4 @@
-"""The paper's table, with a mark and a note on every cell that needs one."""
+"""The paper's table, with a mark and a note for every cell that needs one."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from ablate.results.formats.columns import seeds
 from ablate.results.formats.sheet import Column, Row, Sheet, interval, rows_of
 
 MARKS = "†‡§¶‖"
-NOTES = ("note", "counted")  # the columns with what a cell needs said
+NOTES = ("note", "counted")  # the columns with notes on a cell
 NOT_MEASURED = "not measured"
 SWAP = (
-    "Params and MACs are counted by formula from the models here, also where the paper prints none. The swap of "
+    "Params and MACs come from formulas for the models of this package, also where the paper prints none. The swap of "
     "attention for a feed-forward layer is neither iso-parameter nor iso-MAC."
 )
 MEASURED = (
-    "Measured: mean test top-1 of the last raw weights over seeds ± half the width of the 95 % t interval. "
-    "Gap: measured − published."
+    "Measured: mean test top-1 of the final raw weights over seeds ± half the width of the 95 % t interval. "
+    "Gap: measured − published, in percentage points (pp)."
 )
 
 
 def sheet(table: pd.DataFrame) -> Sheet:
-    """The table of `ablate.results.paper.table`."""
+    """Return the table of `ablate.results.paper.table`."""
     marks = _marks(table)
     rows = [row | {f"{name}_mark": marks.get(str(row[name]), "") for name in NOTES} for row in rows_of(table)]
     notes = [f"{mark} {note[0].upper()}{note[1:]}." for note, mark in marks.items()]
@@ -33,7 +33,7 @@ def sheet(table: pd.DataFrame) -> Sheet:
 
 
 def _marks(table: pd.DataFrame) -> Mapping[str, str]:
-    """A mark for each note there is, in the order they come."""
+    """Return a mark for each note, in order of appearance."""
     notes = list(dict.fromkeys(note for name in NOTES for note in table[name] if note))
     return dict(zip(notes, [*MARKS, *(mark * 2 for mark in MARKS)][: len(notes)], strict=True))
 
@@ -63,7 +63,7 @@ _COLUMNS = (
     Column("GMACs", ("macs",), lambda row: f"{row['macs'] / 1e9:.2f}", spare=True),
     Column("Measured top-1 (%)", interval("top1"), _measured),
     Column("Seeds", ("n", "wanted"), lambda row: seeds(row["n"], row["wanted"]), spare=True),
-    Column("Gap (points)", ("difference",), _difference),
+    Column("Gap (pp)", ("difference",), _difference),
     Column(
         "Throughput (images/s)", ("images_per_s",), lambda row: units.or_not_measured(row["images_per_s"]), spare=True
     ),
@@ -72,7 +72,7 @@ _COLUMNS = (
 
 
 def _where(table: pd.DataFrame) -> list[str]:
-    """The device and mode of the speeds, which all have the same."""
+    """Return a note with the device and mode that all speeds share."""
     measured = table[table["device"] != ""]
     if measured.empty:
         return []

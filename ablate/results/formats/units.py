@@ -1,4 +1,4 @@
-"""Numbers as people read them: 136.8 k, 96.11 ± 1.20, 1 min 42 s. A missing number is a dash."""
+"""Numbers for people: 136.8 k, 96.11 ± 1.20, 1 min 42 s. A missing number is a dash."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PREFIXES = ("", " k", " M", " G", " T", " P")
 
 
 def missing(value: float | None) -> bool:
-    """Whether there is no number: None or NaN."""
+    """Return whether a number is missing: None or NaN."""
     return value is None or math.isnan(value)
 
 
 def count(value: float | None) -> str:
-    """A count with one decimal and its unit: 136.8 k, 5.7 M; below a thousand as it is."""
+    """Return a count with one decimal and its unit: 136.8 k, 5.7 M; below a thousand, the count itself."""
     if value is None or math.isnan(value):
         return MISSING
     step = 0
@@ -27,23 +27,23 @@ def count(value: float | None) -> str:
 
 
 def size(count_of_bytes: int) -> str:
-    """Bytes, in thousands: 128.4 MB, 312 B."""
+    """Return a number of bytes with a decimal unit: 128.4 MB, 312 B."""
     number, _, prefix = count(count_of_bytes).partition(" ")
     return f"{number} {prefix}B"
 
 
 def exact(value: float | None) -> str:
-    """A whole number in full: 136,842."""
+    """Return an integer in full: 136,842."""
     return MISSING if value is None or math.isnan(value) else f"{value:,.0f}".replace("-", MINUS)
 
 
 def signed(value: float, digits: int = 0) -> str:
-    """A change with its sign: +12,288 or −0.42."""
+    """Return a change with its sign: +12,288 or −0.42."""
     return f"{round(value, digits) + 0.0:+,.{digits}f}".replace("-", MINUS)
 
 
 def duration(seconds: float | None) -> str:
-    """A time in the two units that matter: 0.8 s, 41.2 s, 1 min 42 s, 2 h 05 min, 3 d 04 h."""
+    """Return a duration in its two largest units: 0.8 s, 41.2 s, 1 min 42 s, 2 h 05 min, 3 d 04 h."""
     if seconds is None or math.isnan(seconds):
         return MISSING
     if seconds < 59.95:
@@ -59,7 +59,7 @@ def duration(seconds: float | None) -> str:
 
 
 def measured(mean: float, low: float, digits: int = 2, *, sign: bool = False) -> str:
-    """A mean with half the width of its interval, which lies evenly around it; without an interval the bare mean."""
+    """Return a mean ± half the width of its symmetric interval; without an interval, the mean alone."""
     if missing(mean):
         return MISSING
     text = signed(mean, digits) if sign else f"{mean:,.{digits}f}"
@@ -67,12 +67,12 @@ def measured(mean: float, low: float, digits: int = 2, *, sign: bool = False) ->
 
 
 def span(row: Mapping[str, Any], name: str) -> str:
-    """A difference with half the width of its interval, from the columns of a row."""
+    """Return a difference ± half the width of its interval, from the columns of a row."""
     return measured(row[name], row[f"{name}_low"], sign=True)
 
 
 def ends(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
-    """A difference with both ends of its interval, which need not lie evenly around it."""
+    """Return a difference with both ends of its interval, which may be asymmetric."""
     if missing(row[name]):
         return MISSING
     low, high = row[f"{name}_low"], row[f"{name}_high"]
@@ -81,23 +81,23 @@ def ends(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
 
 
 def p_value(value: float | None) -> str:
-    """A p value with three decimals; one below the last says so."""
+    """Return a p value with three decimals; "<0.001" if it would be rounded to zero."""
     if value is None or math.isnan(value):
         return MISSING
     return "<0.001" if value < 0.0005 else f"{value:.3f}"
 
 
 def or_not_measured(value: float) -> str:
-    """A whole number, below 100 with one decimal; or that there is none."""
+    """Return an integer, with one decimal below 100; "not measured" if missing."""
     return "not measured" if missing(value) else f"{value:,.{int(value < 99.95)}f}"
 
 
 def place(device: str, mode: str, batch: float) -> str:
-    """What speeds are of, in a sentence."""
+    """Return a sentence with the device, mode and batch size of speeds."""
     return f"Throughput and memory: {device}; {mode}, batch {batch:.0f}; median of the windows."
 
 
 def _half(value: float, digits: int) -> str:
-    """Half a width; one that would be rounded to nothing is said to be below the last digit."""
+    """Return half a width; "<" the last digit if it would be rounded to zero."""
     least = 10.0**-digits
     return f"<{least:.{digits}f}" if 0 < value < least / 2 else f"{value:,.{digits}f}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from ablate import Scale, Study
-from ablate.results.ranking import Ranking, tidy
+from ablate.results.ranking import PairRanking, tidy
 from ablate.results.table import curves, study_frame, study_records
 from ablate.store.records import Record
 from tests.synthetic import ROOT, fixture_study, record
@@ -82,13 +82,13 @@ def of(made: Study, records: list[Record] | None = None, scale: str = "s") -> Fr
 
 
 def rankings(measured: pd.DataFrame, labels: list[str]) -> pd.DataFrame:
-    """Every pair in every mode at the reference batch; what is less than 10 % apart is not told apart."""
+    """Every pair in every mode at the reference batch; a difference of less than 10 % is undecided."""
     found = []
     for (device, mode), rows in measured[measured["batch"] == 128].groupby(["device", "mode"], sort=False):
         rate = dict(zip(rows["variant"].astype(str), rows["images_per_s"], strict=True))
         for one, other in combinations(rate, 2):
             ratio = rate[one] / rate[other]
-            found.append(Ranking(one, other, device, mode, 128, ratio, ratio / 1.1, ratio * 1.1, 5))
+            found.append(PairRanking(one, other, device, mode, 128, ratio, ratio / 1.1, ratio * 1.1, 5))
     return tidy(found, labels)
 
 

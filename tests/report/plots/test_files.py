@@ -50,7 +50,7 @@ def test_plots_with_nothing_to_show_can_be_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("width", ["wide", "0", "nan", "-3", "1000"])
 def test_a_width_that_is_none(width: str) -> None:
-    with pytest.raises(SpecError, match="wanted is half, full, or a number of inches"):
+    with pytest.raises(SpecError, match="width must be half, full, or a number of inches"):
         style.inches(width)
 
 

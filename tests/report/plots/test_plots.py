@@ -21,9 +21,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 import ablate
-from ablate.report.drawing import _intervals, _labels, _rates, _series, palette, style
+from ablate.report.drawing import _intervals, _labels, _line_ends, _near_points, _rates, _series, palette, style
 from ablate.report.plots import PLOTS
-from ablate.results.ranking import Ranking, tidy
+from ablate.results.ranking import PairRanking, tidy
 from tests.report.plots.frames import CASES, MODES, frames
 
 EVERY = pytest.mark.parametrize("plot", PLOTS)
@@ -71,7 +71,7 @@ SHOWN = {
 
 
 def frame_of(plot: str, case: str) -> pd.DataFrame:
-    return frames(case)[PLOTS[plot].INPUT]
+    return frames(case)[PLOTS[plot].input]
 
 
 def draw(plot: str, case: str, width: str = "half") -> Axes:
@@ -161,7 +161,7 @@ def notes(axes: Axes) -> str:
 def test_throughput_is_what_was_measured_where_it_was(plot: str) -> None:
     seen, measured = drawn(plot, "depths"), drawn(plot, "benched")
     labels = [axes.get_xlabel() + axes.get_ylabel() for axes in (seen, measured)]
-    assert "Training images/s, as the runs saw" in labels[0]
+    assert "Training images/s, during the runs" in labels[0]
     assert "Inference images/s" in labels[1]
     assert "Synthetic device, bfloat16, eager, batch 128" in notes(measured)
     values = {line.get_label(): line.get_data() for line in measured.get_lines()}
@@ -183,11 +183,11 @@ def test_of_several_modes_inference_of_all_variants_is_chosen() -> None:
     found = frames("depths")
     table = found["speed"].drop(index=found["speed"].index[0:1])  # of the first mode at batch 32
     gone = (table["mode"] == MODES[0]) & (table["batch"] == 128) & (table["mixer"] == "none")
-    beside = _rates.beside(found["runs"], table[~gone])
+    beside = _rates.add_measured(found["runs"], table[~gone])
     assert set(beside["speed_mode"]) == {MODES[1]}
     assert set(beside["speed_batch"]) == {128}
     for too_few in (table.iloc[:0], table[table["mixer"] != "none"]):
-        assert "throughput" not in _rates.beside(found["runs"], too_few)
+        assert "throughput" not in _rates.add_measured(found["runs"], too_few)
 
 
 @pytest.mark.parametrize("plot", ONLY["beyond"])
@@ -200,14 +200,14 @@ def test_an_interval_beyond_the_axis_has_an_arrow_and_is_told(plot: str) -> None
 
 
 def test_a_ranking_counts_what_is_told_apart() -> None:
-    def order(one: str, other: str, low: float, high: float, mode: str = "m") -> Ranking:
-        return Ranking(one, other, "d", mode, 8, 1.0, low, high, 5)
+    def pair(one: str, other: str, low: float, high: float, mode: str = "m") -> PairRanking:
+        return PairRanking(one, other, "d", mode, 8, 1.0, low, high, 5)
 
     found = [
-        order("a", "b", 1.1, 1.2),
-        order("a", "b", 0.9, 1.2, "n"),
-        order("b", "c", 0.5, 0.9),
-        order("a", "c", 1.1, 2),
+        pair("a", "b", 1.1, 1.2),
+        pair("a", "b", 0.9, 1.2, "n"),
+        pair("b", "c", 0.5, 0.9),
+        pair("a", "c", 1.1, 2),
     ]
     axes = PLOTS["speed_ranking"].draw(tidy(found, ["d", "a", "b", "c"]), width=4.8)
     cells = [text.get_text() for text in axes.texts if "/" in text.get_text() or text.get_text() == "–"]
@@ -275,10 +275,10 @@ def test_no_pyplot() -> None:
 
 @EVERY
 def test_a_plot_is_described(plot: str) -> None:
-    module = PLOTS[plot]
-    assert module.TITLE
-    assert module.INPUT in frames("empty")
-    assert module.__doc__.strip().endswith(".")
+    found = PLOTS[plot]
+    assert found.title
+    assert found.input in frames("empty")
+    assert found.caption.endswith(".")
 
 
 @EVERY
@@ -311,7 +311,7 @@ def test_the_documents_plot_does_what_it_says() -> None:
     assert names["draw"](frames("empty")["runs"]).texts[0].get_text() == "not measured"
 
 
-@pytest.mark.parametrize("write", [_labels.beside, _labels.at_ends])
+@pytest.mark.parametrize("write", [_near_points.write, _line_ends.write])
 def test_of_very_many_names_some_are_written(write: Callable[..., None]) -> None:
     with style.style():
         axes = style.prepare(None, "Many", "x", "y", style.WIDTH)

@@ -1,7 +1,7 @@
-"""`figures.json`: what every figure of a report shows, its numbers to six digits.
+"""`figures.json`: the data of every figure of a report, with six significant digits.
 
-A line a figure, each a list of its axes: what x and y are, the series, fits and intervals as lines labelled with what
-they are of, areas, cells, and texts with the points they name. See `ablate.report.drawing._data`.
+One line per figure, each a list of its axes: the labels of x and y; series, fits and intervals as labelled lines;
+areas; cells; and texts with the points they name. See `ablate.report.drawing._data`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ DIGITS = 6
 
 
 def as_json(figures: Sequence[Figure]) -> str:
-    """The file's text."""
+    """Return the text of the file."""
     lines = [f"{_text(figure.name)}: {_text(_rounded(figure.data))}" for figure in figures]
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def names(folder: Path) -> list[str]:
-    """The figures of the report in a folder; none where it has no such file."""
+    """Return the names of the figures of the report in a folder; none if the file is missing."""
     try:
         found = orjson.loads((folder / NAME).read_bytes())
     except (OSError, orjson.JSONDecodeError):
@@ -38,7 +38,7 @@ def _text(value: Any) -> str:
 
 
 def _rounded(value: Any) -> Any:
-    """Every float to so many digits; counts stay whole."""
+    """Return the value with every float rounded to significant digits; integers are unchanged."""
     if isinstance(value, float):
         return float(f"{value:.{DIGITS}g}")
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Why a report may not hold: records that are damaged, or that came, went or changed after it was written."""
+"""Reasons why a report may not hold: records that are damaged, or were added, removed or edited since."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from ablate.store.root import Root
 
 
 def damaged(root: Root, read: Callable[[], object]) -> list[Finding]:
-    """Every file among the records that keeps something from being read, by the sentence that says why.
+    """Return a finding for every record that cannot be read, with the reason.
 
     Args:
-        read: reads what is wanted of the records.
+        read: reads the records that the report needs.
     """
     try:
         read()
@@ -41,19 +41,19 @@ def _unreadable(results: Path) -> list[str]:
 
 
 def other_records(written: Manifest, content: Content) -> Iterator[str]:
-    """Records and measurements of speed that came, went or changed since the report was written."""
+    """Yield a sentence per record or speed measurement added, removed or edited since the report was written."""
     now, names = content.manifest.records, {row.run.key: row.name for row in content.rows}
     for key in sorted({*written.records, *now}):
         before, after = written.records.get(key), now.get(key)
         what = f"the record {key}" + (f" ({names[key]})" if key in names else "")
         if before is None:
-            yield f"{what} came after the report was written"
+            yield f"{what} was added after the report was written"
         elif after is None:
-            yield f"{what} is gone, or of this study no more"
+            yield f"{what} was removed, or does not belong to this study any more"
         elif before != after:
             yield f"{what} was edited after the report was written"
     mine, its = written.speeds, content.manifest.speeds
     for path in sorted({*mine, *its}):
         if mine.get(path) != its.get(path):
-            how = "came" if path not in mine else "is gone" if path not in its else "was edited"
-            yield f"the measurement {path} {how} after the report was written"
+            how = "added" if path not in mine else "removed" if path not in its else "edited"
+            yield f"the measurement {path} was {how} after the report was written"

@@ -1,4 +1,4 @@
-"""A page's texts, each with the place it stands at, so that two pages can be held against each other cell by cell."""
+"""The texts of a page, each with its location, so that two pages can be compared cell by cell."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ SILENT = {"style", "script", "svg"}
 HEADINGS = {"h1", "h2", "h3"}
 
 
-class Piece(NamedTuple):
-    """A text, and where it stands: the heading above it and, in a table, its row and column."""
+class Text(NamedTuple):
+    """A text and its location: the heading above it and, in a table, its row and column."""
 
     where: str
     text: str
 
 
 class _Reader(HTMLParser):
-    """Collects the pieces of a page; what is drawn or run is left out."""
+    """Collects the texts of a page, except those of figures, styles and scripts."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: list[Piece] = []
+        self.found: list[Text] = []
         self._silent = 0
         self._heading, self._row = "", ""
         self._head: list[str] = []
@@ -70,15 +70,15 @@ class _Reader(HTMLParser):
         self._close(*dict.fromkeys([self._row, column]))
 
     def _close(self, *where: str) -> None:
-        """End a piece."""
+        """End the current text."""
         text = " ".join("".join(self._words).split())
         self._words = []
         if text or where:
-            self.found.append(Piece(", ".join(filter(None, [self._heading, *where])), text))
+            self.found.append(Text(", ".join(filter(None, [self._heading, *where])), text))
 
 
-def pieces(html: str) -> list[Piece]:
-    """All texts of a page in order."""
+def texts(html: str) -> list[Text]:
+    """Return all texts of a page in order."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -86,25 +86,27 @@ def pieces(html: str) -> list[Piece]:
 
 
 def changed(page: str, derived: str, same: Callable[[str, str], bool]) -> Iterator[str]:
-    """Where a page does not say what the derived one says, a sentence each.
+    """Yield one sentence for each difference between a page and the derived one.
 
     Args:
-        same: whether two texts say the same.
+        same: returns whether two texts are equal.
     """
-    mine, its = pieces(page), pieces(derived)
+    mine, its = texts(page), texts(derived)
     if len(mine) == len(its):
         pairs = zip(mine, its, strict=True)
-        yield from (_said(one.where, one.text, other.text) for one, other in pairs if not same(one.text, other.text))
+        yield from (
+            _difference(one.where, one.text, other.text) for one, other in pairs if not same(one.text, other.text)
+        )
         return
     for kind, start, end, other_start, other_end in SequenceMatcher(None, mine, its, autojunk=False).get_opcodes():
         if kind != "equal":
             one, other = mine[start:end], its[other_start:other_end]
             where = (one or other)[0].where
-            yield _said(where, " | ".join(piece.text for piece in one), " | ".join(piece.text for piece in other))
+            yield _difference(where, " | ".join(text.text for text in one), " | ".join(text.text for text in other))
 
 
-def _said(where: str, one: str, other: str) -> str:
-    return f"{where}: the page says {_short(one)}, the records give {_short(other)}"
+def _difference(where: str, one: str, other: str) -> str:
+    return f"{where}: the page shows {_short(one)}, the records give {_short(other)}"
 
 
 def _short(text: str, most: int = 120) -> str:
