@@ -82,7 +82,7 @@ def test_no_option_changes_a_key(tmp_path: Path) -> None:
         (["--keep", "some"], "", "keep is 'some'; wanted is one of all, final, none"),
         ([], "[resources]\npartitoin = 'x'\n", "ablate.toml sets resources.partitoin; did you mean partition?"),
         ([], "[resources]\nthreads = 'x'\n", "threads is 'x'; wanted is a whole number, 1 or more"),
-        (["--nodes", "2"], "", "nodes is 2; this machine is one: wanted is 1, or --on slurm"),
+        (["--nodes", "2"], "", "nodes must be 1 on this machine, got 2; use --on slurm"),
         (["--on", "inline", "--gpus-per-run", "2"], "", "a run must have 1 process with --on inline, got 2"),
     ],
 )
