@@ -93,5 +93,5 @@ def fake_slurm(monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
     found = FakeSlurm()
     monkeypatch.setattr(slurm, "call", found.call)
     monkeypatch.setattr(slurm, "QUEUE", slurm.Queue())
-    monkeypatch.setattr(slurm, "ASK_EVERY_S", 0.0)
+    monkeypatch.setattr(slurm, "QUERY_EVERY_S", 0.0)
     return found

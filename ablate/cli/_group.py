@@ -120,9 +120,9 @@ def _load(name: str, entry: Entry) -> TyperCommand:
     return command
 
 
-def _refuse_old_names(ctx: Any, words: Sequence[str]) -> None:
+def _refuse_old_names(ctx: Any, arguments: Sequence[str]) -> None:
     """Exit with a sentence where a command or an option has an old name."""
-    found = None if ctx.resilient_parsing else renamed(words)
+    found = None if ctx.resilient_parsing else renamed(arguments)
     if found:
         old, new, line = found
         typer.echo(f"ablate: {old} is called {new} now; run: {shlex.join(['ablate', *line])}", err=True)

@@ -14,16 +14,16 @@ OPTIONS = {
 }
 
 
-def renamed(words: Sequence[str]) -> tuple[str, str, list[str]] | None:
+def renamed(arguments: Sequence[str]) -> tuple[str, str, list[str]] | None:
     """Return the first old name in a command line, its new name, and the line with new names; None without one.
 
     Args:
-        words: of the command line, from the command on.
+        arguments: of the command line, from the command on.
     """
-    command = COMMANDS.get(words[0], words[0])
+    command = COMMANDS.get(arguments[0], arguments[0])
     options = OPTIONS.get(command, {})
-    line, found = [command], [(words[0], command)] if command != words[0] else []
-    for word in words[1:]:
+    line, found = [command], [(arguments[0], command)] if command != arguments[0] else []
+    for word in arguments[1:]:
         name, equals, value = word.partition("=")
         new = options.get(name, name)
         found += [(name, new)] if new != name else []

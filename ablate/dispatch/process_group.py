@@ -21,9 +21,9 @@ GRACE_S = 10.0  # for the other processes after one has failed
 STOP_S = 120.0  # for all processes after a request to stop, which may write a checkpoint first
 
 
-def main(words: Sequence[str], keys: Sequence[str]) -> int:
+def main(arguments: Sequence[str], keys: Sequence[str]) -> int:
     """Work in this process or start a process group, and return the exit code."""
-    root, name, processes = words
+    root, name, processes = arguments
     if int(processes) > 1:
         return run_group(
             [sys.executable, "-m", "ablate.dispatch.process_group", root, name, "1"], json.dumps(keys), int(processes)

@@ -111,14 +111,14 @@ class RunRequest:
 
 
 def as_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Return options as the words of a command line; a mapping becomes one NAME=VALUE each."""
-    words = []
+    """Return options as the arguments of a command line; a mapping becomes one NAME=VALUE each."""
+    arguments = []
     for name, value in values.items():
         flag = name.replace("_", "-")
         if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
+            arguments.append(f"--{flag}" if value else f"--no-{flag}")
         elif isinstance(value, Mapping):
-            words += [f"--{flag}={key}={text}" if text else f"--{flag}={key}" for key, text in value.items()]
+            arguments += [f"--{flag}={key}={text}" if text else f"--{flag}={key}" for key, text in value.items()]
         else:
-            words.append(f"--{flag}={value}")
-    return words
+            arguments.append(f"--{flag}={value}")
+    return arguments

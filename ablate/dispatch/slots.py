@@ -97,8 +97,8 @@ class Local:
 
     def command(self, name: str) -> list[str]:
         """Return the command that starts a worker."""
-        words = [sys.executable, "-m", "ablate.dispatch.process_group"]
-        return [*words, str(self.root.path), name, str(self.resources.gpus_per_run)]
+        start = [sys.executable, "-m", "ablate.dispatch.process_group"]
+        return [*start, str(self.root.path), name, str(self.resources.gpus_per_run)]
 
     def _environment(self, slot: int) -> dict[str, str]:
         """Return the environment of a slot: its GPUs and number of threads; libraries use all cores by default."""

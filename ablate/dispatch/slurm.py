@@ -45,10 +45,10 @@ class Job:
         return self.pending or self.running
 
 
-def call(words: Sequence[str]) -> str | None:
+def call(command: Sequence[str]) -> str | None:
     """Return the output of a Slurm command; None if it is missing, fails or does not answer."""
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=ANSWER_S, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None
@@ -119,9 +119,9 @@ def requeue(job: str) -> bool:
 
     The command ignores SIGTERM, because Slurm sends that to every process of the job, this one included.
     """
-    words = ["scontrol", "requeue", job]
+    command = ["scontrol", "requeue", job]
     process = subprocess.Popen(
-        words,
+        command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

@@ -48,7 +48,7 @@ def unused(root: Path) -> Path:
 
 def test_a_dry_run_lists_and_deletes_nothing(used: Path) -> None:
     shown = shown_by("--root", str(used), "--dry-run")
-    assert "1.5 MB  1       checkpoints of runs that have their record" in shown
+    assert "1.5 MB  1       checkpoints of runs that have a record" in shown
     assert "folders of runs that no study contains" in shown
     assert f"runs: {unused(used)}" in shown
     assert "3.0 MB  2       total" in shown

@@ -86,7 +86,7 @@ def test_no_option_changes_a_key(tmp_path: Path) -> None:
             "ablate.toml sets the unknown resources.partitoin; did you mean 'partition'?",
         ),
         ([], "[resources]\nthreads = 'x'\n", "threads must be a whole number, got 'x'"),
-        (["--nodes", "2"], "", "nodes is 2; this machine is one: wanted is 1, or --on slurm"),
+        (["--nodes", "2"], "", "nodes must be 1 on this machine, got 2; use --on slurm"),
         (["--on", "inline", "--gpus-per-run", "2"], "", "a run must have 1 process with --on inline, got 2"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Workers killed again and again, at random from a seed: every run ends with one record, that of an undisturbed one."""
+"""Workers killed at random times: every run ends with one record, that of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[obj
 
 
 class Killer:
-    """Kills a worker that holds a run whenever so many runs are done; looks when the launcher shows its runs.
+    """Kills a worker that holds a run whenever so many runs are done; checks when the launcher shows its runs.
 
     Args:
         seed: decides when, and whom.
@@ -71,7 +71,7 @@ def pool(root: Root, runs: Sequence[Run], resources: Resources, size: int) -> tu
 
 
 def processes_of(root: Root) -> Iterator[str]:
-    """The command lines of live processes that work under a root."""
+    """Yield the command lines of live processes that work under a root."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             words = path.read_bytes().replace(b"\0", b" ").decode()
@@ -99,7 +99,7 @@ def test_killed_at_random_every_run_ends_with_its_record(
     assert not list(processes_of(root))
 
 
-def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
+def test_a_process_group_dies_with_its_member_and_the_run_is_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two processes over gloo train one run; the second one is killed."""
@@ -129,7 +129,7 @@ def test_a_gang_dies_with_its_member_and_the_run_is_tried_again(
 
 
 def siblings(pid: int) -> list[int]:
-    """The other children of a process's parent that are alive."""
+    """Return the live siblings of a process."""
     places = [path.read_text().rpartition(")") for path in Path("/proc").glob("[0-9]*/stat")]
     parents = {int(head.split(" ", 1)[0]): int(rest.split()[1]) for head, _, rest in places if rest.split()[0] != "Z"}
     return [one for one, parent in parents.items() if parent == parents[pid] and one != pid]

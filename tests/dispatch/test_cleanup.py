@@ -1,4 +1,4 @@
-"""What no study needs is found, and nothing else: not records, not work, not what waits to be trained."""
+"""Files that no study needs are found; records, runs in progress and requested runs are not."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ OTHER = TINY.replace(dim=32)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of this test's own."""
+    """Return a new cache folder."""
     monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
 def worked_on(root: Root, run: Run) -> Path:
-    """The folder of a run that was trained for a while."""
+    """Return the folder of a run that was trained for a while."""
     worker.request(root, run, Resources())
     folder = root.run_folder(run.key)
     for name, size in (("checkpoints/0001-000000010.pt", 100), ("weights.pt", 50), ("log.txt", 7)):
@@ -52,14 +52,14 @@ def paths(found: list[Leftover], kind: str) -> list[Path]:
 
 
 def old(path: Path) -> Path:
-    """A file that nobody has touched for two hours."""
+    """Make a file two hours old."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"12345")
     os.utime(path, (time.time() - 7200,) * 2)
     return path
 
 
-def test_checkpoints_go_where_there_is_a_record(root: Root) -> None:
+def test_checkpoints_of_recorded_runs_are_found(root: Root) -> None:
     folder, waiting = done(root, TINY), worked_on(root, TINY.replace(seed=1))
     found = find(root, [STUDY])
     assert found == [Leftover("checkpoints", folder / "checkpoints", 100)]
@@ -69,25 +69,25 @@ def test_checkpoints_go_where_there_is_a_record(root: Root) -> None:
     assert records.index(root.results).keys() == {TINY.key}
 
 
-def test_a_run_is_wanted_at_any_seed(root: Root) -> None:
+def test_a_run_is_needed_with_any_seed(root: Root) -> None:
     worked_on(root, TINY.replace(seed=7))
     assert find(root, [STUDY]) == []
 
 
-def test_folders_that_no_study_asks_for(root: Root) -> None:
-    folder, failed, wanted = done(root, OTHER), worked_on(root, OTHER.replace(seed=1)), worked_on(root, TINY)
+def test_folders_of_runs_that_no_study_contains(root: Root) -> None:
+    folder, failed, needed = done(root, OTHER), worked_on(root, OTHER.replace(seed=1)), worked_on(root, TINY)
     (failed / "failure.json").write_text("{}")
-    (wanted / "failure.json").write_text("{}")
+    (needed / "failure.json").write_text("{}")
     found = find(root, [STUDY])
     assert {one.kind for one in found} == {"runs"}
     assert set(paths(found, "runs")) == {folder, failed}
     remove(found)
     assert not folder.exists()
-    assert (wanted / "log.txt").exists(), "the log of a failed run that is still wanted stays"
-    assert records.index(root.results).keys() == {OTHER.key}, "a record stays, whoever asks for it"
+    assert (needed / "log.txt").exists(), "the log of a failed run that a study contains is kept"
+    assert records.index(root.results).keys() == {OTHER.key}, "records are kept"
 
 
-def test_what_is_worked_on_stays(root: Root) -> None:
+def test_runs_in_progress_are_kept(root: Root) -> None:
     done(root, TINY)
     worked_on(root, OTHER)
     leases = [Lease.acquire(root.run_folder(run.key), "a-0") for run in (TINY, OTHER)]
@@ -98,7 +98,7 @@ def test_what_is_worked_on_stays(root: Root) -> None:
     assert {one.kind for one in find(root, [STUDY])} == {"checkpoints", "runs"}
 
 
-def test_what_somebody_began_meanwhile_stays(root: Root) -> None:
+def test_runs_that_have_just_started_are_kept(root: Root) -> None:
     folder = worked_on(root, OTHER)
     found = find(root, [STUDY])
     lease = Lease.acquire(folder, "a-0")
@@ -108,7 +108,7 @@ def test_what_somebody_began_meanwhile_stays(root: Root) -> None:
     lease.release()
 
 
-def test_what_a_launch_has_yet_to_train_stays(root: Root) -> None:
+def test_queued_runs_are_kept(root: Root) -> None:
     worked_on(root, OTHER)
     ledger = Ledger(root, "local", [OTHER.key])
     logs = root.runs / "launches" / ledger.launch.name
@@ -121,7 +121,7 @@ def test_what_a_launch_has_yet_to_train_stays(root: Root) -> None:
     assert paths(found, "launches") == [ledger.path, logs]
 
 
-def test_a_launch_is_not_over_while_a_run_of_it_has_no_record(root: Root) -> None:
+def test_a_launch_is_kept_while_one_of_its_runs_has_no_record(root: Root) -> None:
     worked_on(root, TINY)
     ledger = Ledger(root, "local", [TINY.key])
     ledger.leave()
@@ -131,16 +131,16 @@ def test_a_launch_is_not_over_while_a_run_of_it_has_no_record(root: Root) -> Non
 
 
 @pytest.mark.parametrize("name", [f".log.txt.{32 * 'a'}", ".weights.pt.new", ".clock-abc", ".writable-12"])
-def test_files_left_half_written(name: str, root: Root) -> None:
+def test_incomplete_files(name: str, root: Root) -> None:
     folder = worked_on(root, TINY)
     young = folder / name
     young.write_bytes(b"12345")
-    assert find(root, [STUDY]) == [], "somebody may be writing it"
+    assert find(root, [STUDY]) == [], "another process may be writing it"
     left = old(folder / name)
     assert find(root, [STUDY]) == [Leftover("unfinished", left, 5)]
 
 
-def test_half_written_records_go_and_whole_ones_stay(root: Root) -> None:
+def test_incomplete_records_are_found_and_complete_ones_are_not(root: Root) -> None:
     path = records.write(root.results, record_of(TINY))
     left = old(path.parent / f".{path.name}.{32 * 'b'}")
     old(path.parent / ".gitignore")
@@ -150,20 +150,20 @@ def test_half_written_records_go_and_whole_ones_stay(root: Root) -> None:
     assert path.exists()
 
 
-def test_what_can_be_made_again(root: Root, cache: Path) -> None:
+def test_cached_files(root: Root, cache: Path) -> None:
     outline = old(root.runs / "cache" / "0123456789abcdef.json")
-    pictures = old(cache / "decoded" / "0123456789abcdef" / "pictures.npy")
+    images = old(cache / "decoded" / "0123456789abcdef" / "images.npy")
     note = old(cache / "facts" / "fedcba9876543210.json")
     own = old(cache / "thesis" / "chapter-one.tex")
     found = find(root, [STUDY])
     assert paths(found, "architectures") == [outline]
-    assert paths(found, "cache") == [pictures.parent, note]
+    assert paths(found, "cache") == [images.parent, note]
     remove(found)
-    assert not pictures.exists()
+    assert not images.exists()
     assert own.exists(), "what is not ours stays"
 
 
-def test_nothing_is_taken_from_under_a_run(root: Root, cache: Path) -> None:
+def test_the_cache_is_kept_during_a_run(root: Root, cache: Path) -> None:
     old(cache / "facts" / "fedcba9876543210.json")
     lease = Lease.acquire(root.run_folder(TINY.key), "a-0")
     assert lease is not None
@@ -172,7 +172,7 @@ def test_nothing_is_taken_from_under_a_run(root: Root, cache: Path) -> None:
     assert [one.kind for one in find(root, [STUDY])] == ["cache"]
 
 
-def test_folders_that_are_no_runs_stay(root: Root) -> None:
+def test_other_folders_are_kept(root: Root) -> None:
     old(root.runs / "notes" / "mine.txt")
     assert find(root, [STUDY]) == []
 
@@ -194,12 +194,12 @@ def test_every_kind_is_explained() -> None:
 
 
 def tree(folder: Path) -> set[Path]:
-    """Every path in a folder, links as links."""
+    """Return every path in a folder; links are not followed."""
     return {Path(here, name) for here, folders, names in os.walk(folder) for name in (*folders, *names)}
 
 
 def precious(folder: Path) -> Path:
-    """A folder outside, with what must stay."""
+    """Return a folder outside of the root, whose files must be kept."""
     for name in ("precious.txt", "0123456789abcdef.json", "checkpoints/0001-000000010.pt"):
         old(folder / name)
     old(folder / f".log.txt.{32 * 'a'}")
@@ -207,7 +207,7 @@ def precious(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("absolute", [False, True])
-def test_what_a_launch_file_holds_leads_nowhere(root: Root, tmp_path: Path, absolute: bool) -> None:
+def test_the_content_of_a_launch_file_gives_no_path(root: Root, tmp_path: Path, absolute: bool) -> None:
     victim = precious(tmp_path / "victim")
     ledger = Ledger(root, "local", [OTHER.key])
     ledger.leave()
@@ -225,7 +225,7 @@ def test_what_a_launch_file_holds_leads_nowhere(root: Root, tmp_path: Path, abso
 
 
 @pytest.mark.parametrize("place", ["launches", "cache", "submitit"])
-def test_what_lies_behind_a_linked_folder_stays(root: Root, tmp_path: Path, place: str) -> None:
+def test_the_target_of_a_linked_folder_is_kept(root: Root, tmp_path: Path, place: str) -> None:
     victim = precious(tmp_path / "victim")
     ledger = Ledger(root, "local", [OTHER.key])
     ledger.leave()
@@ -240,7 +240,7 @@ def test_what_lies_behind_a_linked_folder_stays(root: Root, tmp_path: Path, plac
 
 
 @pytest.mark.parametrize("dangling", [False, True])
-def test_a_linked_folder_of_a_run_goes_as_a_link(root: Root, tmp_path: Path, dangling: bool) -> None:
+def test_a_linked_run_folder_is_removed_as_a_link(root: Root, tmp_path: Path, dangling: bool) -> None:
     victim = precious(tmp_path / "victim")
     link = root.run_folder(OTHER.key)
     link.symlink_to(tmp_path / "nowhere" if dangling else victim)
@@ -253,7 +253,7 @@ def test_a_linked_folder_of_a_run_goes_as_a_link(root: Root, tmp_path: Path, dan
     assert tree(victim) == before
 
 
-def test_the_checkpoints_behind_a_linked_folder_of_a_wanted_run_stay(root: Root, tmp_path: Path) -> None:
+def test_checkpoints_in_the_target_of_a_linked_folder_are_kept(root: Root, tmp_path: Path) -> None:
     victim = precious(tmp_path / "victim")
     folder = done(root, TINY)
     (victim / "run.json").write_bytes((folder / "run.json").read_bytes())
@@ -264,7 +264,7 @@ def test_the_checkpoints_behind_a_linked_folder_of_a_wanted_run_stay(root: Root,
     assert tree(victim) == before
 
 
-def test_linked_checkpoints_go_as_a_link(root: Root, tmp_path: Path) -> None:
+def test_linked_checkpoints_are_removed_as_a_link(root: Root, tmp_path: Path) -> None:
     victim = precious(tmp_path / "victim")
     folder = done(root, TINY)
     (folder / "checkpoints").rename(tmp_path / "moved")
@@ -276,7 +276,7 @@ def test_linked_checkpoints_go_as_a_link(root: Root, tmp_path: Path) -> None:
     assert len(found) == 1
     remove(found)
     assert not (folder / "checkpoints").is_symlink()
-    assert (folder / "more").is_symlink(), "it is nobody's leftover"
+    assert (folder / "more").is_symlink(), "it is not ours"
     assert tree(victim) == before
 
 
@@ -290,7 +290,7 @@ def test_a_root_on_another_disk_is_cleaned_too(root: Root, tmp_path: Path) -> No
     assert not (tmp_path / "scratch" / OTHER.key).exists()
 
 
-def test_nothing_of_the_cache_but_what_is_ours(root: Root, cache: Path, tmp_path: Path) -> None:
+def test_other_files_in_the_cache_are_kept(root: Root, cache: Path, tmp_path: Path) -> None:
     victim = precious(tmp_path / "victim")
     own, ours = old(cache / "thesis" / "0123456789abcdef.json"), old(cache / "rows" / "0123456789abcdef.json")
     (cache / "decoded").symlink_to(victim)
@@ -312,7 +312,7 @@ def test_each_path_is_named_once(root: Root) -> None:
     assert [one.path for one in find(root, [STUDY])] == [folder / "checkpoints"]
 
 
-def test_what_a_worker_that_outlived_its_launcher_will_come_to_stays(root: Root) -> None:
+def test_runs_of_a_worker_that_outlived_its_launcher_are_kept(root: Root) -> None:
     worked_on(root, OTHER)
     worked_on(root, OTHER.replace(seed=1))
     ledger = Ledger(root, "local", [OTHER.key, OTHER.replace(seed=1).key])

@@ -1,4 +1,4 @@
-"""What progress looks like: calm lines into a file, a table on a terminal, estimates that add up."""
+"""The display of states: plain lines in a file, a table on a terminal, and estimates."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def statuses(*states: str) -> list[RunStatus]:
     return [RunStatus(run, state, **extra.get(state, {})) for run, state in zip(RUNS, states, strict=False)]
 
 
-def printed(*looks: list[RunStatus]) -> str:
+def printed(*polls: list[RunStatus]) -> str:
     stream = io.StringIO()
     with display.Display(NAMES, 2, stream) as shown:
-        for look in looks:
-            shown(look)
+        for statuses in polls:
+            shown(statuses)
     return stream.getvalue()
 
 
-def test_a_line_for_each_change_and_none_twice() -> None:
+def test_one_line_per_change() -> None:
     first, then = statuses("running", "waiting"), statuses("done", "failed")
     lines = printed(first, first, then, then).splitlines()
     assert lines == [
@@ -40,7 +40,7 @@ def test_a_line_for_each_change_and_none_twice() -> None:
     ]
 
 
-def test_what_was_done_before_is_no_news() -> None:
+def test_runs_that_were_done_before_are_not_printed() -> None:
     assert printed(statuses("done", "done")) == ""
 
 
@@ -58,7 +58,7 @@ def test_table_shows_epoch_loss_accuracy_and_time_left() -> None:
     assert "91.2 %" in text
 
 
-def test_running_ones_are_shown_first_where_there_are_too_many() -> None:
+def test_running_runs_come_first_if_there_are_too_many() -> None:
     shown = display.table(statuses("done", "waiting", "done", "running"), NAMES, most=2, width=80)
     assert list(shown.columns[0].cells) == ["attention, seed 3", "attention, seed 1"]
 
@@ -94,7 +94,7 @@ def test_two_hundred_runs_on_one_screen(width: int, height: int) -> None:
     console.print(display.counts(found))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     lines = text.splitlines()
-    assert len(lines) <= height - 4, "there is room for what stands below, and a prompt"
+    assert len(lines) <= height - 4, "the lines below and a prompt fit"
     assert max(map(len, lines)) <= width
     assert all(found[at].run.key in text for at in range(-6, 0)), "keys are whole"
     assert text.count("running") == 7, "what runs is shown, and counted"
@@ -105,13 +105,13 @@ def test_two_hundred_runs_on_one_screen(width: int, height: int) -> None:
     assert "100 done" in lines[-1]
 
 
-def test_all_rows_where_they_are_asked_for() -> None:
+def test_all_rows_on_request() -> None:
     console = Console(file=io.StringIO(), width=80, height=24)
     found = [RunStatus(run, "queued") for run in MANY]
     (grid,) = display.screen(found, {run.key: "x" for run in MANY}, console, everything=True)
     assert len(grid.rows) == 200  # type: ignore[attr-defined]
 
 
-def test_a_queued_run_says_what_it_waits_for() -> None:
+def test_a_queued_run_shows_what_it_waits_for() -> None:
     grid = display.table([RunStatus(MANY[0], "queued", job="12_3", error="Priority")], NAMES, most=9, width=100)
     assert list(grid.columns[6].cells) == ["job 12_3 Priority"]

@@ -1,4 +1,4 @@
-"""A launch in this process: written down like any other, taking up what the dead left, waiting for the living."""
+"""A launch in this process: it has a ledger, resumes lost runs, and waits for runs of live workers."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, body: Callable[[Run], None] = lambda _: None) -> list[Run]:
-    """Make training instant; the list fills with what was trained."""
-    asked: list[Run] = []
+    """Replace training; the list collects the runs."""
+    trained_runs: list[Run] = []
 
     def execute(run: Run, *_: Any) -> Record:
-        asked.append(run)
+        trained_runs.append(run)
         body(run)
         return record_of(run, fingerprint("digits_shifted", {}) or "")
 
     monkeypatch.setattr(worker, "execute", execute)
-    return asked
+    return trained_runs
 
 
 def states(root: Root) -> list[str]:
@@ -62,7 +62,7 @@ def inline(
     return [status.state for status in launch.launch(root, monitor, pool, ledger, show, policy)]
 
 
-def test_others_see_what_runs_and_what_is_queued(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_others_see_running_and_queued_runs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     pretend(monkeypatch, lambda _: seen.append(states(root)))
     assert inline(root) == ["done"] * 3
@@ -73,8 +73,8 @@ def test_others_see_what_runs_and_what_is_queued(root: Root, monkeypatch: pytest
     assert (one.place, one.owner, one.supervised) == ("inline", None, False)
 
 
-def test_nothing_that_is_queued_is_cleaned_away(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Though no study asks for it."""
+def test_queued_runs_are_not_cleaned_up(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Even if no study contains it."""
     found: list[Path] = []
     pretend(monkeypatch, lambda _: found.extend(one.path for one in find(root, [])))
     assert inline(root) == ["done"] * 3
@@ -84,7 +84,7 @@ def test_nothing_that_is_queued_is_cleaned_away(root: Root, monkeypatch: pytest.
 @pytest.mark.parametrize(
     "name", ["inline-17", "20260101-000000-000000-inline-17-0", "20260101-000000-000000-local-17-1"]
 )
-def test_what_the_dead_left_is_taken_up(root: Root, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_runs_of_dead_workers_are_resumed(root: Root, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     trained = pretend(monkeypatch)
     folder = root.run_folder(RUNS[1].key)
     folder.mkdir()
@@ -94,7 +94,7 @@ def test_what_the_dead_left_is_taken_up(root: Root, monkeypatch: pytest.MonkeyPa
     assert trained == RUNS
 
 
-def test_it_waits_for_who_lives_and_takes_over_when_they_have_gone(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_waits_for_live_workers_and_takes_over_when_they_end(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     trained = pretend(monkeypatch)
     worker.request(root, RUNS[0], Resources())
     other = Lease.acquire(root.run_folder(RUNS[0].key), "another-0")
@@ -108,8 +108,8 @@ def test_it_waits_for_who_lives_and_takes_over_when_they_have_gone(root: Root, m
     assert trained == [RUNS[1], RUNS[2], RUNS[0]]
 
 
-def test_a_run_called_off_is_left_and_the_rest_trained(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`ablate cancel RUN` sends this process a signal; training ends by it."""
+def test_a_cancelled_run_is_skipped_and_the_rest_trained(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`ablate cancel RUN` sends a signal to this process, which ends the training."""
 
     def body(run: Run) -> None:
         if run == RUNS[0]:
@@ -120,7 +120,7 @@ def test_a_run_called_off_is_left_and_the_rest_trained(root: Root, monkeypatch: 
     assert inline(root) == ["waiting", "done", "done"]
 
 
-def test_interrupted_it_ends_with_nothing_held(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_launch_holds_no_lease(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     def body(run: Run) -> None:
         if run == RUNS[1]:
             raise KeyboardInterrupt
@@ -134,7 +134,7 @@ def test_interrupted_it_ends_with_nothing_held(root: Root, monkeypatch: pytest.M
     assert inline(root) == ["done"] * 3
 
 
-def test_retries_and_fail_fast_hold_here_too(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_and_fail_fast_apply(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     tried: list[Run] = []
 
     def body(run: Run) -> None:

@@ -1,4 +1,4 @@
-"""`ablate run`, killed three times however it was started: the same command finishes, with undisturbed records."""
+"""`ablate run`, killed three times: the same command finishes, with the records of an undisturbed launch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STUDY = '''"""Two runs that take a moment."""
 from ablate import Scale, Study
 
 study = Study(
-    question="Does it go on?",
+    question="Does it resume?",
     axes={"mixer": ["attention", "none"]},
     scales={"tiny": Scale({"dim": 16, "depth": 2, "heads": 2, "image_size": 12, "patch_size": 4, "epochs": 12,
                            "batch_size": 128, "pool": "avg", "holdout": 0.2, "drop": 0.1, "ema": 0.9})},
@@ -79,12 +79,12 @@ class Command:
         return self.process.is_alive() if self.process else detach.STARTED[-1].poll() is None
 
     def end(self) -> int:
-        """Wait for it; its exit code."""
+        """Wait for it, and return its exit code."""
         return processes.end(self.process)[0] if self.process else detach.STARTED[-1].wait(processes.LIMIT_S)
 
 
 def command_line(words: list[str]) -> None:
-    """A user's command, in a process that has imported torch; without the report, which would take most of the time."""
+    """Run a command in a process that has imported torch, without the report, which would take most of the time."""
     from ablate import report
     from ablate.cli import main
 
@@ -94,7 +94,7 @@ def command_line(words: list[str]) -> None:
 
 
 def steps(root: Root, runs: list[Run]) -> int:
-    """Steps that are in checkpoints or records."""
+    """Return the number of steps in checkpoints and records."""
     found = 0
     for run in runs:
         names = [path.stem for path in (root.run_folder(run.key) / "checkpoints").glob("[!.]*.pt")]
@@ -104,7 +104,7 @@ def steps(root: Root, runs: list[Run]) -> int:
 
 
 def kill_all(root: Root) -> None:
-    """Kill whoever holds a run, and the process that started it."""
+    """Kill every worker that holds a run, and its parent."""
     launches = Launches(root)
     launches.refresh()
     owners = [launch.owner for launch in launches.all()]
@@ -130,7 +130,7 @@ def test_killed_three_times_the_same_command_finishes(
         processes.wait_for(lambda b=before, c=command: steps(root, runs) > b or not c.alive(), "checkpoints")
         kill_all(root)
         assert command.end() == -signal.SIGKILL
-    assert len(numbers(root)) < len(runs), "it was over before it could be killed"
+    assert len(numbers(root)) < len(runs), "it ended before it could be killed"
     assert Command(ways[-1], study, root).end() == 0
     assert numbers(root) == undisturbed
     assert len(list(root.results.rglob("*.json"))) == len(runs)

@@ -1,4 +1,4 @@
-"""The launcher against a fake backend in this process: who is started, what is noted, what is tried again."""
+"""The launcher with a fake backend: which workers start, what is noted, what is retried."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ RUNS = [Run(**TINY, mixer=mixer, seed=seed) for seed in range(2) for mixer in ("
 
 
 class FakeWorker:
-    """A worker that has already done what `act` did with its list."""
+    """A worker that has ended already."""
 
     def __init__(self, name: str, slot: int, outcome: bool) -> None:
         self.name, self.slot, self.outcome = name, slot, outcome
@@ -55,7 +55,7 @@ class FakeWorker:
 
 
 class FakeBackend:
-    """Runs `act(name, keys)` when a worker is started; its value says whether the worker came to its end."""
+    """Calls `act(name, keys)` when a worker is started; it returns whether the worker finished its list."""
 
     def __init__(self, act: Callable[[str, Sequence[str]], bool]) -> None:
         self.act = act
@@ -68,7 +68,7 @@ class FakeBackend:
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Poll without waiting; training gives a synthetic record at once."""
+    """Poll without waiting, and replace training."""
     monkeypatch.setattr(launch, "POLL_S", 0.0)
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
 
@@ -103,7 +103,7 @@ def test_one_worker_trains_all(place: Root) -> None:
 
 
 @pytest.mark.usefixtures("fast")
-def test_what_has_a_record_is_not_run_again(place: Root) -> None:
+def test_a_run_with_a_record_is_not_trained_again(place: Root) -> None:
     records.write(place.results, synthetic.record(RUNS[0]))
     monitor = StatusMonitor(place, RUNS)
     assert launch.prepare(place, monitor, Resources()) == RUNS[1:]
@@ -122,7 +122,7 @@ def test_a_record_of_other_data_is_set_aside_and_the_run_trained_again(place: Ro
 
 @pytest.mark.usefixtures("fast")
 def test_a_worker_that_dies_costs_its_run_only(place: Root) -> None:
-    """The second run kills its worker: it is noted as failed, the rest is done by another worker."""
+    """The second run kills its worker: it has failed, and another worker trains the rest."""
 
     def act(name: str, keys: Sequence[str]) -> bool:
         for key in keys:
@@ -144,25 +144,25 @@ def test_a_worker_that_dies_costs_its_run_only(place: Root) -> None:
 
 
 def die_holding(root: Root, key: str, name: str) -> None:
-    """Leave what a killed worker leaves: a lease of a process that is no more."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
+    """Write the lease of a process that has ended, as a killed worker leaves it."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
     folder = root.run_folder(key)
-    owner = replace(lease.Owner.current(name), pid=gone.pid, started="1")
+    owner = replace(lease.Owner.current(name), pid=process.pid, started="1")
     before = lease.current(folder)
     (folder / f"lease.{before.generation + 1 if before else 1}").write_bytes(orjson.dumps(owner.__dict__))
 
 
 @pytest.mark.usefixtures("fast")
-def test_a_death_seen_in_two_looks_is_one_death(place: Root) -> None:
-    """The process is gone at the first look, its controller only later: no idle death, and the launch goes on."""
+def test_a_death_seen_in_two_polls_is_one_death(place: Root) -> None:
+    """The process has ended at the first poll, its controller later: no idle death, and the launch continues."""
 
     class Lingering(FakeWorker):
-        looks = 0
+        polls = 0
 
         def alive(self) -> bool:
-            self.looks += 1
-            return not self.outcome and self.looks < 5
+            self.polls += 1
+            return not self.outcome and self.polls < 5
 
     class Backend(FakeBackend):
         def start(self, name: str, slot: int, keys: Sequence[str]) -> FakeWorker:
@@ -182,7 +182,7 @@ def test_a_death_seen_in_two_looks_is_one_death(place: Root) -> None:
 
 @pytest.mark.usefixtures("fast")
 def test_a_heartbeat_that_jumps_kills_no_worker_of_this_machine(place: Root) -> None:
-    """A suspended laptop wakes with old heartbeats: who still lives keeps its run."""
+    """After a suspended laptop wakes, heartbeats are old; live workers keep their runs."""
     folder = place.run_folder(RUNS[0].key)
     held = lease.Lease.acquire(folder, "awake")
     assert held is not None
@@ -193,8 +193,8 @@ def test_a_heartbeat_that_jumps_kills_no_worker_of_this_machine(place: Root) -> 
 
 
 @pytest.mark.usefixtures("fast")
-def test_an_early_death_now_and_then_does_not_end_the_launch(place: Root) -> None:
-    """Every other worker dies before it takes a run; the ones between train one run each."""
+def test_single_early_deaths_do_not_end_the_launch(place: Root) -> None:
+    """Every other worker dies before it takes a run; the others train one run each."""
     starts: list[str] = []
 
     def act(name: str, keys: Sequence[str]) -> bool:
@@ -254,7 +254,7 @@ def worker_of(place: Root) -> Callable[[str, Sequence[str]], bool]:
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> list[str]:
-    """Make the first run fail so many times; the list fills with the keys that were tried."""
+    """Make the first run fail so many times; the list collects the keys that were tried."""
     tried: list[str] = []
 
     def execute(run: Run, *_: object) -> records.Record:
@@ -278,7 +278,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: Exception, times: int) -> li
         (5, DivergedError("the loss is nan"), 1, "failed"),
     ],
 )
-def test_a_run_is_tried_again_where_that_may_help(
+def test_a_run_is_retried_unless_the_error_is_permanent(
     place: Root, monkeypatch: pytest.MonkeyPatch, retries: int, error: Exception, tries: int, state: str
 ) -> None:
     tried = failing(monkeypatch, error, times=2)
@@ -287,7 +287,7 @@ def test_a_run_is_tried_again_where_that_may_help(
 
 
 @pytest.mark.usefixtures("fast", "no_pause")
-def test_a_run_whose_worker_died_is_tried_again(place: Root) -> None:
+def test_a_run_whose_worker_died_is_retried(place: Root) -> None:
     deaths = [RUNS[1].key, RUNS[1].key]
 
     def act(name: str, keys: Sequence[str]) -> bool:
@@ -314,7 +314,7 @@ def test_the_pause_after_a_lost_worker_grows_and_after_an_error_there_is_none(pl
 
 
 @pytest.mark.usefixtures("fast")
-def test_what_failed_before_the_launch_is_not_its_business(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_before_the_launch_is_not_retried(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = failing(monkeypatch, RuntimeError("no luck"), times=9)
     start(place, FakeBackend(worker_of(place)))
     before = len(tried)
@@ -331,8 +331,8 @@ def test_fail_fast_ends_the_launch_and_leaves_the_rest(place: Root, monkeypatch:
 
 
 @pytest.mark.usefixtures("fast")
-def test_a_run_that_is_called_off_is_left(place: Root) -> None:
-    """Its request is gone: no worker begins it, and the launch does not wait for it."""
+def test_a_cancelled_run_is_skipped(place: Root) -> None:
+    """Without its request, no worker starts it, and the launch does not wait for it."""
 
     def act(name: str, keys: Sequence[str]) -> bool:
         (place.run_folder(RUNS[2].key) / "run.json").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Who may train a run: one at a time, the dead replaced, nothing unlinked."""
+"""Leases: one owner at a time, dead owners are replaced, nothing is deleted."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ import sys
 from pathlib import Path
 from ablate.dispatch.lease import Lease
 folder, start = Path(sys.argv[1]), sys.stdin.readline()
-print("held" if Lease.acquire(folder, sys.argv[2]) else "refused", flush=True)
+print("held" if Lease.acquire(folder, sys.argv[2]) else "rejected", flush=True)
 sys.stdin.readline()
 """
 
 
 def holder(folder: Path, worker: str) -> subprocess.Popen[str]:
-    """A process that tries to acquire when it is sent a line, says so, and ends with the next line."""
+    """Start a process that acquires the lease after one line of input, reports that, and ends after the next."""
     return subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder), worker],
         stdin=subprocess.PIPE,
@@ -42,7 +42,7 @@ def holder(folder: Path, worker: str) -> subprocess.Popen[str]:
     )
 
 
-def go_on(process: subprocess.Popen[str]) -> None:
+def proceed(process: subprocess.Popen[str]) -> None:
     assert process.stdin
     process.stdin.write("\n")
     process.stdin.flush()
@@ -62,7 +62,7 @@ def held(tmp_path: Path) -> Iterator[Lease]:
 
 
 def put(folder: Path, owner: Owner | None, generation: int = 1, age_s: float = 0.0) -> Path:
-    """A lease as another process may have left it; without an owner it is still being written."""
+    """Write the lease of another process; without an owner it is still being written."""
     path = folder / f"lease.{generation}"
     path.write_text(json.dumps(dataclasses.asdict(owner)) if owner else "")
     then = time.time() - age_s
@@ -75,7 +75,7 @@ def elsewhere() -> Owner:
 
 
 def test_a_lease_is_exclusive(held: Lease, tmp_path: Path) -> None:
-    assert Lease.acquire(tmp_path, "somebody else") is None
+    assert Lease.acquire(tmp_path, "another") is None
     assert held.held()
     newest = current(tmp_path)
     assert newest is not None
@@ -88,7 +88,7 @@ def test_a_folder_without_a_lease(tmp_path: Path) -> None:
     assert current(tmp_path / "nowhere") is None
 
 
-def test_a_released_lease_lets_others_in_at_the_next_generation(tmp_path: Path) -> None:
+def test_a_released_lease_is_followed_by_the_next_generation(tmp_path: Path) -> None:
     for generation in (1, 2, 3):
         found = Lease.acquire(tmp_path, "me")
         assert found is not None
@@ -97,7 +97,7 @@ def test_a_released_lease_lets_others_in_at_the_next_generation(tmp_path: Path) 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["lease.1", "lease.2", "lease.3"]
 
 
-def test_generations_are_numbers_not_words(tmp_path: Path) -> None:
+def test_generations_are_compared_as_numbers(tmp_path: Path) -> None:
     for generation in (2, 9, 10):
         put(tmp_path, elsewhere(), generation, age_s=2 * STALE_S)
     (tmp_path / "lease.tmp").write_text("no generation")
@@ -130,8 +130,8 @@ def test_one_of_several_processes_gets_it_fresh_or_by_takeover(tmp_path: Path, s
     processes = [holder(tmp_path, f"process {number}") for number in range(3)]
     try:
         for process in processes:
-            go_on(process)
-        assert sorted(answer(process) for process in processes) == ["held", "refused", "refused"]
+            proceed(process)
+        assert sorted(answer(process) for process in processes) == ["held", "rejected", "rejected"]
     finally:
         for process in processes:
             process.communicate("\n", timeout=600)
@@ -140,7 +140,7 @@ def test_one_of_several_processes_gets_it_fresh_or_by_takeover(tmp_path: Path, s
 
 def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
     process = holder(tmp_path, "victim")
-    go_on(process)
+    proceed(process)
     assert answer(process) == "held"
     assert Lease.acquire(tmp_path, "me") is None
     process.kill()
@@ -153,9 +153,9 @@ def test_the_lease_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> 
 
 
 def test_a_zombie_is_dead(tmp_path: Path) -> None:
-    """A killed worker whose parent has not asked for it yet has a process id, and works no more."""
+    """A killed worker keeps its process id until its parent waits for it."""
     process = holder(tmp_path, "victim")
-    go_on(process)
+    proceed(process)
     assert answer(process) == "held"
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -172,7 +172,7 @@ def test_a_reused_process_id_is_not_the_old_process(tmp_path: Path) -> None:
     found.release()
 
 
-def test_a_process_of_another_host_is_judged_by_its_heartbeat_alone(tmp_path: Path) -> None:
+def test_only_the_heartbeat_counts_for_a_process_on_another_host(tmp_path: Path) -> None:
     put(tmp_path, elsewhere(), age_s=STALE_S / 2)
     assert Lease.acquire(tmp_path, "me") is None
     put(tmp_path, elsewhere(), age_s=STALE_S + 10)
@@ -223,7 +223,7 @@ def test_the_heartbeat_keeps_it_fresh_until_it_is_released(tmp_path: Path, monke
 def test_two_acquirers_who_saw_the_same_dead_lease_do_not_both_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The slower one must not follow with a generation of its own."""
+    """The slower one must not create another generation."""
     put(tmp_path, elsewhere(), age_s=2 * STALE_S)
     seen = current(tmp_path)
     winner = Lease.acquire(tmp_path, "fast")
@@ -234,7 +234,7 @@ def test_two_acquirers_who_saw_the_same_dead_lease_do_not_both_get_it(
     winner.release()
 
 
-def test_this_process_is_near_and_lives() -> None:
+def test_this_process_is_local_and_alive() -> None:
     me = Owner.current("me")
     assert me.host == socket.gethostname()
     assert me.pid == os.getpid()
@@ -243,21 +243,21 @@ def test_this_process_is_near_and_lives() -> None:
     assert not elsewhere().is_local, "nothing is known of other hosts"
 
 
-def test_a_container_of_the_same_name_is_not_near() -> None:
+def test_a_container_of_the_same_name_is_not_local() -> None:
     twin = replace(Owner.current("twin"), machine="another namespace")
     assert twin.host == socket.gethostname()
     assert not twin.is_local
 
 
-def test_a_near_process_that_lives_keeps_its_lease_whatever_its_heartbeat(tmp_path: Path) -> None:
+def test_a_live_local_process_keeps_its_lease_without_a_heartbeat(tmp_path: Path) -> None:
     put(tmp_path, Owner.current("me"), age_s=100 * STALE_S)
     held = current(tmp_path)
     assert held is not None
     assert held.alive
 
 
-def test_the_age_of_a_far_lease_is_by_the_file_system_s_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose own clock runs ahead must not take over a lease that was renewed a moment ago."""
+def test_the_age_of_a_lease_is_by_the_file_system_s_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose clock is ahead must not take over a fresh lease."""
     put(tmp_path, elsewhere())
     ahead = time.time() + 10 * STALE_S
     monkeypatch.setattr(lease.time, "time", lambda: ahead)
@@ -270,8 +270,8 @@ def test_the_age_of_a_far_lease_is_by_the_file_system_s_clock(tmp_path: Path, mo
     [{"pid": -1, "started": ""}, {"pid": 0, "started": ""}, {"started": ""}, {"pid": 2**40, "started": ""}],
     ids=str,
 )
-def test_a_lease_that_names_no_process_is_nobody_s(tmp_path: Path, forged: dict[str, Any]) -> None:
-    """Nobody must be sent a signal for its sake."""
+def test_a_lease_without_a_process_is_free(tmp_path: Path, forged: dict[str, Any]) -> None:
+    """No process must receive a signal because of it."""
     put(tmp_path, replace(Owner.current("forger"), **forged))
     newest = current(tmp_path)
     assert newest is not None
@@ -279,14 +279,14 @@ def test_a_lease_that_names_no_process_is_nobody_s(tmp_path: Path, forged: dict[
 
 
 @pytest.mark.parametrize("name", ["lease.²", "lease.٣", "lease.007", "lease.0", "lease.-1", "lease.1.2"])
-def test_a_name_that_is_no_generation_s_is_passed_over(held: Lease, tmp_path: Path, name: str) -> None:
+def test_files_with_other_names_are_skipped(held: Lease, tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("")
     newest = current(tmp_path)
     assert newest is not None
     assert newest.generation == held.generation
 
 
-def test_without_proc_a_process_is_asked_by_a_signal() -> None:
+def test_without_proc_a_signal_tests_the_process() -> None:
     process = subprocess.Popen([sys.executable, "-c", "pass"])
     assert lease._responds(os.getpid()) == "alive"
     process.wait(timeout=600)
@@ -308,9 +308,9 @@ def in_job(job: str = "77_0", restarts: int = 0) -> Owner:
         ({}, False),
         (None, True),
     ],
-    ids=["runs", "ends", "requeued", "runs again", "is another", "is gone", "Slurm is silent"],
+    ids=["runs", "ends", "requeued", "runs again", "is another", "has ended", "no answer"],
 )
-def test_a_far_owner_with_a_late_heartbeat_lives_while_its_job_does(
+def test_a_remote_owner_with_a_late_heartbeat_is_alive_while_its_job_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: dict[str, slurm.Job] | None, alive: bool
 ) -> None:
     monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: jobs)
@@ -321,17 +321,17 @@ def test_a_far_owner_with_a_late_heartbeat_lives_while_its_job_does(
 
 
 @pytest.mark.parametrize(("owner", "age_s"), [(in_job(), 1.0), (elsewhere(), 20.0), (replace(in_job(), user=-2), 20.0)])
-def test_slurm_is_asked_of_own_jobs_with_a_late_heartbeat_only(
+def test_slurm_is_only_queried_for_own_jobs_with_a_late_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Owner, age_s: float
 ) -> None:
-    monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: pytest.fail("Slurm was asked"))
+    monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: pytest.fail("Slurm was queried"))
     put(tmp_path, owner, age_s=age_s)
     held = current(tmp_path)
     assert held is not None
     assert held.alive
 
 
-def test_an_owner_in_a_job_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_in_a_job_has_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("SLURM_ARRAY_JOB_ID", "77"), ("SLURM_ARRAY_TASK_ID", "3"), ("SLURM_RESTART_COUNT", "2")):
         monkeypatch.setenv(name, value)
     owner = Owner.current("w")
@@ -353,6 +353,6 @@ def test_a_revoked_lease_is_free_and_its_owner_sees_it(held: Lease, tmp_path: Pa
     after.release()
 
 
-def test_where_there_is_no_lease_none_is_revoked(tmp_path: Path) -> None:
+def test_a_revocation_without_a_lease_writes_nothing(tmp_path: Path) -> None:
     lease.revoke(tmp_path, "cancel")
     assert not list(tmp_path.iterdir())

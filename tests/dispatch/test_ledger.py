@@ -1,4 +1,4 @@
-"""The files that say which runs were handed to whom."""
+"""The files of launches, with their runs and jobs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(root: Root) -> Launches:
     return found
 
 
-def test_a_launch_is_written_down_and_read(root: Root) -> None:
+def test_a_launch_is_written_and_read(root: Root) -> None:
     ledger = Ledger(root, "slurm", ["a", "b"])
     ledger.add_jobs({"7_0": ["a"]})
     ledger.add_jobs({"7_1": ["b"]})
@@ -35,7 +35,7 @@ def test_a_launch_is_written_down_and_read(root: Root) -> None:
     assert not read(root).all()[0].supervised
 
 
-def test_what_is_new_is_seen_by_who_has_looked_before(root: Root, fake_slurm: FakeSlurm) -> None:
+def test_a_refresh_reads_new_launches(root: Root, fake_slurm: FakeSlurm) -> None:
     ledger = Ledger(root, "slurm", ["a"])
     launches = read(root)
     assert launches.job_of("a") is None
@@ -65,9 +65,9 @@ def test_the_newest_job_counts_until_a_machine_takes_the_run(root: Root) -> None
     assert not read(root).supervised("a")
 
 
-def test_slurm_is_not_asked_where_nothing_was_given_to_it(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm_is_not_queried_without_jobs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     Ledger(root, "local", ["a"])
-    monkeypatch.setattr(slurm, "call", lambda _: pytest.fail("Slurm was asked"))
+    monkeypatch.setattr(slurm, "call", lambda _: pytest.fail("Slurm was queried"))
     read(root)
 
 
@@ -82,7 +82,7 @@ def test_a_supervisor_elsewhere_is_judged_by_its_heartbeat(root: Root) -> None:
     assert not read(root).supervised("a")
 
 
-def test_a_run_is_looked_after_while_one_of_its_launches_is(root: Root) -> None:
+def test_a_run_is_supervised_while_one_of_its_launches_is(root: Root) -> None:
     first, second = Ledger(root, "local", ["a"]), Ledger(root, "inline", ["a"])
     second.leave()
     assert read(root).supervised("a"), "the one before lives"
@@ -105,7 +105,7 @@ def test_the_heartbeat_ends_with_the_launch(root: Root, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("value", ["../../../victim", "/victim", "another"])
-def test_a_launch_is_called_as_its_file_is_whatever_it_holds(root: Root, value: str) -> None:
+def test_the_name_of_a_launch_is_that_of_its_file(root: Root, value: str) -> None:
     ledger = Ledger(root, "slurm", ["a"])
     ledger.add_jobs({"7": ["a"]})
     content = orjson.loads(ledger.path.read_bytes())
@@ -127,7 +127,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize("content", SHAPES, ids=str)
-def test_a_file_that_is_no_launch_is_passed_over(root: Root, content: object) -> None:
+def test_an_invalid_file_is_skipped(root: Root, content: object) -> None:
     Ledger(root, "local", ["a"])
     (root.runs / "launches" / "0.json").write_bytes(orjson.dumps(content))
     (root.runs / "launches" / "1.json").write_text("{")

@@ -1,4 +1,4 @@
-"""A worker's process and its process group: each knows its place, and they die together."""
+"""The processes of a group: each has its rank, and they end together."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _signals_as_before() -> Iterator[None]:
 
 
 def run_group(code: str, folder: Path) -> int:
-    """Two processes run some code, in which FOLDER is a folder and RANK the own place."""
+    """Run code in two processes; FOLDER is a folder and RANK the rank."""
     start = f"import os, sys, time, signal; FOLDER = {str(folder)!r}; RANK = int(os.environ['RANK'])\n"
     return process_group.run_group([sys.executable, "-c", start + code], "a text", 2)
 
 
-def test_each_member_knows_its_place_and_reads_the_text(tmp_path: Path) -> None:
+def test_each_member_has_its_rank_and_reads_the_text(tmp_path: Path) -> None:
     code = f"open(f'{{FOLDER}}/{{RANK}}', 'w').write(sys.stdin.read() + ' '.join(os.environ[n] for n in {PLACES}))"
     assert run_group(code, tmp_path) == 0
     assert (tmp_path / "0").read_text() == "a text0 0 2 2 127.0.0.1"
@@ -39,7 +39,7 @@ def test_each_member_knows_its_place_and_reads_the_text(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("end", "code"), [("sys.exit(3)", 3), ("os.kill(os.getpid(), signal.SIGKILL)", 128 + signal.SIGKILL)]
 )
-def test_one_member_s_end_is_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int) -> None:
+def test_one_failed_member_ends_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, code: int) -> None:
     monkeypatch.setattr(process_group, "GRACE_S", 0.2)
     outlive = "(time.sleep(600), open(f'{FOLDER}/outlived', 'w'))"
     assert run_group(f"{outlive} if RANK == 0 else {end}", tmp_path) == code
@@ -47,7 +47,7 @@ def test_one_member_s_end_is_the_others(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_signal_reaches_every_member(tmp_path: Path) -> None:
-    """The first member signals its parent; both end by what the parent hands on."""
+    """The first member signals its parent; the forwarded signal ends both."""
     code = """
 def end(*_):
     open(f"{FOLDER}/{RANK}", "w").close()

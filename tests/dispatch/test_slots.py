@@ -33,39 +33,39 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
     assert slots.slots(Resources()) == 2
     assert slots.slots(Resources(gpus_per_run=2)) == 1
     assert slots.slots(Resources(device="cpu", gpus_per_run=2)) == 4
-    with pytest.raises(SpecError, match="--jobs is 0; wanted is 1 or more"):
+    with pytest.raises(SpecError, match="--jobs must be 1 or more, got 0"):
         slots.slots(Resources(), jobs=0)
-    with pytest.raises(SpecError, match="gpus_per_run is 3; this machine has 2"):
+    with pytest.raises(SpecError, match="gpus_per_run must be at most 2"):
         slots.slots(Resources(gpus_per_run=3))
-    with pytest.raises(SpecError, match="nodes is 2; this machine is one"):
+    with pytest.raises(SpecError, match="nodes must be 1 on this machine, got 2"):
         slots.slots(Resources(nodes=2))
 
 
 @pytest.mark.parametrize(
-    ("visible", "wanted"), [("0,3", ["0", "3"]), ("", []), ("MIG-1f2e, GPU-77aa", ["MIG-1f2e", "GPU-77aa"])]
+    ("visible", "expected"), [("0,3", ["0", "3"]), ("", []), ("MIG-1f2e, GPU-77aa", ["MIG-1f2e", "GPU-77aa"])]
 )
-def test_gpus_are_those_that_may_be_used(monkeypatch: pytest.MonkeyPatch, visible: str, wanted: list[str]) -> None:
+def test_gpus_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[str]) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert slots.gpus() == wanted
+    assert slots.gpus() == expected
 
 
 @pytest.mark.parametrize(
-    ("visible", "each", "wanted"),
+    ("visible", "each", "expected"),
     [("5,7", 1, ["5", "7", "5"]), ("0,1,2,3", 2, ["0,1", "2,3", "0,1"]), ("", 1, ["", "", ""])],
 )
 def test_each_slot_has_gpus_and_threads_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, each: int, wanted: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, each: int, expected: list[str]
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     monkeypatch.setenv("SLURM_STEP_ID", "7")
     backend = slots.Local(Root(tmp_path), Resources(gpus_per_run=each, threads=3), tmp_path / "logs")
     found = [backend._environment(slot) for slot in range(3)]
-    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == wanted
+    assert [one["CUDA_VISIBLE_DEVICES"] for one in found] == expected
     assert {one["OMP_NUM_THREADS"] for one in found} == {"3"}
     assert not any("SLURM_STEP_ID" in one for one in found), "an allocation around the launcher is not the workers'"
 
 
-def test_a_worker_that_ends_is_seen_with_its_cause(tmp_path: Path) -> None:
+def test_the_end_of_a_worker_has_a_cause(tmp_path: Path) -> None:
     root = Root(tmp_path)
     backend = slots.Local(root, Resources(), tmp_path / "logs")
     worker, killed = backend.start("w-0", 0, ["nothing"]), backend.start("w-1", 1, [])
@@ -98,7 +98,7 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = False) -> subprocess.Popen[bytes]:
-    """`ablate run` in a session of its own, so that a test can kill all of it; deaf: as a shell's `&` starts it."""
+    """Start `ablate run` in its own session, so that a test can kill all of it; deaf: it ignores SIGINT."""
     command = [sys.executable, "-m", "ablate", "run", str(study), "--root", str(root), "--jobs", "2"]
     command += ["--seeds", str(seeds)]
     with open(log, "ab") as file:
@@ -108,13 +108,13 @@ def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = F
 
 
 def results_of(root: Path) -> dict[str, tuple[object, object]]:
-    """Metrics and history of each record: what must not differ between equal runs."""
+    """Return the metrics and history of each record, which are equal for equal runs."""
     return {record.key: (record.metrics, record.history) for record in records.read_all(root / "results")}
 
 
 @pytest.fixture(scope="module")
 def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[object, object]]:
-    """What the runs give when they are trained one after the other, in this process."""
+    """Return the results of the runs, trained one after the other in this process."""
     root = Root(tmp_path_factory.mktemp("undisturbed"))
     runs = load(study_file).runs()
     for run in runs:
@@ -180,15 +180,15 @@ def test_a_killed_worker_costs_its_run_only(
     found = results_of(tmp_path)
     assert len(found) == 2
     assert all(undisturbed[key] == outcome for key, outcome in found.items())
-    said = (tmp_path / "out.txt").read_text()
-    assert "the worker process was killed by SIGKILL" in said
-    assert "1 of 3 runs failed; retry them: ablate run " in said
+    output = (tmp_path / "out.txt").read_text()
+    assert "the worker process was killed by SIGKILL" in output
+    assert "1 of 3 runs failed; retry them: ablate run " in output
     assert ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1).wait(timeout=120) == 0, "nor for good"
     assert results_of(tmp_path).items() <= undisturbed.items()
 
 
 def holders(root: Path) -> list[int]:
-    """The other processes that hold a run."""
+    """Return the other processes that hold a run."""
     held = [lease.current(folder) for folder in (root / "runs").glob("*")]
     pids = [one.owner.pid for one in held if one is not None and one.alive and one.owner is not None]
     return [pid for pid in pids if pid != os.getpid()]
@@ -196,7 +196,7 @@ def holders(root: Path) -> list[int]:
 
 @contextmanager
 def unfinished(study: Path, root: Path) -> Iterator[None]:
-    """Hold the last run of a study, so that the study cannot end meanwhile, however fast the others are."""
+    """Hold the lease of the last run of a study, so that the study cannot end before the test has acted."""
     held = lease.Lease.acquire(Root(root).run_folder(load(study).runs()[-1].key), "the test")
     assert held
     try:

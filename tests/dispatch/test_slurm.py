@@ -1,4 +1,4 @@
-"""What is asked of Slurm, against what its commands print."""
+"""Queries to Slurm, against the output of its commands."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ablate.dispatch.slurm import Job, Queue
 from ablate.spec import sbatch
 
 
-def says(monkeypatch: pytest.MonkeyPatch, text: str | None) -> list[Sequence[str]]:
-    """Every command prints this; None: it fails. The list fills with the commands."""
-    asked: list[Sequence[str]] = []
+def answer(monkeypatch: pytest.MonkeyPatch, text: str | None) -> list[Sequence[str]]:
+    """Let every command print a text, or fail for None; the list collects the commands."""
+    calls: list[Sequence[str]] = []
 
     def call(words: Sequence[str]) -> str | None:
-        asked.append(words)
+        calls.append(words)
         return text
 
     monkeypatch.setattr(slurm, "call", call)
-    return asked
+    return calls
 
 
 QUEUE = """\
@@ -31,7 +31,7 @@ slurm_load_jobs error: a line of another kind
 
 
 def test_the_queue_lists_jobs_and_array_elements(monkeypatch: pytest.MonkeyPatch) -> None:
-    says(monkeypatch, QUEUE)
+    answer(monkeypatch, QUEUE)
     found = Queue().jobs()
     assert found == {
         "56527012": Job("56527012", "RUNNING", 0, "None", "node1"),
@@ -41,22 +41,22 @@ def test_the_queue_lists_jobs_and_array_elements(monkeypatch: pytest.MonkeyPatch
     assert [job.running for job in found.values()] == [True, False]
 
 
-def test_the_queue_is_not_asked_at_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = says(monkeypatch, QUEUE)
+def test_the_queue_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = answer(monkeypatch, QUEUE)
     queue = Queue()
     for _ in range(3):
         queue.jobs()
-    assert len(asked) == 1
+    assert len(calls) == 1
     queue.jobs(newer_than_s=0.0)
-    assert len(asked) == 2
+    assert len(calls) == 2
 
 
-def test_silence_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    says(monkeypatch, None)
+def test_no_answer_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, None)
     assert Queue().jobs() is None
 
 
-def test_a_missing_command_is_silence() -> None:
+def test_a_missing_command_gives_no_answer() -> None:
     assert slurm.call(["no-such-command-of-slurm"]) is None
 
 
@@ -65,12 +65,12 @@ def test_a_missing_command_is_silence() -> None:
     [("1-00:00:10\n", 86410.0), ("2:03:04\n", 7384.0), ("0:58\n", 58.0), ("UNLIMITED\n", None), ("INVALID", None)],
 )
 def test_the_time_left(monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None) -> None:
-    says(monkeypatch, text)
+    answer(monkeypatch, text)
     assert slurm.seconds_left("1") == seconds
 
 
 def test_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    says(monkeypatch, "7_0|FAILED|9:0\n7_1|CANCELLED by 0|0:0\n")
+    answer(monkeypatch, "7_0|FAILED|9:0\n7_1|CANCELLED by 0|0:0\n")
     assert slurm.ended({"7_0", "7_1"}) == {"7_0": "FAILED, exit code 9:0", "7_1": "CANCELLED by 0"}
     assert slurm.ended(set()) == {}
 
@@ -79,11 +79,11 @@ def test_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     ("text", "size"), [("MaxArraySize            = 6\n", 6), ("MaxArraySize = 0\n", 1), ("nothing", 1001), (None, 1001)]
 )
 def test_the_longest_array(monkeypatch: pytest.MonkeyPatch, text: str | None, size: int) -> None:
-    says(monkeypatch, text)
+    answer(monkeypatch, text)
     assert slurm.max_array_size() == size
 
 
-def test_the_environment_of_an_allocation_is_left_behind() -> None:
+def test_the_environment_of_an_allocation_is_removed() -> None:
     before = {
         "PATH": "/bin",
         "SLURM_CONF": "/etc/slurm.conf",
@@ -95,6 +95,6 @@ def test_the_environment_of_an_allocation_is_left_behind() -> None:
     assert slurm.scrubbed(before) == {"PATH": "/bin", "SLURM_CONF": "/etc/slurm.conf"}
 
 
-def test_no_option_is_both_one_of_ablate_s_and_free() -> None:
+def test_no_sbatch_option_is_both_set_by_ablate_and_free() -> None:
     assert not sbatch.OWN.keys() & set(sbatch.OPTIONS)
     assert sorted(sbatch.OPTIONS) == sorted(set(sbatch.OPTIONS))

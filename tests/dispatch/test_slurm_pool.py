@@ -1,4 +1,4 @@
-"""The Slurm pool against a fake cluster: submit, fail, try again, cancel, lose a job, in milliseconds."""
+"""The Slurm pool against a fake cluster: submit, fail, retry, cancel, lose a job."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Study:
         self.batch = SlurmPool(root, self.resources, self.ledger, jobs, fake_slurm.submit)
 
     def submit(self) -> Study:
-        """Submit, and leave the jobs to Slurm."""
+        """Submit, and leave."""
         self.batch.fill(self.monitor.poll())
         self.ledger.leave()
         return self
 
     def supervise(self, act: Callable[[list[RunStatus]], None], policy: RetryPolicy | None = None) -> list[str]:
-        """Stay until all is done; `act` plays the cluster at each look."""
+        """Supervise until all runs have ended; `act` plays the cluster at each poll."""
         statuses = launch.launch(self.root, self.monitor, self.batch, self.ledger, act, policy)
         return [status.state for status in statuses]
 
@@ -83,7 +83,7 @@ def test_a_second_launcher_submits_nothing_twice(root: Root, fake_slurm: FakeSlu
     assert again.states() == ["queued"] * 4
 
 
-def test_a_failed_run_is_submitted_again(
+def test_a_failed_run_is_resubmitted(
     root: Root,
     fake_slurm: FakeSlurm,
     monkeypatch: pytest.MonkeyPatch,
@@ -103,23 +103,23 @@ def test_a_failed_run_is_submitted_again(
     assert tried.count(RUNS[1].key) == 2
 
 
-@pytest.mark.parametrize("told", ["FAILED|0:9", None], ids=["accounting knows", "vanished"])
-def test_a_lost_job_is_told_as_lost_and_its_run_is_tried_again(
+@pytest.mark.parametrize("ended", ["FAILED|0:9", None], ids=["accounting knows", "vanished"])
+def test_a_lost_job_is_shown_as_lost_and_its_run_is_retried(
     root: Root,
     fake_slurm: FakeSlurm,
-    told: str | None,
+    ended: str | None,
 ) -> None:
     study, policy = Study(root, fake_slurm), RetryPolicy(max_retries=1)
 
     def act(_: Sequence[RunStatus]) -> None:
         if "100_2" in fake_slurm.jobs:
             hold(root, study.keys[2], "100_2")
-            fake_slurm.end("100_2", told) if told else fake_slurm.vanish("100_2")
+            fake_slurm.end("100_2", ended) if ended else fake_slurm.vanish("100_2")
         fake_slurm.work_all()
 
     assert study.supervise(act, policy) == ["done"] * 4
     assert len(fake_slurm.submissions) == 2
-    assert policy.tries == {study.keys[2]: 1}
+    assert policy.attempts == {study.keys[2]: 1}
 
 
 def test_a_lost_job_without_a_supervisor_is_lost(root: Root, fake_slurm: FakeSlurm) -> None:
@@ -134,14 +134,14 @@ def test_a_lost_job_without_a_supervisor_is_lost(root: Root, fake_slurm: FakeSlu
 
 
 def hold(root: Root, key: str, name: str) -> None:
-    """Leave the lease of a process of a job that is no more."""
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    owner = replace(lease.Owner.current("w"), pid=gone.pid, started="1", job=name)
+    """Write the lease of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    owner = replace(lease.Owner.current("w"), pid=process.pid, started="1", job=name)
     (root.run_folder(key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
 
 
-def test_a_silent_slurm_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None:
+def test_no_run_is_lost_while_slurm_does_not_answer(root: Root, fake_slurm: FakeSlurm) -> None:
     study = Study(root, fake_slurm).submit()
     fake_slurm.silent = True
     assert study.states() == ["queued"] * 4
@@ -187,30 +187,30 @@ def test_cancel_ends_all_jobs_of_a_study(root: Root, fake_slurm: FakeSlurm) -> N
     )
 
 
-def test_cancel_stops_a_worker_that_takes_a_run_meanwhile(
+def test_cancel_stops_a_worker_that_has_just_taken_a_run(
     root: Root, fake_slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run is free when it is looked at, and taken before its request is gone."""
+    """The run is free at the first poll, and taken before its request is removed."""
     study = Study(root, fake_slurm)
-    looked = study.monitor.poll
+    poll = study.monitor.poll
     taken: list[lease.Lease | None] = []
-    asked: list[int] = []
+    sent: list[int] = []
 
-    def look() -> list[RunStatus]:
-        found = looked()
+    def poll_late() -> list[RunStatus]:
+        found = poll()
         if not taken:
             taken.append(lease.Lease.acquire(root.run_folder(study.keys[0]), "w-0"))
         return found
 
     def stop(pid: int, number: int) -> None:
-        asked.append(number)
+        sent.append(number)
         assert taken[0] is not None
         taken[0].release()
 
-    monkeypatch.setattr(study.monitor, "poll", look)
+    monkeypatch.setattr(study.monitor, "poll", poll_late)
     monkeypatch.setattr("ablate.dispatch.cancel.os.kill", stop)
     assert cancel(root, study.monitor)["workers"] == 1
-    assert asked == [signal.SIGTERM]
+    assert sent == [signal.SIGTERM]
 
 
 def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
@@ -228,7 +228,7 @@ def test_runs_are_sliced_and_arrays_split(fake_slurm: FakeSlurm) -> None:
     assert arrays([], 1) == []
 
 
-def test_no_more_jobs_at_once_than_asked_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
+def test_jobs_are_limited_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
     fake_slurm.longest = 3
     Study(root, fake_slurm, jobs=2).submit()
     first, second = fake_slurm.submissions
@@ -237,7 +237,7 @@ def test_no_more_jobs_at_once_than_asked_over_all_arrays(root: Root, fake_slurm:
     assert "dependency" not in first["additional_parameters"]
 
 
-def test_what_slurm_is_asked_for() -> None:
+def test_the_parameters_of_a_job() -> None:
     found = parameters(
         Resources(
             gpus_per_run=4, nodes=2, threads=2, workers=6, memory="32G", minutes=90, partition="gpu", account="lab",
@@ -246,7 +246,7 @@ def test_what_slurm_is_asked_for() -> None:
     )  # fmt: skip
     more = found.pop("additional_parameters")
     assert more == {"requeue": True, "reservation": "mine", "exclusive": True, "mem": "32G"}
-    wanted = {
+    expected = {
         "time": 90,
         "nodes": 2,
         "ntasks_per_node": 4,
@@ -254,12 +254,12 @@ def test_what_slurm_is_asked_for() -> None:
         "cpus_per_task": 8,
         "job_name": "mixing",
     }
-    assert wanted.items() <= found.items()
+    assert expected.items() <= found.items()
     assert [found[name] for name in ("partition", "account", "qos", "constraint")] == ["gpu", "lab", "high", "a100"]
     assert found["srun_args"] == ["--kill-on-bad-exit=1", "--cpus-per-task=8"]
 
 
-def test_the_defaults_ask_for_one_gpu_and_leave_the_rest_to_the_partition() -> None:
+def test_the_default_is_one_gpu_and_the_defaults_of_the_partition() -> None:
     found = parameters(Resources())
     assert {name: found[name] for name in ("gpus_per_node", "time", "partition", "cpus_per_task")} == {
         "gpus_per_node": 1,
@@ -270,8 +270,8 @@ def test_the_defaults_ask_for_one_gpu_and_leave_the_rest_to_the_partition() -> N
     assert parameters(Resources(device="cpu"))["gpus_per_node"] is None
 
 
-def test_submitit_understands_what_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script it would hand to sbatch."""
+def test_submitit_accepts_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It writes the script for sbatch."""
     import submitit
 
     monkeypatch.setattr(submitit.SlurmExecutor, "affinity", classmethod(lambda _: 2))
@@ -284,13 +284,13 @@ def test_submitit_understands_what_it_is_told(tmp_path: Path, monkeypatch: pytes
     assert "--time" not in executor._make_submission_file_text("work", "id"), "the partition's default holds"
 
 
-def test_without_slurm_it_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_slurm_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SpecError, match="--on slurm needs Slurm's commands on this machine"):
+    with pytest.raises(SpecError, match="--on slurm needs the Slurm commands on this machine"):
         by_submitit({}, tmp_path, [("root", [], {})])
 
 
-def test_the_environment_around_the_launcher_is_not_the_jobs(
+def test_jobs_do_not_inherit_an_allocation(
     root: Root,
     fake_slurm: FakeSlurm,
     monkeypatch: pytest.MonkeyPatch,
@@ -311,5 +311,5 @@ def test_the_environment_around_the_launcher_is_not_the_jobs(
     assert os.environ["SLURM_CPU_BIND"] == "mask"
 
 
-def test_known_options_of_sbatch_do_not_clash_with_what_is_always_set() -> None:
+def test_free_sbatch_options_differ_from_those_that_are_always_set() -> None:
     assert not {"requeue", "open-mode", "signal", "array", "output", "error"} & set(sbatch.OPTIONS)

@@ -1,4 +1,4 @@
-"""A Slurm job's own clock, and what it does when it is told to stop."""
+"""The clock of a Slurm job, and what the job does on signals."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.fake_slurm import FakeSlurm
 
 @pytest.fixture(autouse=True)
 def _in_a_job(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> Iterator[None]:
-    """The job 7, which runs; signals and thread counts are given back."""
+    """Run as job 7; signal handlers and thread counts are restored."""
     numbers = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
     before = [signal.getsignal(number) for number in numbers]
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
-    monkeypatch.setattr(slurm_task, "ASK_S", 0.0)
+    monkeypatch.setattr(slurm_task, "QUERY_S", 0.0)
     fake_slurm.jobs["7"] = slurm.Job("7", "RUNNING")
     yield
     for number, handler in zip(numbers, before, strict=True):
@@ -33,16 +33,16 @@ def _in_a_job(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> Iterato
 
 @pytest.fixture
 def requeued(monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm) -> list[str]:
-    """The jobs that asked to be queued again; Slurm does it."""
-    asked: list[str] = []
+    """Return the list of jobs that were requeued."""
+    requests: list[str] = []
 
     def requeue(job: str) -> bool:
-        asked.append(job)
+        requests.append(job)
         fake_slurm.jobs[job] = slurm.Job(job, "PENDING", 1)
         return True
 
     monkeypatch.setattr(slurm, "requeue", requeue)
-    return asked
+    return requests
 
 
 def in_task(monkeypatch: pytest.MonkeyPatch, root: Root, body: Any, left: float | None = None, **fields: Any) -> None:
@@ -57,7 +57,7 @@ BEGUN = threading.Event()
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What the job's clock is set to; it strikes as soon as the work has begun."""
+    """Return the times that the job's clock was set to; it fires as soon as the work has started."""
     seconds: list[float] = []
 
     class Timer(threading.Timer):
@@ -71,20 +71,20 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def sleep(*_: Any) -> None:
-    """Work until a signal ends it: in naps, for one that comes just before a sleep does not end that."""
+    """Work until a signal ends it, in short sleeps, since a signal before a sleep does not end it."""
     BEGUN.set()
     for _ in range(60_000):
         time.sleep(0.01)
 
 
-def test_it_works_under_a_name_that_tells_its_restarts(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_of_the_worker_has_the_restarts(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
     in_task(monkeypatch, root, lambda *given: seen.extend(given))
     assert seen == [str(root.path), ["a"], "slurm7r2"]
 
 
-def test_its_clock_stops_it_and_has_it_queued_again(
+def test_its_clock_stops_and_requeues_it(
     root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
     monkeypatch.setenv(slurm_task.MARGIN, "30")
@@ -95,7 +95,7 @@ def test_its_clock_stops_it_and_has_it_queued_again(
     assert requeued == ["7"]
 
 
-def test_a_limit_that_slurm_does_not_tell_is_the_one_asked_for(
+def test_a_limit_that_slurm_does_not_report_is_the_requested_one(
     root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
     monkeypatch.setenv(slurm_task.MARGIN, "20")
@@ -106,7 +106,7 @@ def test_a_limit_that_slurm_does_not_tell_is_the_one_asked_for(
 
 
 @pytest.mark.parametrize(
-    ("number", "wanted"), [(signal.SIGUSR2, ["7"]), (signal.SIGTERM, [])], ids=["preemption", "scancel"]
+    ("number", "expected"), [(signal.SIGUSR2, ["7"]), (signal.SIGTERM, [])], ids=["preemption", "scancel"]
 )
 def test_a_signal_stops_it(
     root: Root,
@@ -114,9 +114,9 @@ def test_a_signal_stops_it(
     fake_slurm: FakeSlurm,
     requeued: list[str],
     number: signal.Signals,
-    wanted: list[str],
+    expected: list[str],
 ) -> None:
-    """SIGUSR2 asks for another turn; what SIGTERM means is for Slurm to decide."""
+    """SIGUSR2 requeues the job; after SIGTERM, Slurm decides."""
 
     def body(*_: Any) -> None:
         if number == signal.SIGTERM:
@@ -126,12 +126,12 @@ def test_a_signal_stops_it(
 
     with pytest.raises(SystemExit):
         in_task(monkeypatch, root, body)
-    assert requeued == wanted
+    assert requeued == expected
 
 
-def test_a_job_that_cannot_be_queued_again_says_so(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_that_cannot_be_requeued_ends_with_a_message(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "requeue", lambda _: False)
-    with pytest.raises(SystemExit, match="Slurm does not queue job 7 again; launch the study again"):
+    with pytest.raises(SystemExit, match="Slurm did not requeue job 7; launch the study again"):
         in_task(monkeypatch, root, lambda *_: signal.raise_signal(signal.SIGUSR2) or sleep())
 
 
@@ -162,10 +162,10 @@ def test_the_margin_is_a_share_of_a_short_limit(
     assert timers == [due]
 
 
-def test_a_job_that_comes_no_further_is_not_queued_for_ever(
+def test_a_job_without_progress_is_not_requeued_for_ever(
     root: Root, monkeypatch: pytest.MonkeyPatch, requeued: list[str], clock: list[float]
 ) -> None:
-    """A checkpoint at a later step is a reason to go on; a new one at the same step is none."""
+    """A checkpoint at a later step is progress; a new one at the same step is not."""
     folder = root.run_folder("a") / "checkpoints"
     folder.mkdir(parents=True)
 
@@ -179,5 +179,5 @@ def test_a_job_that_comes_no_further_is_not_queued_for_ever(
         return str(end.value.code)
 
     assert stopped("0001-000000005.pt") == stopped("0002-000000009.pt") == str(128 + signal.SIGTERM)
-    assert "came no further; give it more --minutes" in stopped("0003-000000009.pt")
+    assert "made no progress; increase --minutes" in stopped("0003-000000009.pt")
     assert requeued == ["7", "7"]

@@ -1,4 +1,4 @@
-"""The state of a run, from what lies on disk."""
+"""The state of a run, from the files on disk."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def place(tmp_path: Path) -> Root:
     return Root(tmp_path)
 
 
-def look(root: Root) -> status.RunStatus:
+def state_of(root: Root) -> status.RunStatus:
     return status.StatusMonitor(root, [RUN]).poll()[0]
 
 
 def test_waiting_before_anything(place: Root) -> None:
-    assert look(place).state == "waiting"
+    assert state_of(place).state == "waiting"
 
 
 def test_running_while_a_lease_is_held(place: Root) -> None:
@@ -43,11 +43,11 @@ def test_running_while_a_lease_is_held(place: Root) -> None:
     held = lease.Lease.acquire(folder, "someone")
     assert held is not None
     (folder / "progress.json").write_bytes(orjson.dumps({"epoch": 3, "epochs": 30}))
-    seen = look(place)
-    assert (seen.state, seen.worker, seen.progress["epoch"]) == ("running", "someone", 3)
+    found = state_of(place)
+    assert (found.state, found.worker, found.progress["epoch"]) == ("running", "someone", 3)
     held.release()
-    seen = look(place)
-    assert (seen.state, seen.worker) == ("waiting", "")
+    found = state_of(place)
+    assert (found.state, found.worker) == ("waiting", "")
 
 
 def test_lost_when_the_heartbeat_stops(place: Root) -> None:
@@ -55,12 +55,12 @@ def test_lost_when_the_heartbeat_stops(place: Root) -> None:
     folder.mkdir(parents=True)
     elsewhere = lease.Owner(worker="far", host="another-host", pid=1, started="1")
     (folder / "lease.1").write_bytes(orjson.dumps(elsewhere.__dict__))
-    assert look(place).state == "running"
+    assert state_of(place).state == "running"
     old = time.time() - lease.STALE_S - 1
     os.utime(folder / "lease.1", (old, old))
-    seen = look(place)
-    assert (seen.state, seen.worker) == ("lost", "far")
-    assert seen.error == "far on another-host is gone without a word"
+    found = state_of(place)
+    assert (found.state, found.worker) == ("lost", "far")
+    assert found.error == "worker disappeared (no exit status): far on another-host"
 
 
 def test_failed_with_its_note(place: Root) -> None:
@@ -68,26 +68,26 @@ def test_failed_with_its_note(place: Root) -> None:
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text("one\ntwo\n")
     notes.note_failure(folder, "no luck", "someone")
-    seen = look(place)
-    assert (seen.state, seen.error) == ("failed", "no luck")
+    found = state_of(place)
+    assert (found.state, found.error) == ("failed", "no luck")
     note = notes.failure_of(folder)
     assert note is not None
     assert note["log"] == ["one", "two"]
 
 
-def test_done_when_its_record_is_there(place: Root) -> None:
+def test_done_with_a_record(place: Root) -> None:
     monitor = status.StatusMonitor(place, [RUN])
     records.write(place.results, synthetic.record(RUN))
-    seen = monitor.poll()[0]
-    assert seen.state == "done"
-    assert seen.metrics["top1"] == synthetic.record(RUN).metrics["top1"]
+    found = monitor.poll()[0]
+    assert found.state == "done"
+    assert found.metrics["top1"] == synthetic.record(RUN).metrics["top1"]
 
 
 def test_a_record_anywhere_under_results_counts(place: Root) -> None:
     path = records.write(place.results, synthetic.record(RUN))
     (place.results / "kept").mkdir()
     path.rename(place.results / "kept" / path.name)
-    assert look(place).state == "done"
+    assert state_of(place).state == "done"
 
 
 @pytest.mark.parametrize("change", [{"run": RUN.replace(depth=2).to_dict()}, {"fingerprint": "of other data"}])
@@ -103,12 +103,12 @@ def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[
     assert monitor.stale == {RUN.key: path}
 
 
-def test_the_fingerprint_of_data_not_at_hand_is_not_asked_for() -> None:
+def test_a_dataset_that_is_not_available_has_no_fingerprint() -> None:
     assert fingerprint("somewhere_else", {}) is None
     assert fingerprint("digits", {}) == fingerprint("digits_shifted", {})
 
 
-def test_data_that_is_missing_is_refused_before_training() -> None:
+def test_missing_data_is_rejected_before_training() -> None:
     with pytest.raises(SpecError, match="unknown dataset 'somewhere_else'"):
         check_data([RUN.replace(dataset="somewhere_else")], {})
 
@@ -116,8 +116,8 @@ def test_data_that_is_missing_is_refused_before_training() -> None:
 @pytest.mark.parametrize(
     "changes", [{"auto_augment": "rand-m9"}, {"crop_padding": 2}, {"color_jitter": 0.1}, {"random_erasing": 0.1}]
 )
-def test_everything_a_data_set_is_asked_for_is_checked(changes: dict[str, Any]) -> None:
-    """Though runs that ask for the same are checked once."""
+def test_all_fields_that_a_dataset_checks_are_checked(changes: dict[str, Any]) -> None:
+    """Runs that differ only in other fields are checked once."""
     assert len(list(_distinct([RUN, RUN.replace(seed=1), RUN.replace(mixer="none")]))) == 1
     with pytest.raises(SpecError, match=f"{next(iter(changes))} is .*; dataset digits"):
         check_data([RUN, RUN.replace(**changes)], {})
@@ -128,7 +128,7 @@ JOB = "77_0"
 
 @pytest.fixture
 def submitted(place: Root) -> Ledger:
-    """The run was asked for and given to a Slurm job; whoever submitted it has gone."""
+    """Return the ledger of a run that was submitted to Slurm by a process that has ended."""
     request(place, RUN, Resources())
     ledger = Ledger(place, "slurm", [RUN.key])
     ledger.add_jobs({JOB: [RUN.key]})
@@ -137,7 +137,7 @@ def submitted(place: Root) -> Ledger:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, *jobs: slurm.Job, silent: bool = False) -> None:
-    """What Slurm says of its queue."""
+    """Set the answer of Slurm's queue."""
     found = None if silent else {job.id: job for job in jobs}
     monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: found)
 
@@ -147,11 +147,11 @@ def answer(monkeypatch: pytest.MonkeyPatch, *jobs: slurm.Job, silent: bool = Fal
     [
         (slurm.Job(JOB, "PENDING", reason="Priority"), "queued", "Priority"),
         (slurm.Job(JOB, "RUNNING", reason="None"), "queued", ""),
-        (slurm.Job("78_0", "RUNNING"), "lost", f"Slurm job {JOB} is over, without a word of this run"),
+        (slurm.Job("78_0", "RUNNING"), "lost", f"Slurm job {JOB} ended without a result for this run"),
         (None, "queued", "Slurm does not answer"),
     ],
 )
-def test_a_run_given_to_a_job_is_queued_or_lost(
+def test_a_submitted_run_is_queued_or_lost(
     place: Root,
     submitted: Ledger,
     monkeypatch: pytest.MonkeyPatch,
@@ -160,17 +160,15 @@ def test_a_run_given_to_a_job_is_queued_or_lost(
     error: str,
 ) -> None:
     answer(monkeypatch, *([job] if job else []), silent=job is None)
-    seen = look(place)
-    assert (seen.state, seen.job, seen.error) == (state, JOB, error)
-    assert seen.log == f"{submitted.launch.logs}/{JOB}_0_log.out"
+    found = state_of(place)
+    assert (found.state, found.job, found.error) == (state, JOB, error)
+    assert found.log == f"{submitted.launch.logs}/{JOB}_0_log.out"
 
 
-def test_what_was_cancelled_waits_and_is_not_lost(
-    place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cancelled_run_waits_and_is_not_lost(place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch)
     (place.run_folder(RUN.key) / "run.json").unlink()
-    assert look(place).state == "waiting"
+    assert state_of(place).state == "waiting"
 
 
 def test_a_requeued_job_s_run_is_queued_though_its_old_owner_is_dead(
@@ -179,26 +177,26 @@ def test_a_requeued_job_s_run_is_queued_though_its_old_owner_is_dead(
     owner = replace(lease.Owner.current("slurm"), pid=1, started="0", job=JOB)
     (place.run_folder(RUN.key) / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
     answer(monkeypatch, slurm.Job(JOB, "PENDING", 1, "BeginTime"))
-    assert look(place).state == "queued"
+    assert state_of(place).state == "queued"
     answer(monkeypatch)
-    assert look(place).state == "lost"
+    assert state_of(place).state == "lost"
 
 
 def test_the_last_launch_counts(place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch)
     later = Ledger(place, "local", [RUN.key])
-    seen = look(place)
-    assert (seen.state, seen.job) == ("queued", ""), "its supervisor is this process"
+    found = state_of(place)
+    assert (found.state, found.job) == ("queued", ""), "its supervisor is this process"
     later.leave()
-    assert look(place).state == "waiting"
+    assert state_of(place).state == "waiting"
 
 
-def test_how_a_lost_run_s_job_ended_is_asked_of_the_accounting(
+def test_accounting_knows_how_the_job_of_a_lost_run_ended(
     place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     answer(monkeypatch)
     monkeypatch.setattr(slurm, "call", lambda words: f"{JOB}|FAILED|0:9\n")
-    seen = status.with_exit_reason([look(place)])[0]
-    assert seen.error == f"Slurm job {JOB} ended: FAILED, exit code 0:9"
+    found = status.with_exit_reason([state_of(place)])[0]
+    assert found.error == f"Slurm job {JOB} ended: FAILED, exit code 0:9"
     monkeypatch.setattr(slurm, "call", lambda words: None)
-    assert status.with_exit_reason([look(place)])[0].error == f"Slurm job {JOB} is over, without a word of this run"
+    assert status.with_exit_reason([state_of(place)])[0].error == f"Slurm job {JOB} ended without a result for this run"

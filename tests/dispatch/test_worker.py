@@ -1,4 +1,4 @@
-"""What a worker does: takes what it can, trains it, writes a record or a failure note, and goes on."""
+"""A worker takes free runs, trains them, and writes a record or a failure note for each."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def place(root: Root) -> Root:
 
 @pytest.fixture
 def executed(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
-    """Make `execute` instant; the list fills with what it was asked for."""
+    """Replace training; the list collects the runs."""
     return pretend(monkeypatch)
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, body: Body = lambda _: None) -> list[Run]:
-    asked: list[Run] = []
+    requested_runs: list[Run] = []
 
     def execute(run: Run, *_: Any) -> Record:
-        asked.append(run)
+        requested_runs.append(run)
         body(run)
         return record_of(run)
 
     monkeypatch.setattr(worker, "execute", execute)
-    return asked
+    return requested_runs
 
 
 def do(root: Root, keys: list[str] = KEYS) -> list[str]:
@@ -66,7 +66,7 @@ def log(root: Root, run: Run) -> str:
 
 
 def test_a_run_is_trained_and_recorded_for_real(root: Root, trained: Record) -> None:
-    """And what `work` records equals what `execute` gave elsewhere, bit for bit."""
+    """The record of `work` equals that of `execute`, bit for bit."""
     request(root, TINY, Resources())
     assert do(root, [TINY.key]) == [TINY.key]
     record = records.read(records.path_of(root.results, TINY))
@@ -92,13 +92,13 @@ def test_a_request_of_another_version_is_a_sentence_not_a_crash(root: Root) -> N
     assert "resources name tomorrow, which this version of ablate does not know" in found["error"]
 
 
-def test_a_request_survives_being_left(root: Root) -> None:
+def test_a_request_can_be_read_again(root: Root) -> None:
     resources = Resources(threads=2, workers=3, device="cpu", data={"mine": "/there"})
     request(root, TINY, resources)
     assert requested(root, TINY.key) == (TINY, resources)
 
 
-def test_every_run_is_trained_once_and_its_lease_let_go(place: Root, executed: list[Run]) -> None:
+def test_every_run_is_trained_once_and_its_lease_released(place: Root, executed: list[Run]) -> None:
     assert do(place) == KEYS
     assert executed == RUNS
     assert recorded(place) == set(KEYS)
@@ -110,7 +110,7 @@ def test_every_run_is_trained_once_and_its_lease_let_go(place: Root, executed: l
     assert executed == RUNS, "what is done is not done again"
 
 
-def test_a_failure_leaves_a_note_and_stops_nobody(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_writes_a_note_and_does_not_stop_the_others(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(run: Run) -> None:
         if run == RUNS[1]:
             raise ValueError("this one")
@@ -126,15 +126,15 @@ def test_a_failure_leaves_a_note_and_stops_nobody(place: Root, monkeypatch: pyte
     assert failure_of(place.run_folder(KEYS[0])) is None
 
 
-def test_a_failed_run_is_not_tried_again_until_its_note_is_gone(place: Root, executed: list[Run]) -> None:
-    note_failure(place.run_folder(KEYS[1]), "it was", "somebody")
+def test_a_failed_run_is_not_retried_until_its_note_is_removed(place: Root, executed: list[Run]) -> None:
+    note_failure(place.run_folder(KEYS[1]), "it was", "another")
     assert do(place) == [KEYS[0], KEYS[2]]
     (place.run_folder(KEYS[1]) / "failure.json").unlink()
     assert do(place) == [KEYS[1]]
 
 
-def test_what_somebody_else_holds_is_left_to_them(place: Root, executed: list[Run]) -> None:
-    other = Lease.acquire(place.run_folder(KEYS[1]), "somebody else")
+def test_a_run_of_another_worker_is_skipped(place: Root, executed: list[Run]) -> None:
+    other = Lease.acquire(place.run_folder(KEYS[1]), "another")
     assert other is not None
     assert do(place) == [KEYS[0], KEYS[2]]
     assert KEYS[1] not in recorded(place)
@@ -143,7 +143,7 @@ def test_what_somebody_else_holds_is_left_to_them(place: Root, executed: list[Ru
     assert do(place) == [KEYS[1]]
 
 
-def test_what_was_finished_between_the_look_and_the_lease_is_left(
+def test_a_run_that_is_finished_before_the_lease_is_skipped(
     place: Root, executed: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = Lease.acquire
@@ -188,7 +188,9 @@ def test_a_worker_that_was_taken_over_leaves_no_failure_note(place: Root, monkey
     assert "too late to matter" in log(place, RUNS[0])
 
 
-def test_an_interrupted_worker_lets_go_without_a_note(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_worker_releases_its_lease_and_writes_no_note(
+    place: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupt(_: Run) -> None:
         raise KeyboardInterrupt
 
@@ -211,7 +213,7 @@ def test_a_diverged_run_fails_with_its_sentence(root: Root) -> None:
     assert note["error"].startswith("the training loss of epoch 1 is")
 
 
-def test_each_log_is_its_runs_own_and_gathers_warnings(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_run_has_a_log_with_its_warnings(place: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, lambda run: warnings.warn(f"mind seed {run.seed}", UserWarning, stacklevel=1))
     with warnings.catch_warnings():
         warnings.simplefilter("always")
@@ -249,7 +251,7 @@ def test_progress_is_written_at_most_once_a_second(root: Root, monkeypatch: pyte
     assert seen == [1, 1, 1, 4, 5]
 
 
-def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_has_the_remaining_time(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     monkeypatch.setattr("time.time", lambda: clock[0])
     progress = Progress(root.run_folder("k"), TINY)
@@ -260,25 +262,25 @@ def test_progress_tells_what_is_left(root: Root, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"a word"', '{"kind": "of another version"}'])
-def test_a_note_that_cannot_be_read_is_a_failure_all_the_same(root: Root, text: str) -> None:
+def test_a_damaged_note_is_a_failure_too(root: Root, text: str) -> None:
     folder = root.run_folder("k")
     folder.mkdir()
     (folder / "failure.json").write_text(text)
-    assert (failure_of(folder) or {})["error"] == "it failed; the note that says why is damaged"
+    assert (failure_of(folder) or {})["error"] == "it failed, and its failure note is damaged"
 
 
 @pytest.mark.parametrize(("worker", "taken"), [("launch-1", False), ("launch-0", True), ("other-0", True)])
-def test_what_the_dead_held_is_for_all_but_their_mates(
+def test_a_run_of_a_dead_worker_is_free_except_for_its_launch(
     place: Root, executed: list[Run], worker: str, taken: bool
 ) -> None:
-    """A mate leaves it to the launcher, which notes the death; of the same name is the worker itself, come again."""
+    """Workers of the same launch leave it to the launcher; a restarted worker has the same name."""
     owner = replace(Owner.current("launch-0"), started="1")
     (place.run_folder(KEYS[0]) / "lease.1").write_text(json.dumps(asdict(owner)))
     assert (KEYS[0] in work(str(place.path), KEYS, worker)) == taken
     assert len(executed) == 2 + taken
 
 
-def test_a_run_called_off_between_the_look_and_the_lease_is_left(
+def test_a_run_that_is_cancelled_before_the_lease_is_skipped(
     place: Root, executed: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acquire = Lease.acquire

@@ -7,13 +7,13 @@ from collections import Counter
 import pytest
 
 from ablate.model.cost import complexity
-from ablate.results.published import STATUS, Published, find, ledger
+from ablate.results.published import STATUS, Published, find, read_published
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import MIXERS
 from ablate.spec.recipes import PAPER
 from ablate.spec.run import Run
 
-rows = pytest.mark.parametrize("row", ledger(), ids=lambda row: f"{row.name} {row.epochs}")
+rows = pytest.mark.parametrize("row", read_published(), ids=lambda row: f"{row.name} {row.epochs}")
 
 
 @rows
@@ -42,13 +42,13 @@ def test_mixing_is_a_mixer_of_ours(row: Published) -> None:
 
 
 def test_no_row_stands_twice() -> None:
-    counted = Counter((row.name, row.epochs) for row in ledger())
+    counted = Counter((row.name, row.epochs) for row in read_published())
     assert set(counted.values()) == {1}
     assert len(counted) >= 36
 
 
 def test_the_disputed_cells_of_the_paper_are_marked() -> None:
-    disputed = {row.top1: row for row in ledger() if row.status == "disputed"}
+    disputed = {row.top1: row for row in read_published() if row.status == "disputed"}
     assert set(disputed) == {79.9, 77.9, 71.2}
     assert "81.8" in disputed[79.9].note
     assert all("384" in disputed[top1].note and disputed[top1].image_size == 384 for top1 in (77.9, 71.2))

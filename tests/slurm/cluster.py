@@ -3,7 +3,7 @@
     python -m tests.slurm.cluster up DIR      # then: . DIR/env.sh
     python -m tests.slurm.cluster down DIR
 
-Everything lies under DIR, which must have a short path (sockets) and is removed at the end: munge's key and socket, the
+All files are under DIR, which must have a short path (sockets) and is removed at the end: munge's key and socket, the
 data base behind the accounting, state and logs. Two cores pose as eight, and two links to /dev/null as two GPUs.
 """
 
@@ -93,11 +93,11 @@ StorageLoc=slurm_acct
 
 
 class NoClusterError(RuntimeError):
-    """A cluster cannot be started here."""
+    """A cluster cannot be started on this machine."""
 
 
 def missing() -> str | None:
-    """Why no cluster can be started here, None where one can."""
+    """Return why no cluster can be started; None if one can."""
     if os.geteuid() != 0:
         return "starting Slurm's daemons needs root"
     if lacking := [name for name in NEEDED if shutil.which(name, path=_path()) is None]:
@@ -110,7 +110,7 @@ def _path() -> str:
 
 
 class Cluster:
-    """One machine's cluster, with all it needs under one folder."""
+    """A cluster on one machine, with all its files in one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.absolute()
@@ -143,7 +143,7 @@ class Cluster:
         self._wait("a job", lambda: self._call("srun", "-t", "1", "true") == 0)
 
     def _configure(self) -> None:
-        for number in range(GPUS):  # slurmd wants character devices
+        for number in range(GPUS):  # slurmd requires character devices
             (self.folder / "dev" / f"nvidia{number}").symlink_to("/dev/null")
         ports = _free_ports(4)
         facts = {
@@ -192,7 +192,7 @@ class Cluster:
         self._call("sacctmgr", "-i", "-Q", "add", "cluster", "ci")
 
     def down(self) -> None:
-        """Cancel what runs, stop the daemons this cluster started, the upper layers first, and remove the folder."""
+        """Cancel all jobs, stop the daemons of this cluster, the upper layers first, and remove the folder."""
         if (self.folder / "pid" / "slurmctld").exists():
             self._call("scancel", "--full", "--signal=KILL", "--state=RUNNING")
             self._call("scancel", "--user=root")
@@ -215,7 +215,7 @@ class Cluster:
             os.kill(pid, signal.SIGKILL)
 
     def _daemon(self, *words: str, waits: bool = True, **more: str) -> None:
-        """Start a daemon; all but the data base go to the background by themselves."""
+        """Start a daemon; all but the database fork to the background."""
         with open(self.folder / "log" / f"{words[0]}.out", "ab") as out:
             process = subprocess.Popen(
                 words,
@@ -265,7 +265,7 @@ def _poll(ready: Callable[[], bool], seconds: float) -> bool:
 
 
 def _command(pid: int) -> str:
-    """The name of a process; empty when it is gone or only waits to be reaped."""
+    """Return the name of a process; empty if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

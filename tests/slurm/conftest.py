@@ -1,4 +1,4 @@
-"""One cluster for all tests here, started before the first and stopped after the last."""
+"""One cluster for all tests in this folder."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.slurm.cluster import Cluster, NoClusterError, missing
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A running cluster that Slurm's commands find; where none can be started the tests say why they skip."""
+    """Start a cluster for Slurm's commands; if that is not possible, skip with the reason."""
     why = missing()
     if why:
         absent(why)
@@ -36,7 +36,7 @@ def cluster() -> Iterator[Cluster]:
 
 
 def absent(why: str) -> None:
-    """Skip, or fail where a cluster was asked for."""
+    """Skip, or fail if a cluster is required."""
     if os.environ.get("REQUIRE_SLURM") == "1":
         pytest.fail(f"REQUIRE_SLURM=1, but {why}", pytrace=False)
     pytest.skip(f"needs a Slurm cluster: {why}")

@@ -48,7 +48,7 @@ Numbers = tuple[dict[str, Any], list[dict[str, Any]]]
 
 
 class Place:
-    """A study in a root of its own, and what a user would type about it."""
+    """A study in its own root, and commands about it."""
 
     def __init__(self, folder: Path, epochs: int, mixers: tuple[str, ...] = ("none",), seeds: int = 1) -> None:
         self.study, self.root = folder / "short.py", Root(folder)
@@ -59,15 +59,15 @@ class Place:
         return [command, str(self.study), "--root", str(self.root.path), *more]
 
     def ablate(self, command: str, *more: str, code: int = 0) -> Any:
-        """The JSON, or else the text, that a command prints."""
+        """Return the JSON, else the text, that a command prints."""
         result = CliRunner().invoke(app, self.words(command, *more))
         assert result.exit_code == code, result.output
         return orjson.loads(result.stdout) if "--json" in more else result.stdout
 
     def submit(self, *more: str) -> list[str]:
-        """Submit the study; the ids of its jobs."""
-        told = self.ablate("run", "--on", "slurm", "--device", "cpu", "--minutes", "5", "--json", *more)
-        return list(told["jobs"])
+        """Submit the study, and return the ids of its jobs."""
+        started = self.ablate("run", "--on", "slurm", "--device", "cpu", "--minutes", "5", "--json", *more)
+        return list(started["jobs"])
 
     def states(self) -> list[str]:
         result = CliRunner().invoke(app, self.words("status", "--json"))
@@ -89,7 +89,7 @@ class Place:
 
 
 def undisturbed(folder: Path, runs: list[Run]) -> dict[str, Numbers]:
-    """What the runs give when they are trained one after the other, in this process."""
+    """Return the results of the runs, trained one after the other in this process."""
     root = Root(folder)
     for run in runs:
         worker.request(root, run, Resources(device="cpu"))
@@ -105,13 +105,13 @@ def until(condition: Callable[[], bool], seconds: float = 240) -> None:
 
 
 def jobs() -> dict[str, slurm.Job]:
-    """Slurm's queue, now."""
+    """Return Slurm's queue."""
     found = slurm.Queue().jobs()
     assert found is not None
     return found
 
 
-def say(*words: str) -> None:
+def call(*words: str) -> None:
     subprocess.run(words, check=True, capture_output=True)
 
 
@@ -122,12 +122,12 @@ def eight(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
 
 @pytest.fixture(scope="module")
 def long(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Numbers]:
-    """Of the run that is long enough to be disturbed."""
+    """Return the results of the run that is long enough to be disturbed."""
     return undisturbed(tmp_path_factory.mktemp("long"), Place(tmp_path_factory.mktemp("plan"), 120).runs)
 
 
 def test_a_study_goes_through_arrays(tmp_path: Path, eight: dict[str, Numbers], cluster: Cluster) -> None:
-    """Eight runs in two arrays, for this cluster takes no longer ones, and no more jobs at once than asked."""
+    """Eight runs in two arrays, the longest that this cluster accepts, with a limited number of jobs."""
     place = Place(tmp_path, 3, MIXERS, 2)
     ids = place.submit("--jobs", "3")
     arrays = [name.partition("_")[0] for name in ids]
@@ -147,10 +147,10 @@ def test_a_study_goes_through_arrays(tmp_path: Path, eight: dict[str, Numbers], 
     assert not place.holders()
 
 
-def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
+def test_a_job_that_reaches_its_limit_is_resumed_by_the_next(
     tmp_path: Path, long: dict[str, Numbers], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its own clock has it write a checkpoint and be queued again before Slurm would end it."""
+    """Its own clock writes a checkpoint and requeues it before Slurm would end it."""
     # Of three minutes, half for its start and its first epoch, half for its end.
     monkeypatch.setenv("ABLATE_MARGIN_S", "90")
     place = Place(tmp_path, 120)
@@ -164,17 +164,17 @@ def test_a_job_that_reaches_its_limit_goes_on_in_the_next(
     os.kill(holder.owner.pid, signal.SIGCONT)
     until(lambda: any(one.restarts == 1 for one in jobs().values() if one.id == name))
     assert place.states() == ["queued"]
-    say("scontrol", "update", f"JobId={name}", "TimeLimit=5")
+    call("scontrol", "update", f"JobId={name}", "TimeLimit=5")
     until(lambda: place.states() == ["done"])
     assert "resuming from" in place.log(place.runs[0])
     assert place.numbers() == long
 
 
-def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, long: dict[str, Numbers]) -> None:
+def test_a_job_cancelled_with_scancel_is_lost(tmp_path: Path, long: dict[str, Numbers]) -> None:
     place = Place(tmp_path, 120)
     (name,) = place.submit()
     until(lambda: place.epoch(place.runs[0]) >= 1)
-    say("scancel", name)
+    call("scancel", name)
     until(lambda: place.states() == ["lost"])
     shown = place.ablate("status", code=1)
     assert f"Slurm job {name} ended: CANCELLED" in shown
@@ -185,7 +185,7 @@ def test_a_job_cancelled_behind_our_back_is_lost_and_says_so(tmp_path: Path, lon
     assert place.numbers() == long
 
 
-def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long: dict[str, Numbers]) -> None:
+def test_a_killed_job_is_retried_by_the_supervisor(tmp_path: Path, long: dict[str, Numbers]) -> None:
     place = Place(tmp_path, 120)
     more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--no-detach", "--max-retries", "1"]
     with open(tmp_path / "out.txt", "wb") as out:
@@ -197,17 +197,17 @@ def test_a_killed_job_is_tried_again_by_whoever_supervises(tmp_path: Path, long:
     assert holder.owner is not None
     os.kill(holder.owner.pid, signal.SIGKILL)
     assert launcher.wait(timeout=300) == 0, (tmp_path / "out.txt").read_text()
-    said = (tmp_path / "out.txt").read_text()
-    assert f"Slurm job {holder.owner.job} ended: FAILED" in said
+    output = (tmp_path / "out.txt").read_text()
+    assert f"Slurm job {holder.owner.job} ended: FAILED" in output
     assert place.numbers() == long
     assert place.log(place.runs[0]).count(f"run {place.runs[0].key}, ") == 2
 
 
-def test_a_job_requeued_by_hand_goes_on_from_its_checkpoint(tmp_path: Path, long: dict[str, Numbers]) -> None:
+def test_a_job_requeued_with_scontrol_resumes_from_its_checkpoint(tmp_path: Path, long: dict[str, Numbers]) -> None:
     place = Place(tmp_path, 120)
     (name,) = place.submit()
     until(lambda: place.epoch(place.runs[0]) >= 1)
-    say("scontrol", "requeue", name)
+    call("scontrol", "requeue", name)
     until(lambda: place.states() == ["queued"])
     until(lambda: place.states() == ["done"])
     assert "resuming from" in place.log(place.runs[0])
@@ -233,14 +233,14 @@ def test_two_tasks_train_one_run_together(tmp_path: Path) -> None:
     place.submit("--gpus-per-run", "2")
     until(lambda: place.states() == ["done"])
     (record,) = records.read_all(place.root.results)
-    assert record.metrics["n"] == 360, "every test picture once, over both processes"
+    assert record.metrics["n"] == 360, "every test image once, over both processes"
     assert len(record.history) == 3
     assert record.provenance["resources"]["gpus_per_run"] == 2
     assert (place.root.run_folder(record.key) / "log.1.txt").exists(), "the second process has a log of its own"
 
 
 def test_the_papers_models_on_a_folder_laid_out_as_imagenet(tmp_path: Path) -> None:
-    """All in one job of two tasks, shrunk; what is checked of the records is what the test without Slurm checks."""
+    """All in one job of two tasks, in small; the records are checked as in the test without Slurm."""
     folder, study, root = small_imagenet.folder(tmp_path / "in1k"), small_imagenet.study_in(tmp_path), Root(tmp_path)
     words = ["run", str(study), "--root", str(tmp_path), "--data", f"imagenet={folder}", "--on", "slurm"]
     how = ["--device", "cpu", "--gpus-per-run", "2", "--workers", "1", "--minutes", "5", "--runs-per-job", "7"]
@@ -256,25 +256,25 @@ def test_cancel_ends_jobs_and_frees_the_runs(tmp_path: Path) -> None:
     ids = place.submit("--jobs", "1")
     until(lambda: place.epoch(place.runs[0]) >= 1)
     assert place.states() == ["running", "queued"]
-    said = place.ablate("cancel")
-    assert said.startswith("cancelled: 2 runs, 2 jobs")
+    output = place.ablate("cancel")
+    assert output.startswith("cancelled: 2 runs, 2 jobs")
     until(lambda: not any(one.live for name, one in jobs().items() if name in ids), 30)
     assert place.states() == ["waiting"] * 2
     assert not place.holders()
     assert not records.index(place.root.results)
 
 
-def test_what_slurm_refuses_is_a_sentence(tmp_path: Path) -> None:
+def test_a_rejected_job_is_a_sentence(tmp_path: Path) -> None:
     place = Place(tmp_path, 3)
     result = CliRunner().invoke(app, place.words("run", "--on", "slurm", "--partition", "nowhere"))
     assert result.exit_code == 2
-    assert result.stderr.startswith("ablate: Slurm refused the jobs: ")
+    assert result.stderr.startswith("ablate: Slurm rejected the jobs: ")
     assert "invalid partition" in result.stderr
     assert place.states() == ["waiting"]
 
 
 def test_sbatch_knows_the_options_we_offer() -> None:
-    """A few are younger, or older, than this Slurm."""
+    """A few belong to newer or older versions."""
     shown = subprocess.run(["sbatch", "--help"], capture_output=True, text=True, check=True).stdout
     unknown = {name for name in [*sbatch.OPTIONS, *sbatch.OWN] if f"--{name}" not in shown}
     assert unknown <= {"hint", "mem-bind", "network", "prefer", "tres-bind", "tres-per-task", "wait-all-nodes", "x11"}
