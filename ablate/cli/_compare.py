@@ -35,7 +35,7 @@ def _lines(one: Comparison) -> Iterator[tuple[str, str]]:
         yield "model", f"{shapes} parameters of different shape"
     yield from (("also changes", line) for line in one.also_changes)
     if one.receptive_field_gap:
-        yield "BLIND", one.receptive_field_gap
+        yield "receptive field", one.receptive_field_gap
     for name, (control, value) in one.numbers().items():
         if name in NUMBERS and (name != "frozen" or control or value):
             yield NUMBERS[name], _difference(value, control)

@@ -113,14 +113,14 @@ def test_a_study_with_a_syntax_error_shows_its_own_line(tmp_path: Path) -> None:
 def test_a_file_without_a_study(tmp_path: Path) -> None:
     path = tmp_path / "empty.py"
     path.write_text("answer = 42\n")
-    assert "assigns no study" in sentence("plan", str(path))
+    assert "must assign a study" in sentence("plan", str(path))
 
 
 @pytest.mark.parametrize(
     ("option", "value", "words"),
     [
         ("--jobs", "0", "--jobs must be 1 or more, got 0"),
-        ("--seeds", "0", "seeds is 0; wanted is a whole number"),
+        ("--seeds", "0", "seeds must be an integer, 1 or more, got 0"),
         ("--threads", "0", "threads must be 1 or more, got 0"),
         ("--data", "nonsense", "--data must be NAME=PATH, got 'nonsense'"),
     ],

@@ -143,7 +143,9 @@ def test_no_measurements(bench: Any) -> None:
 def test_a_second_session_on_the_device_is_rejected(bench: Any, workers: FakeWorkers, tmp_path: Path) -> None:
     with alone(tmp_path / "runs" / "speed", "cpu", "A CPU"):
         rejected = bench("quickstart", "--quick", *WORDS, code=2)
-    assert "is measuring on A CPU, and two at once would slow each other; wait until it has ended" in rejected.stderr
+    assert (
+        "is measuring on A CPU, and two at once would slow each other down; wait until it has ended" in rejected.stderr
+    )
     assert rejected.stderr.count("\n") == 1
 
 

@@ -57,7 +57,7 @@ def test_it_shows_side_effects_and_models_that_cannot_see_the_image(study: Path,
         assert f"also changes   {what}" in released.replace("norm axis blocks.*.", "")
     assert "BLIND" not in released
     assert "matched        token_hidden=" in matched
-    assert "BLIND          the logits do not depend on the image" in none
+    assert "receptive field the logits do not depend on the image" in none
     assert "%)" in none
     assert list((tmp_path / "runs" / "cache").glob("*.json"))
 
@@ -73,7 +73,7 @@ def test_as_json(study: Path, tmp_path: Path) -> None:
     compared = {one["variant"]: one for one in content["compare"]}
     assert list(compared) == [variant["variant"] for variant in content["variants"]]
     assert compared["attention"]["also_changes"] == []
-    assert compared["none"]["blind"].startswith("blind")
+    assert compared["none"]["receptive_field_gap"] == "the logits do not depend on the image"
     assert "order: token_first → channel_first" in compared["as released"]["also_changes"]
     assert abs(compared["as released, match=params"]["match"]["error"]) <= 0.05
     assert "compare" not in orjson.loads(invoke("plan", str(study), "--json", "--root", str(tmp_path)).stdout)
@@ -90,7 +90,7 @@ def test_a_plan_needs_no_data_but_a_run_does(study: Path, tmp_path: Path) -> Non
     assert "imagenet is not available, so its images were not checked; see `ablate data`\n" in shown
     assert "runs to train" in shown
     rejected = invoke("run", str(study), "--root", str(tmp_path), code=2)
-    assert "nobody said where dataset imagenet lies" in rejected.output
+    assert "dataset imagenet has no path" in rejected.output
 
 
 def test_neither_a_plan_nor_a_cached_comparison_imports_torch(study: Path, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_all_are_listed_with_their_paths(folder: Path) -> None:
 
 def test_one_is_described_in_one_line(folder: Path) -> None:
     shown = invoke("mine").stdout
-    assert shown.startswith(f"mine at {folder}: 2 classes, 10 pictures to train on, 5 to test on, fingerprint ")
+    assert shown.startswith(f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint ")
     assert shown.count("\n") == 1
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)

@@ -216,7 +216,7 @@ def test_all_records_are_exported_without_a_study(finished: str, tmp_path: Path)
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
-    [(("runs.xlsx",), "wanted is .parquet or .csv"), (("a.csv", "--scale", "digits"), "add --study STUDY")],
+    [(("runs.xlsx",), "must be .parquet or .csv"), (("a.csv", "--scale", "digits"), "add --study STUDY")],
 )
 def test_a_wrong_export_is_a_sentence(finished: str, words: tuple[str, ...], sentence: str) -> None:
     assert sentence in invoke("export", *words, "--root", finished, code=2).output

@@ -244,7 +244,7 @@ def test_a_request_whose_key_has_changed_fails_its_run(mean: Path, root: Root) -
     path = root.run_folder(run.key) / "run.json"
     path.write_bytes(path.read_bytes().replace(str(mean).encode(), str(newer / "mean.py").encode()))
     assert work(str(root.path), [run.key], "w") == [run.key]
-    assert f"run {run.key} is" in (failure_of(root.run_folder(run.key)) or {})["error"]
+    assert f"run {run.key} has the key" in (failure_of(root.run_folder(run.key)) or {})["error"]
 
 
 def test_worker_processes_register_the_file(mean: Path, tmp_path: Path) -> None:
