@@ -55,7 +55,7 @@ def test_it_shows_side_effects_and_models_that_cannot_see_the_image(study: Path,
     assert "also changes" not in control
     for what in ("order: token_first", "norm1: channels → tokens", "drop: 0 → 0.1", "dropout pos_drop"):
         assert f"also changes   {what}" in released.replace("norm axis blocks.*.", "")
-    assert "BLIND" not in released
+    assert "receptive field" not in released
     assert "matched        token_hidden=" in matched
     assert "receptive field the logits do not depend on the image" in none
     assert "%)" in none

@@ -128,4 +128,4 @@ def test_without_an_index_there_is_nothing_to_hold(root: Root) -> None:
 def test_what_cannot_be_meant_is_a_sentence(studies: Path, words: list[str]) -> None:
     done = CliRunner().invoke(app, words)
     assert done.exit_code == 2
-    assert "wanted is" in done.output
+    assert "either a study or --all" in done.output or "--all cannot be combined with" in done.output
