@@ -39,7 +39,7 @@ def test_it_lists_what_there_is_and_where(folder: Path) -> None:
 
 def test_one_is_told_in_one_line(folder: Path) -> None:
     told = invoke("mine").stdout
-    assert told.startswith(f"mine at {folder}: 2 classes, 10 pictures to train on, 5 to test on, fingerprint ")
+    assert told.startswith(f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint ")
     assert told.count("\n") == 1
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)

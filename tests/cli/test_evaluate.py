@@ -110,9 +110,9 @@ def test_the_numbers_are_those_of_the_record(root: Root) -> None:
         (("--data", "digits", "--ema"), "--ema is given, and test_vit without --weights has no averaged weights"),
         (("--data", "digits", "--weights", "nowhere.pth"), "there is no weight file nowhere.pth"),
         (("--data", "digits", "--device", "meta"), "--device is 'meta': "),
-        (("--data", "digits", "--weights", __file__), "test_evaluate.py is not read: it is no pickle of tensors"),
+        (("--data", "digits", "--weights", __file__), "test_evaluate.py is refused: it is not a pickle of tensors"),
         (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained are both given"),
-        (("--data", "digits", "--pretrained"), "test_vit has 1,000 classes and the data 10"),
+        (("--data", "digits", "--pretrained"), "test_vit must have 10 classes, as the data, got 1,000"),
     ],
 )  # fmt: skip
 def test_mistakes_are_sentences(words: tuple[str, ...], wanted: str) -> None:
@@ -144,4 +144,4 @@ def test_a_model_that_is_not_there(root: Root) -> None:
 
 
 def test_another_data_set_for_a_run(weights: Path, data: str) -> None:
-    assert "has 10 classes and the data 2; wanted are as many" in sentence(str(weights), "--data", data)
+    assert "must have 2 classes, as the data, got 10" in sentence(str(weights), "--data", data)
