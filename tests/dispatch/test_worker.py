@@ -89,7 +89,7 @@ def test_a_request_of_another_version_is_a_sentence_not_a_crash(root: Root) -> N
     assert work(str(root.path), [TINY.key], "worker") == [TINY.key]
     found = failure_of(root.run_folder(TINY.key))
     assert found is not None
-    assert "resources name tomorrow, which this version of ablate does not know" in found["error"]
+    assert "this version of ablate knows no resources tomorrow" in found["error"]
 
 
 def test_a_request_can_be_read_again(root: Root) -> None:
@@ -173,7 +173,7 @@ def test_a_worker_that_was_taken_over_writes_no_record(place: Root, monkeypatch:
     assert do(place, KEYS[:1]) == []
     assert recorded(place) == set()
     assert failure_of(place.run_folder(KEYS[0])) is None
-    assert "another worker took this run over" in log(place, RUNS[0])
+    assert "another worker has taken over this run" in log(place, RUNS[0])
     assert Lease.acquire(place.run_folder(KEYS[0]), "third") is None, "the new owner's lease still counts"
 
 

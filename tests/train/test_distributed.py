@@ -116,7 +116,7 @@ def test_the_meeting_place_of_a_slurm_job(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_missing_address_is_reported() -> None:
-    with pytest.raises(SpecError, match="MASTER_ADDR is not set; start the processes by torchrun or srun, or set it"):
+    with pytest.raises(SpecError, match="MASTER_ADDR is not set; start the processes with torchrun or srun, or set it"):
         distributed._set_address()
 
 

@@ -74,7 +74,7 @@ def test_only_sizes_are_smaller_than_in_the_paper_s_runs(trained: Trained) -> No
 def test_the_folder_is_described_and_recorded(trained: Trained) -> None:
     line = next(line for line in trained.output.splitlines() if line.startswith("imagenet at"))
     assert "1,000 classes, 1,000 images to train on, 1,000 to test on" in line
-    assert line.endswith("as published it has 1,281,167 and 50,000")
+    assert line.endswith("the published dataset has 1,281,167 and 50,000")
     (fingerprint,) = {record.dataset["fingerprint"] for record in trained.records.values()}
     assert fingerprint in line
 
@@ -114,7 +114,9 @@ def test_the_paper_s_table_takes_no_shrunk_run(trained: Trained) -> None:
 
 def test_the_full_study_is_refused_by_so_small_a_folder(trained: Trained) -> None:
     words = ("run", "paper", "--scale", "imagenet", "--data", f"imagenet={trained.folder}")
-    assert "batch_size is 1024; dataset imagenet has 1000 images" in trained.ablate(*words, code=2)
+    assert "batch_size must be at most 1000, the training images of imagenet, got 1024" in trained.ablate(
+        *words, code=2
+    )
 
 
 def test_released_weights_say_themselves_what_they_are_of(trained: Trained, tmp_path: Path) -> None:
