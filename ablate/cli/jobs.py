@@ -21,6 +21,7 @@ from ablate.dispatch.notes import read_request
 from ablate.dispatch.status import RunStatus, StatusMonitor, with_exit_reason
 from ablate.dispatch.worker import requested
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
 from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 from ablate.study.load import load
@@ -124,7 +125,7 @@ def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
         raise SpecError(f"run {key} has no log yet; wait for it to start (ablate status), or add -f")
     if not follow:
         assert path is not None
-        typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
+        typer.echo(printable(path.read_text(encoding="utf-8", errors="replace")), nl=False)
         return
     try:
         _follow(folder, key, monitor)
@@ -180,7 +181,7 @@ def _follow(root: Root, key: str, monitor: StatusMonitor | None) -> None:
         if path.exists():
             with open(path, encoding="utf-8", errors="replace") as file:
                 file.seek(read)
-                typer.echo(file.read(), nl=False)
+                typer.echo(printable(file.read()), nl=False)
                 read = file.tell()
         if not working:
             return

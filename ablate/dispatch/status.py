@@ -17,6 +17,7 @@ from ablate.dispatch import lease, slurm
 from ablate.dispatch.data import fingerprint
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import read_failure, read_progress, read_request
+from ablate.spec.printable import printable
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.json_files import Unreadable
@@ -113,15 +114,15 @@ def unfinished(folder: Path, run: Run) -> RunStatus:
     owner = held.owner if held and held.owner and not held.owner.released else None
     worker, job = (owner.worker, owner.job) if owner else ("", "")
     if held is not None and held.alive:
-        where = f"{owner.host} {worker.rpartition('-')[2]}" if owner else ""
+        where = printable(f"{owner.host} {worker.rpartition('-')[2]}") if owner else ""
         return _running(RunStatus(run, "running", worker, job, where), folder)
     failure, request = read_failure(folder), read_request(folder)
     if isinstance(failure, dict):
-        return RunStatus(run, "failed", worker, job, error=failure["error"])
+        return RunStatus(run, "failed", worker, job, error=printable(failure["error"]))
     damages = [one for one in (failure, request, held.damage if held else None) if isinstance(one, Unreadable)]
     errors = [f"{damage}; {_remedy(damage, held)}" for damage in damages[:1]]
     if owner:
-        gone = f"worker disappeared (no exit status): {worker} on {owner.host}"
+        gone = printable(f"worker disappeared (no exit status): {worker} on {owner.host}")
         return RunStatus(run, "lost", worker, job, error="; ".join([gone, *errors]))
     return RunStatus(run, "unreadable" if damages else "waiting", error="".join(errors))
 

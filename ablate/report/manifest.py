@@ -17,6 +17,7 @@ import orjson
 
 from ablate.dispatch.notes import read_failure
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
 from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 
@@ -42,7 +43,7 @@ class Local:
             folder = root.run_folder(key)
             if failure := read_failure(folder):
                 error = str(failure) if isinstance(failure, Unreadable) else failure["error"]
-                failures[key] = error.replace(str(root.path), ".")
+                failures[key] = printable(error.replace(str(root.path), "."))
             if (folder / LOG).is_file():
                 logs.append(key)
         return cls(failures, tuple(logs))

@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import orjson
 
+from ablate.spec.printable import printable
+
 Value = TypeVar("Value")
 Shape = Mapping[str, type]
 NAMES = {
@@ -35,7 +37,7 @@ class Unreadable:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.path} is unreadable: {self.reason}"
+        return printable(f"{self.path} is unreadable: {self.reason}")
 
 
 def read(path: Path, parse: Callable[[Any], Value]) -> Value | Unreadable | None:

@@ -150,3 +150,16 @@ def test_a_report_names_a_damaged_failure_note(place: Root, content: bytes) -> N
     found = Local.read(place, [RUN.key])
     assert found.failures[RUN.key].startswith(f"./runs/{RUN.key}/failure.json is unreadable: ")
     assert notes.failure_of(place.run_folder(RUN.key)) is None
+
+
+def test_the_terminal_obeys_no_escape_sequence_of_a_file(place: Root) -> None:
+    folder = place.run_folder(RUN.key)
+    for text in ("\x1b[2J", "\x1b]0;title\x07", "\x9b31m"):
+        (folder / "log.txt").write_text(f"{text} log\n", encoding="utf-8")
+        write(place, f"{RUN.key}/failure.json", orjson.dumps(NOTE | {"error": f"{text} note"}))
+        shown = ascii(text)[1:-1]
+        assert invoke(place, "logs", RUN.key).output == f"{shown} log\n"
+        output = invoke(place, "status", STUDY).output
+        assert f"{shown} note" in output
+        assert text not in output
+        assert Local.read(place, [RUN.key]).failures[RUN.key] == f"{shown} note"
