@@ -187,7 +187,7 @@ def test_missing_data_is_rejected_before_training() -> None:
 def test_all_fields_that_a_dataset_checks_are_checked(changes: dict[str, Any]) -> None:
     """Runs that differ only in other fields are checked once."""
     assert len(list(_distinct([RUN, RUN.replace(seed=1), RUN.replace(mixer="none")]))) == 1
-    with pytest.raises(SpecError, match=f"{next(iter(changes))} is .*; dataset digits"):
+    with pytest.raises(SpecError, match=f"{next(iter(changes))} must be .* for digits"):
         check_data([RUN, RUN.replace(**changes)], {})
 
 
