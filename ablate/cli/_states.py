@@ -15,10 +15,10 @@ from ablate.study.study import Study
 
 
 def failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[str]:
-    """Return one line per cause of failure: the first run it stopped, and how many more."""
+    """Return one line per cause of failure or damaged file: the first run it stopped, and how many more."""
     by_cause: dict[tuple[str, str], list[RunStatus]] = {}
     for status in statuses:
-        if status.state in ("failed", "lost"):
+        if status.state in ("failed", "lost", "unreadable") or (status.state == "running" and status.error):
             cause = status.error.replace(status.job, "…") if status.job and len(status.job) > 1 else status.error
             by_cause.setdefault((status.state, cause), []).append(status)
     return [_line(state, runs, names) for (state, _), runs in by_cause.items()]
@@ -27,7 +27,7 @@ def failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[st
 def _line(state: str, runs: Sequence[RunStatus], names: Mapping[str, str]) -> str:
     first = runs[0]
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
-    return f"{state:8}{names[first.run.key]}{more}: {first.error} (ablate logs {first.run.key})"
+    return f"{state:7} {names[first.run.key]}{more}: {first.error} (ablate logs {first.run.key})"
 
 
 def conclusion(study: Study, scale: str, statuses: Sequence[RunStatus]) -> list[str]:
@@ -37,7 +37,7 @@ def conclusion(study: Study, scale: str, statuses: Sequence[RunStatus]) -> list[
     command = f"ablate run {study.source}" + ("" if scale == study.scale(None) else f" --scale {scale}")
     if number["failed"]:
         lines.append(f"{number['failed']} of {len(statuses)} runs failed; retry them: {command} --retry-failed")
-    if unfinished := number["lost"] + number["waiting"]:
+    if unfinished := number["lost"] + number["waiting"] + number["unreadable"]:
         lines.append(f"{unfinished} of {len(statuses)} runs left to train: {command}")
     return lines
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ablate.cli._options import Folder, Json, print_columns, print_json
-from ablate.dispatch.cleanup import KINDS, Leftover, find, remove
+from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, unreadable
 from ablate.results.formats.units import size
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
@@ -32,7 +32,7 @@ def clean(
     """Delete files under runs/ and the cache that no study uses (asks first).
 
     Every path is listed before it is deleted. Records, runs in progress and the targets of symbolic links are kept.
-    With --json, nothing is deleted without --yes.
+    A damaged file of a launch or a run keeps what may belong to it. With --json, nothing is deleted without --yes.
 
     Examples:
         ablate clean --dry-run
@@ -43,6 +43,8 @@ def clean(
     found = find(folder, studies)
     if not as_json:
         _print(found)
+    for damage in unreadable(folder):
+        typer.echo(f"kept what may belong to it: {damage}; delete it if its runs have ended", err=True)
     removes = bool(found) and not dry_run and (yes or (not as_json and _confirmed()))
     if removes:
         still = {one.path for one in find(folder, studies)}  # a worker may have started since the list was made

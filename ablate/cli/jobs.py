@@ -16,9 +16,13 @@ from ablate.dispatch import lease
 from ablate.dispatch.all_studies import not_trained
 from ablate.dispatch.cancel import cancel as cancel_runs
 from ablate.dispatch.display import Display, clock, counts, labels_of, open_console, screen, time_left
+from ablate.dispatch.ledger import Launches
+from ablate.dispatch.notes import read_request
 from ablate.dispatch.status import RunStatus, StatusMonitor, with_exit_reason
 from ablate.dispatch.worker import requested
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
@@ -65,13 +69,14 @@ def status(
     elif study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
-        _print(study, scale, statuses, everything=everything)
-    return int(any(status.state in ("failed", "lost") for status in statuses))
+        _print(study, scale, statuses, monitor.launches, everything=everything)
+    return int(any(status.state in ("failed", "lost", "unreadable") for status in statuses))
 
 
-def _print(study: Study, scale: str, statuses: list[RunStatus], *, everything: bool) -> None:
+def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launches, *, everything: bool) -> None:
     names = labels_of(study, scale, [status.run for status in statuses])
-    console, below = open_console(sys.stdout), [*_jobs(statuses), *conclusion(study, scale, statuses)]
+    damaged = [f"{one}; its runs are not known; delete it if they have ended" for one in launches.unreadable]
+    console, below = open_console(sys.stdout), [*_jobs(statuses), *damaged, *conclusion(study, scale, statuses)]
     for part in screen(statuses, names, console, everything=everything or not console.is_terminal, below=below):
         console.print(part)
     left = time_left(statuses, max(1, sum(status.state == "running" for status in statuses)))
@@ -116,10 +121,11 @@ def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
     monitor = _monitor(folder, key)
     path = _log(folder, key, monitor)
     if path is None and not follow:
+        _check_request(folder, key)
         raise SpecError(f"run {key} has no log yet; wait for it to start (ablate status), or add -f")
     if not follow:
         assert path is not None
-        typer.echo(path.read_text(encoding="utf-8", errors="replace"), nl=False)
+        typer.echo(printable(path.read_text(encoding="utf-8", errors="replace")), nl=False)
         return
     try:
         _follow(folder, key, monitor)
@@ -145,6 +151,17 @@ def _monitor(root: Root, key: str) -> StatusMonitor | None:
         return None
 
 
+def _check_request(root: Root, key: str) -> None:
+    """Check the request of a run.
+
+    Raises:
+        SpecError: when it is unreadable.
+    """
+    request = read_request(root.run_folder(key))
+    if isinstance(request, Unreadable):
+        raise SpecError(f"{request}; give the study that has the run: ablate status STUDY, ablate cancel STUDY")
+
+
 def _log(root: Root, key: str, monitor: StatusMonitor | None) -> Path | None:
     """Return a run's own log; before there is one, the output of its Slurm job."""
     path = root.run_folder(key) / "log.txt"
@@ -164,7 +181,7 @@ def _follow(root: Root, key: str, monitor: StatusMonitor | None) -> None:
         if path.exists():
             with open(path, encoding="utf-8", errors="replace") as file:
                 file.seek(read)
-                typer.echo(file.read(), nl=False)
+                typer.echo(printable(file.read()), nl=False)
                 read = file.tell()
         if not working:
             return
@@ -186,7 +203,9 @@ def cancel(target: Target, scale: ScaleName = None, seeds: Seeds = None, root: F
     except SpecError:
         if not _is_key(folder, target):
             raise
-        monitor = _monitor(folder, _complete(folder, target))
+        key = _complete(folder, target)
+        monitor = _monitor(folder, key)
+        _check_request(folder, key)
     else:
         monitor = StatusMonitor(folder, study.runs(study.scale(scale), seeds))
     cancelled = cancel_runs(folder, monitor) if monitor else {"runs": 0, "jobs": 0, "workers": 0}

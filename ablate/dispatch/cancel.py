@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 
 from ablate.dispatch import lease, slurm
+from ablate.dispatch.notes import failure_of
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.store.root import Root
 
@@ -55,7 +56,7 @@ def _jobs(monitor: StatusMonitor, keys: set[str]) -> tuple[set[str], set[str]]:
 def _is_open(monitor: StatusMonitor, key: str) -> bool:
     """Whether a run, perhaps of another study, still has to be trained."""
     folder, results = monitor.root.run_folder(key), monitor.root.results
-    ended = (folder / "failure.json").exists() or any(results.glob(f"*/{key}.json"))
+    ended = failure_of(folder) is not None or any(results.glob(f"*/{key}.json"))
     return (folder / "run.json").exists() and not ended
 
 

@@ -1,7 +1,8 @@
 """Files under `runs/` and in the cache that no study needs: found first, removed after confirmation.
 
-Records are never removed, nor files of a run that is in progress, or that a study contains and has no record yet. Paths
-come from names on disk, never from the content of a file. A symbolic link is removed; its target is not.
+Records are never removed, nor files of a run that is in progress, or that a study contains and has no record yet. A run
+whose request is unreadable may be one of these, and so may every run while a launch is unreadable. Paths come from
+names on disk, never from the content of a file. A symbolic link is removed; its target is not.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import orjson
-
 from ablate.dispatch import lease
 from ablate.dispatch.ledger import Launch, Launches
+from ablate.dispatch.notes import read_request
 from ablate.dispatch.slurm import Job
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from ablate.spec.settings import cache_folder
 from ablate.store import records
 from ablate.store.cache import Kind
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 from ablate.study.study import Study
 
@@ -67,8 +68,12 @@ def find(root: Root, studies: Sequence[Study]) -> list[Leftover]:
     ended = _ended(launches.all(), held)
     assigned = {key for launch in launches.all() for key in _assigned(launch, ended, launches.jobs)}
     free = [folder for folder in folders if folder.name not in assigned and folder not in held]
-    busy = len(free) < len(folders)
-    unused = {folder for folder in free if _variant(folder) not in needed}
+    if launches.unreadable:
+        free = []  # any of them may be a run of such a launch
+    busy = len(free) < len(folders) or bool(launches.unreadable)
+    requests = {folder: read_request(folder) for folder in free}
+    unknown = {folder for folder, request in requests.items() if isinstance(request, Unreadable)}
+    unused = {folder for folder in free if folder not in unknown and _variant(folder, requests[folder]) not in needed}
     kept = [folder for folder in free if folder not in unused]
     found = {
         "checkpoints": [folder / "checkpoints" for folder in kept if folder.name in done],
@@ -125,11 +130,21 @@ def _held(folder: Path) -> bool:
     return held is not None and held.alive
 
 
-def _variant(folder: Path) -> str:
-    """Return the key, with seed 0, of a folder's run; the folder's name if the run cannot be read."""
+def unreadable(root: Root) -> list[Unreadable]:
+    """Return the launches and requests that cannot be read, so that `find` keeps what may belong to them."""
+    launches = Launches(root)
+    launches.refresh()
+    folders = [path for path in sorted(root.runs.glob("*")) if KEY.fullmatch(path.name)]
+    return launches.unreadable + [one for one in map(read_request, folders) if isinstance(one, Unreadable)]
+
+
+def _variant(folder: Path, request: object) -> str:
+    """Return the key, with seed 0, of a folder's run; the folder's name without a request of this version."""
     try:
-        run = Run.from_dict(orjson.loads((folder / "run.json").read_bytes())["run"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, SpecError):
+        run = Run.from_dict(request["run"]) if isinstance(request, dict) else None
+    except SpecError:
+        run = None
+    if run is None:
         return folder.name
     return run.replace(seed=0).key if run.key == folder.name else folder.name
 
@@ -144,8 +159,10 @@ def _temporary(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _ended(launches: Sequence[Launch], held: Iterable[Path]) -> list[Launch]:
-    """Return the launches without a supervisor, none of whose workers holds a run."""
+    """Return the launches without a supervisor, none of whose workers holds a run; none if an owner is not known."""
     owners = [current.owner for folder in held if (current := lease.current(folder))]
+    if None in owners:
+        return []
     working = {lease.launch_of(owner.worker) for owner in owners if owner}
     return [launch for launch in launches if not launch.supervised and launch.name not in working]
 

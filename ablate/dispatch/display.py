@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ablate.dispatch.status import RunStatus, State
+from ablate.dispatch.status import TO_TRAIN, RunStatus, State
 from ablate.spec.run import Run
 from ablate.study.study import Study
 
@@ -24,8 +24,9 @@ COLOURS: dict[State, str] = {
     "waiting": "dim",
     "lost": "magenta",
     "failed": "red",
+    "unreadable": "red",
 }
-INTEREST: tuple[State, ...] = ("running", "failed", "lost", "queued", "waiting", "done")
+INTEREST: tuple[State, ...] = ("running", "failed", "lost", "unreadable", "queued", "waiting", "done")
 AROUND = 5  # lines of a screen without the rows: heading, number of hidden runs, counts, prompt
 NUMBERS = 45  # columns of the state and the numbers of a row
 WITH_KEYS, WITH_PLACES = 72, 100  # widths from which keys and places are shown
@@ -94,7 +95,7 @@ class Display:
             if self.seen.get(status.run.key) == status.state:
                 continue
             self.seen[status.run.key] = status.state
-            ended = status.state in ("done", "failed", "lost") and not first
+            ended = status.state in ("done", "failed", "lost", "unreadable") and not first
             if ended or (status.state == "running" and not self.live):
                 yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
 
@@ -103,7 +104,7 @@ class Display:
         if status.state == "done":
             detail = f"test top-1 {status.metrics['top1']:.1f} % in {clock(status.metrics['total_s'])}"
         name = self.names[status.run.key]
-        return Text.assemble((f"{status.state:8}", COLOURS[status.state]), f"{name}: {detail} {count}".rstrip())
+        return Text.assemble((f"{status.state:7} ", COLOURS[status.state]), f"{name}: {detail} {count}".rstrip())
 
     def _summary(self, statuses: Sequence[RunStatus]) -> Text:
         left = time_left(statuses, self.size)
@@ -210,7 +211,7 @@ def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
     whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
     if not whole:
         return None
-    waiting = sum(status.state in ("waiting", "queued", "lost") for status in statuses)
+    waiting = sum(status.state in TO_TRAIN for status in statuses)
     return max([*running, (sum(running) + waiting * sum(whole) / len(whole)) / size])
 
 

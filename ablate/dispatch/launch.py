@@ -15,7 +15,7 @@ from ablate.dispatch.data import check_data
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.notes import failure_of, note_failure
 from ablate.dispatch.retries import RetryPolicy
-from ablate.dispatch.status import RunStatus, StatusMonitor, requested
+from ablate.dispatch.status import TO_TRAIN, RunStatus, StatusMonitor, requested
 from ablate.dispatch.worker import request
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -123,7 +123,7 @@ def launch(
 
 def _open(monitor: StatusMonitor, policy: RetryPolicy, status: RunStatus) -> bool:
     """Whether a run is running, or still has to be trained."""
-    if status.state in ("waiting", "queued", "lost"):
+    if status.state in TO_TRAIN:
         return requested(monitor.launches, status.run)
     return status.state == "running" or policy.pending(status)
 

@@ -14,13 +14,15 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
 
 from ablate.dispatch import slurm
+from ablate.store import json_files
+from ablate.store.json_files import Unreadable
 from ablate.store.root import write_atomically
 
 HEARTBEAT_S = 5.0
@@ -52,12 +54,12 @@ class Owner:
         """Return the owner that a file contains.
 
         Raises:
-            TypeError: when a field is missing, unknown or of another type.
+            ValueError: when a field is missing, unknown or of another type.
         """
-        owner = cls(**content)
-        if wrong := [item.name for item in fields(cls) if type(getattr(owner, item.name)).__name__ != item.type]:
-            raise TypeError(f"fields of another type: {', '.join(wrong)}")
-        return owner
+        found = json_files.checked(content, OWNER, OPTIONAL)
+        if unknown := sorted(content.keys() - found.keys()):
+            raise ValueError(f"it has unknown or empty fields: {', '.join(unknown)}")
+        return cls(**found)
 
     @classmethod
     def current(cls, worker: str) -> Owner:
@@ -86,6 +88,10 @@ class Owner:
             return False
         found = jobs.get(self.job)
         return found is None or not found.running or found.restarts != self.restarts
+
+
+OWNER = {"worker": str, "host": str, "pid": int, "started": str}
+OPTIONAL = {"machine": str, "released": bool, "job": str, "restarts": int, "user": int}
 
 
 @cache
@@ -120,11 +126,16 @@ def _responds(pid: int) -> str:
 
 @dataclass(frozen=True)
 class LeaseInfo:
-    """The newest lease of a run, as read from disk; `owner` is None while the file is being written."""
+    """The newest lease of a run, as read from disk.
+
+    `owner` is None while the file is being written, or when it is damaged; `damage` then says what is wrong with it.
+    Such a lease is somebody's while it has a recent heartbeat.
+    """
 
     generation: int
     owner: Owner | None
     age_s: float
+    damage: Unreadable | None = None
 
     @property
     def alive(self) -> bool:
@@ -153,7 +164,22 @@ def current(folder: Path, now: float | None = None) -> LeaseInfo | None:
     if not generations:
         return None
     path = folder / f"lease.{max(generations)}"
-    return LeaseInfo(max(generations), _read(path), (time.time() if now is None else now) - path.stat().st_mtime)
+    try:
+        age = (time.time() if now is None else now) - _changed(path)
+    except FileNotFoundError:  # the folder has just been removed
+        return None
+    found = json_files.read(path, Owner.from_data)
+    if isinstance(found, Owner):
+        return LeaseInfo(max(generations), found, age)
+    return LeaseInfo(max(generations), None, age, found or Unreadable(path, "it is a link to no file"))
+
+
+def _changed(path: Path) -> float:
+    """Return when a file was changed; for a link to no file, when the link was made."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return path.lstat().st_mtime
 
 
 def launch_of(worker: str) -> str:
@@ -167,13 +193,6 @@ def revoke(folder: Path, by: str) -> None:
     while (newest := current(folder)) is not None and (newest.owner is None or not newest.owner.released):
         with suppress(FileExistsError), open(folder / f"lease.{newest.generation + 1}", "x") as file:
             file.write(json.dumps(owner))
-
-
-def _read(path: Path) -> Owner | None:
-    try:
-        return Owner.from_data(json.loads(path.read_text()))
-    except (TypeError, ValueError):
-        return None
 
 
 def _file_time(folder: Path) -> float:

@@ -11,8 +11,8 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ import orjson
 
 from ablate.dispatch import slurm
 from ablate.dispatch.lease import Heartbeat, LeaseInfo, Owner
+from ablate.store import json_files
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root, write_atomically
 
 SLURM = "slurm"
@@ -67,11 +69,15 @@ class Launch:
 
 
 class Launches:
-    """The launches of a root; a file is read again only when it has changed."""
+    """The launches of a root; a file is read again only when it has changed.
+
+    `unreadable` has the files of launches whose runs are not known, because they are damaged.
+    """
 
     def __init__(self, root: Root) -> None:
         self.folder = root.runs / "launches"
         self._read: dict[Path, tuple[float, Launch]] = {}
+        self.unreadable: list[Unreadable] = []
         self._job_of: dict[str, tuple[Launch, str]] = {}
         self._local_of: dict[str, list[Path]] = {}
         self.jobs: dict[str, slurm.Job] | None = {}
@@ -79,6 +85,7 @@ class Launches:
     def refresh(self) -> None:
         """Read new and changed files, and query Slurm's queue if there are jobs."""
         now, changed = time.time(), False
+        self.unreadable = []
         paths = sorted(self.folder.glob("[!.]*.json"))
         for path in paths:
             changed |= self._refresh_one(path, now)
@@ -90,13 +97,22 @@ class Launches:
             self.jobs = slurm.QUEUE.jobs(newer_than_s=0.0 if changed else slurm.QUERY_EVERY_S)
 
     def _refresh_one(self, path: Path, now: float) -> bool:
-        with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        """Read a file if it is new or has changed, and return whether the runs or jobs of its launch are new.
+
+        The last known content counts for a file that has become unreadable.
+        """
+        known = self._read.get(path)
+        try:
             stamp = path.stat().st_mtime
-            known = self._read.get(path)
-            launch = known[1] if known and known[0] == stamp else _load(path)
-            self._read[path] = stamp, replace(launch, age_s=now - stamp)
-            return known is None or known[1].jobs != launch.jobs
-        return False
+        except OSError:  # it has just been removed, or is a link to no file
+            return False
+        launch = known[1] if known and known[0] == stamp else json_files.read(path, partial(_load, path))
+        if isinstance(launch, Unreadable):
+            self.unreadable.append(launch)
+        if not isinstance(launch, Launch):
+            return False
+        self._read[path] = stamp, replace(launch, age_s=now - stamp)
+        return known is None or known[1].jobs != launch.jobs
 
     def _index(self) -> None:
         self._job_of, self._local_of = {}, defaultdict(list)
@@ -121,19 +137,22 @@ class Launches:
         return any(self._read[path][1].supervised for path in self._local_of.get(key, ()))
 
 
-def _load(path: Path) -> Launch:
+def _load(path: Path, content: Any) -> Launch:
     """Return the launch in a file.
 
     Raises:
-        KeyError, TypeError, ValueError: when the content is not valid. Keys and ids of jobs become parts of paths.
+        ValueError: when the content is not valid. Keys and ids of jobs become parts of paths.
     """
-    content = orjson.loads(path.read_bytes())
-    place, keys, owner, jobs = content["place"], content["keys"], content["owner"], content["jobs"]
-    if not isinstance(place, str) or not isinstance(jobs, dict) or not all(map(JOB.fullmatch, jobs)):
-        raise ValueError("place or jobs are not valid")
+    found = json_files.checked(content, {"place": str, "keys": list, "jobs": dict}, {"owner": dict})
+    keys, jobs = found["keys"], found["jobs"]
+    if "owner" not in content:
+        raise ValueError("it lacks owner")
+    if wrong := [job for job in jobs if not JOB.fullmatch(job)]:
+        raise ValueError(f"jobs must have ids of Slurm jobs, got {json_files.shown(wrong[0])}")
     if not all(isinstance(some, list) and all(map(_is_key, some)) for some in (keys, *jobs.values())):
-        raise ValueError("keys are not valid")
-    return Launch(path, place, keys, Owner.from_data(owner) if owner else None, jobs)
+        raise ValueError("keys, also those of jobs, must be lists of keys of runs")
+    owner = Owner.from_data(found["owner"]) if "owner" in found else None
+    return Launch(path, found["place"], keys, owner, jobs)
 
 
 def _is_key(value: object) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ablate.dispatch.launch import LaunchError
-from ablate.dispatch.status import RunStatus
+from ablate.dispatch.status import TO_TRAIN, RunStatus
 
 STOP_S = 120.0  # for a checkpoint to be written
 IDLE_DEATHS = 3  # deaths in a row, without a started run, after which the launch gives up
@@ -104,7 +104,7 @@ class LocalPool:
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Start workers until every run or every slot has one."""
         mine = sum(status.state == "running" and self._is_mine(status) for status in statuses)
-        free = (s for s in statuses if s.state in ("waiting", "queued") or (s.state == "lost" and not self._is_mine(s)))
+        free = (s for s in statuses if s.state in TO_TRAIN and not (s.state == "lost" and self._is_mine(s)))
         keys = [status.run.key for status in free]
         while keys and len(self.workers) < min(self.size, len(keys) + mine):
             slot = min(set(range(self.size)) - {worker.slot for worker in self.workers})

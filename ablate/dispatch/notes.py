@@ -1,4 +1,4 @@
-"""Files in the folder of a run in progress: its progress, its log, and a note when it failed."""
+"""Files in the folder of a run in progress: its request, its progress, its log, and a note when it failed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,18 @@ from typing import Any
 import orjson
 
 from ablate.spec.run import Run
+from ablate.store import json_files
+from ablate.store.json_files import Unreadable
 from ablate.store.root import write_atomically
 
 LOG = logging.getLogger("ablate")
 PROGRESS_EVERY_S = 1.0
 LOG_TAIL = 15
+REQUEST = {"run": dict, "resources": dict}
+PROGRESS = {"epoch": int, "epochs": int, "elapsed_s": float, "eta_s": float}
+MEASURED = {"step": int, "steps": int, "train_loss": float, "heldout_top1": float}  # null after the loss diverged
+NOTE = {"error": str}
+NOTE_DETAILS = {"kind": str, "worker": str, "step": int, "time": float, "log": list}
 
 
 class Progress:
@@ -77,16 +84,35 @@ def note_failure(
 
 
 def failure_of(folder: Path) -> dict[str, Any] | None:
-    """Return the failure note of a run; None if there is none."""
-    try:
-        content: Any = orjson.loads((folder / "failure.json").read_bytes())
-    except FileNotFoundError:
-        return None
-    except orjson.JSONDecodeError:
-        content = None
-    if not isinstance(content, dict) or "error" not in content:
-        return {"error": "it failed, and its failure note is damaged", "log": []}
-    return content
+    """Return the failure note of a run; None if there is none that can be read, so that the run is trained again."""
+    note = read_failure(folder)
+    return None if isinstance(note, Unreadable) else note
+
+
+def read_failure(folder: Path) -> dict[str, Any] | Unreadable | None:
+    """Read the failure note of a run."""
+    return json_files.read(folder / "failure.json", lambda content: json_files.checked(content, NOTE, NOTE_DETAILS))
+
+
+def read_request(folder: Path) -> dict[str, Any] | Unreadable | None:
+    """Read the request of a run: the fields of the run and its resources, and the user's own files that it needs."""
+    return json_files.read(folder / "run.json", _request)
+
+
+def _request(content: Any) -> dict[str, Any]:
+    found = {"files": {}} | json_files.checked(content, REQUEST, {"files": dict})
+    json_files.checked(found["files"], dict.fromkeys(found["files"], str))
+    return found
+
+
+def read_progress(folder: Path) -> dict[str, Any] | Unreadable | None:
+    """Read the progress of a run."""
+    return json_files.read(folder / "progress.json", _progress)
+
+
+def _progress(content: Any) -> dict[str, Any]:
+    known = json_files.checked(content, PROGRESS, MEASURED)
+    return {name: value for name, value in content.items() if name in known or name not in MEASURED}
 
 
 @contextmanager

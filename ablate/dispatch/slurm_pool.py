@@ -66,7 +66,7 @@ class SlurmPool:
         Raises:
             SpecError: when Slurm rejects them.
         """
-        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost")]
+        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost", "unreadable")]
         before = ""
         for array in arrays(keys, self.resources.runs_per_job):
             before = self._submit_array(array, before)

@@ -1,8 +1,9 @@
 """The state of each run, derived from disk: its record, its lease, its failure note, and the launches that have it.
 
 A run is *done* when it has a record, *running* while a live worker holds its lease, *failed* when its folder has a
-failure note, *lost* when its worker disappeared, *queued* when a live launch or job will train it, and *waiting*
-otherwise, until a launch has it.
+failure note, *lost* when its worker disappeared, *queued* when a live launch or job will train it, *unreadable* when
+its request, its failure note or a lease without a heartbeat is damaged, and *waiting* otherwise, until a launch has it.
+A launch trains an unreadable run as a waiting one.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import orjson
-
 from ablate.dispatch import lease, slurm
 from ablate.dispatch.data import fingerprint
 from ablate.dispatch.ledger import Launches
-from ablate.dispatch.notes import failure_of
+from ablate.dispatch.notes import read_failure, read_progress, read_request
+from ablate.spec.printable import printable
 from ablate.spec.run import Run
 from ablate.store import records
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 
-State = Literal["done", "running", "failed", "lost", "queued", "waiting"]
+State = Literal["done", "running", "failed", "lost", "queued", "waiting", "unreadable"]
+TO_TRAIN: tuple[State, ...] = ("waiting", "queued", "lost", "unreadable")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RunStatus:
         job: the Slurm job that has it, or had it last.
         where: host and worker of a running one, for display.
         log: the output of its worker; the run's own log is another file.
-        error: why it failed or is lost, or why its job waits.
+        error: why it failed or is lost, why its job waits, or which of its files is damaged and what to do.
         progress: the last progress of a running one.
     """
 
@@ -112,34 +114,52 @@ def unfinished(folder: Path, run: Run) -> RunStatus:
     owner = held.owner if held and held.owner and not held.owner.released else None
     worker, job = (owner.worker, owner.job) if owner else ("", "")
     if held is not None and held.alive:
-        where = f"{owner.host} {worker.rpartition('-')[2]}" if owner else ""
-        return RunStatus(run, "running", worker, job, where, progress=_progress(folder))
-    if failure := failure_of(folder):
-        return RunStatus(run, "failed", worker, job, error=str(failure["error"]))
+        where = printable(f"{owner.host} {worker.rpartition('-')[2]}") if owner else ""
+        return _running(RunStatus(run, "running", worker, job, where), folder)
+    failure, request = read_failure(folder), read_request(folder)
+    if isinstance(failure, dict):
+        return RunStatus(run, "failed", worker, job, error=printable(failure["error"]))
+    damages = [one for one in (failure, request, held.damage if held else None) if isinstance(one, Unreadable)]
+    errors = [f"{damage}; {_remedy(damage, held)}" for damage in damages[:1]]
     if owner:
-        return RunStatus(
-            run, "lost", worker, job, error=f"worker disappeared (no exit status): {worker} on {owner.host}"
-        )
-    return RunStatus(run, "waiting")
+        gone = printable(f"worker disappeared (no exit status): {worker} on {owner.host}")
+        return RunStatus(run, "lost", worker, job, error="; ".join([gone, *errors]))
+    return RunStatus(run, "unreadable" if damages else "waiting", error="".join(errors))
+
+
+def _running(status: RunStatus, folder: Path) -> RunStatus:
+    """Return the status of a running run, with its progress."""
+    progress = read_progress(folder)
+    if isinstance(progress, Unreadable):
+        return replace(status, error=f"{progress}; its worker will write it again")
+    return replace(status, progress=progress or {})
+
+
+def _remedy(damage: Unreadable, held: lease.LeaseInfo | None) -> str:
+    """Return what to do about a damaged file. A lease must stay, because its number counts."""
+    if held is not None and damage == held.damage:
+        return "run the study again, which trains this run"
+    return "delete it, or run the study again, which trains this run"
 
 
 def with_launch_info(status: RunStatus, launches: Launches) -> RunStatus:
     """Return the state of a run, updated with its launch and its Slurm job."""
     found = launches.job_of(status.run.key)
     if found is None:
-        queued = status.state == "waiting" and launches.supervised(status.run.key)
+        queued = status.state in ("waiting", "unreadable") and launches.supervised(status.run.key)
         return replace(status, state="queued") if queued and requested(launches, status.run) else status
     launch, name = found
     status = replace(status, job=status.job or name, log=str(launch.log_of(name)))
-    if status.state not in ("waiting", "lost") or not requested(launches, status.run):
+    if status.state not in ("waiting", "lost", "unreadable") or not requested(launches, status.run):
         return status
     if launches.jobs is None:
         return replace(status, state="queued", error="Slurm does not answer")
     job = launches.jobs.get(name)
     if job and job.live:
         return replace(status, state="queued", error=job.reason if job.reason != "None" else "")
-    if status.state == "waiting":
-        return replace(status, state="lost", error=f"Slurm job {name} ended without a result for this run")
+    if status.state != "lost":
+        sentences = [f"Slurm job {name} ended without a result for this run", *filter(None, [status.error])]
+        return replace(status, state="lost", error="; ".join(sentences))
     return status
 
 
@@ -158,11 +178,3 @@ def with_exit_reason(statuses: Sequence[RunStatus]) -> list[RunStatus]:
         else status
         for status in statuses
     ]
-
-
-def _progress(folder: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = orjson.loads((folder / "progress.json").read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
-    return content

@@ -5,6 +5,7 @@ Every worker process calls `work`.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +15,13 @@ from typing import Any
 import orjson
 
 from ablate.dispatch.lease import Lease, current, launch_of
-from ablate.dispatch.notes import LOG, Progress, failure_of, logged, note_failure
+from ablate.dispatch.notes import LOG, Progress, failure_of, logged, note_failure, read_request
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import files_of, use
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root, write_atomically
 from ablate.train.distributed import World, join, skip_shutdown
 from ablate.train.errors import DivergedError, TakenOverError, explain, steps_of
@@ -75,10 +77,16 @@ def requested(root: Root, key: str) -> tuple[Run, Resources]:
     """Return the requested run with a key, and its resources; the user's own files that it needs are registered.
 
     Raises:
-        SpecError: when such a file is missing, or a behaviour number has changed, so that the run has another key now.
+        FileNotFoundError: when it is not requested.
+        SpecError: when the request is unreadable, such a file is missing, or a behaviour number has changed, so that
+            the run has another key now.
     """
-    content = orjson.loads((root.run_folder(key) / "run.json").read_bytes())
-    for slot, path in content.get("files", {}).items():
+    content = read_request(root.run_folder(key))
+    if content is None:
+        raise FileNotFoundError(errno.ENOENT, "run not requested", str(root.run_folder(key) / "run.json"))
+    if isinstance(content, Unreadable):
+        raise SpecError(f"{content}; launch the study again, which writes it again")
+    for slot, path in content["files"].items():
         use(path, slot)
     run = Run.from_dict(content["run"])
     if run.key != key:

@@ -13,6 +13,7 @@ import orjson
 
 from ablate.measure.protocol import METHOD, Mode, Protocol
 from ablate.spec.errors import SpecError
+from ablate.store.json_files import checked
 from ablate.store.root import write_atomically
 
 SCHEMA = 1
@@ -21,6 +22,16 @@ FOLDER = "speed"
 DRIFT = 0.03  # of the control between its first and last window, above which a session is flagged
 # A training step's MACs in units of the forward pass: the backward pass has twice as many.
 WORK_OF = {"inference": 1, "training": 3}
+
+REQUIRED = {"subject": dict, "mode": dict, "batch": int, "reference_batch": int, "protocol": dict, "provenance": dict}
+REQUIRED |= {"status": str, "windows": list, "thrown": list, "sessions": list, "latency_ms": list}
+REQUIRED |= {"memory_status": str, "complete": bool, "method": int, "schema": int}
+OPTIONAL = {"first_step_s": float, "warmup": dict, "peak_memory_mib": float, "peak": dict}
+PARTS: dict[str, dict[str, type]] = {
+    "subject": {"key": str, "label": str, "macs": int},
+    "provenance": {"versions": dict},
+}
+ITEMS: dict[str, dict[str, type]] = {"windows": {"rate": float}, "thrown": {"rate": float}, "sessions": {"id": str}}
 
 MEASURED, OUT_OF_MEMORY = "measured", "out of memory"
 
@@ -174,7 +185,35 @@ def read(path: Path) -> Measurement:
     names = [item.name for item in fields(Measurement)]
     if missing := [name for name in names if name not in content]:
         raise SpecError(f"the measurement {path} lacks {', '.join(missing)}; restore it, or delete it to measure again")
+    try:
+        _check_shape(content)
+    except ValueError as error:
+        raise SpecError(
+            f"the measurement {path} is damaged: {error}; restore it, or delete it to measure again"
+        ) from None
     return Measurement(**{name: content[name] for name in names})
+
+
+def _check_shape(content: Mapping[str, Any]) -> None:
+    """Check the types of the values that tables and reports use.
+
+    Raises:
+        ValueError: when one is of another type.
+    """
+    checked(content, REQUIRED, OPTIONAL)
+    words = {item.name: str for item in fields(Mode)}
+    if odd := sorted(content["mode"].keys() - words):
+        raise ValueError(f"its mode has unknown words: {', '.join(odd)}")
+    Mode(**checked(content["mode"], words))
+    if content["peak"] is not None:
+        checked(content["peak"], {"macs_per_s": float})
+    for name, shape in PARTS.items():
+        checked(content[name], shape)
+    for name, shape in ITEMS.items():
+        for item in content[name]:
+            checked(item, shape)
+    for latency in content["latency_ms"]:
+        checked({"latency_ms": latency}, {"latency_ms": float})
 
 
 def read_all(results: Path) -> Iterator[tuple[str, Measurement]]:

@@ -15,8 +15,10 @@ from typing import Any
 
 import orjson
 
-from ablate.dispatch.notes import failure_of
+from ablate.dispatch.notes import read_failure
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
+from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 
 NAME = "manifest.json"
@@ -39,8 +41,9 @@ class Local:
         failures, logs = {}, []
         for key in keys:
             folder = root.run_folder(key)
-            if failure := failure_of(folder):
-                failures[key] = str(failure.get("error", "")).replace(str(root.path), ".")
+            if failure := read_failure(folder):
+                error = str(failure) if isinstance(failure, Unreadable) else failure["error"]
+                failures[key] = printable(error.replace(str(root.path), "."))
             if (folder / LOG).is_file():
                 logs.append(key)
         return cls(failures, tuple(logs))

@@ -11,7 +11,7 @@ import pytest
 
 from ablate import Scale, Study
 from ablate.dispatch import worker
-from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, size_of
+from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, size_of, unreadable
 from ablate.dispatch.lease import Lease
 from ablate.dispatch.ledger import Ledger
 from ablate.spec.resources import Resources
@@ -161,6 +161,36 @@ def test_cached_files(root: Root, cache: Path) -> None:
     remove(found)
     assert not images.exists()
     assert own.exists(), "what is not ours stays"
+
+
+def test_a_damaged_launch_keeps_what_may_be_its_runs(root: Root, cache: Path) -> None:
+    done(root, TINY)
+    worked_on(root, OTHER)
+    old(cache / "facts" / "fedcba9876543210.json")
+    assert {one.kind for one in find(root, [STUDY])} == {"checkpoints", "runs", "cache"}
+    path = root.runs / "launches" / "1-local.json"
+    path.parent.mkdir()
+    path.write_text("[]")
+    assert find(root, [STUDY]) == []
+    assert [one.path for one in unreadable(root)] == [path]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"run": 7, "resources": {}}'])
+def test_a_run_with_a_damaged_request_is_kept(root: Root, text: str) -> None:
+    """It may be a run of a study, with another seed than 0."""
+    folder = worked_on(root, OTHER)
+    (folder / "run.json").write_text(text)
+    assert find(root, [STUDY]) == []
+    assert [one.path for one in unreadable(root)] == [folder / "run.json"]
+
+
+def test_a_worker_with_a_damaged_lease_keeps_the_runs_of_its_launch(root: Root) -> None:
+    first, second = OTHER, OTHER.replace(seed=1)
+    worked_on(root, second)
+    ledger = Ledger(root, "local", [first.key, second.key])
+    ledger.leave()
+    (worked_on(root, first) / "lease.1").write_text("[]")
+    assert find(root, [STUDY]) == []
 
 
 def test_the_cache_is_kept_during_a_run(root: Root, cache: Path) -> None:

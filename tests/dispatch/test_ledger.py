@@ -133,4 +133,16 @@ def test_an_invalid_file_is_skipped(root: Root, content: object) -> None:
     (root.runs / "launches" / "1.json").write_text("{")
     for name in (".json", "..json", "...json"):
         (root.runs / "launches" / name).write_bytes(orjson.dumps(FINE))
-    assert len(read(root).all()) == 1
+    found = read(root)
+    assert len(found.all()) == 1
+    assert [one.path.name for one in found.unreadable] == ["0.json", "1.json"]
+
+
+def test_a_known_launch_counts_while_its_file_is_damaged(root: Root) -> None:
+    ledger = Ledger(root, "local", ["a"])
+    found = read(root)
+    ledger.path.write_text("{")
+    os.utime(ledger.path, (1, 1))
+    found.refresh()
+    assert [launch.keys for launch in found.all()] == [["a"]]
+    assert [one.path for one in found.unreadable] == [ledger.path]

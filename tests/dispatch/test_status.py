@@ -42,7 +42,7 @@ def test_running_while_a_lease_is_held(place: Root) -> None:
     folder = place.run_folder(RUN.key)
     held = lease.Lease.acquire(folder, "someone")
     assert held is not None
-    (folder / "progress.json").write_bytes(orjson.dumps({"epoch": 3, "epochs": 30}))
+    (folder / "progress.json").write_bytes(orjson.dumps({"epoch": 3, "epochs": 30, "elapsed_s": 6, "eta_s": 54.0}))
     found = state_of(place)
     assert (found.state, found.worker, found.progress["epoch"]) == ("running", "someone", 3)
     held.release()
@@ -61,6 +61,74 @@ def test_lost_when_the_heartbeat_stops(place: Root) -> None:
     found = state_of(place)
     assert (found.state, found.worker) == ("lost", "far")
     assert found.error == "worker disappeared (no exit status): far on another-host"
+
+
+def test_progress_without_a_number_shows_the_other_ones(place: Root) -> None:
+    """JSON has no NaN: the loss of a run that diverges is null."""
+    held = lease.Lease.acquire(place.run_folder(RUN.key), "someone")
+    assert held is not None
+    content = {"epoch": 3, "epochs": 30, "elapsed_s": 6, "eta_s": 54.0, "train_loss": None}
+    (place.run_folder(RUN.key) / "progress.json").write_bytes(orjson.dumps(content))
+    assert "train_loss" not in state_of(place).progress
+    assert state_of(place).progress["epoch"] == 3
+    held.release()
+
+
+def test_running_with_damaged_progress(place: Root) -> None:
+    held = lease.Lease.acquire(place.run_folder(RUN.key), "someone")
+    assert held is not None
+    path = place.run_folder(RUN.key) / "progress.json"
+    path.write_text("{}")
+    found = state_of(place)
+    assert (found.state, found.progress) == ("running", {})
+    assert found.error == (
+        f"{path} is unreadable: it lacks epoch, epochs, elapsed_s, eta_s; its worker will write it again"
+    )
+    held.release()
+
+
+@pytest.mark.parametrize("name", ["run.json", "failure.json"])
+def test_a_damaged_file_is_named_with_what_to_do(place: Root, name: str) -> None:
+    request(place, RUN, Resources())
+    path = place.run_folder(RUN.key) / name
+    path.write_text("7")
+    found = state_of(place)
+    assert found.state == "unreadable"
+    assert found.error == (
+        f"{path} is unreadable: it must be a JSON object, got 7; "
+        "delete it, or run the study again, which trains this run"
+    )
+
+
+def test_a_damaged_lease_is_somebody_s_while_it_has_a_heartbeat(place: Root) -> None:
+    path = place.run_folder(RUN.key) / "lease.1"
+    path.parent.mkdir(parents=True)
+    path.write_text("[]")
+    assert state_of(place).state == "running"
+    assert lease.Lease.acquire(path.parent, "another") is None
+    old = time.time() - lease.STALE_S - 1
+    os.utime(path, (old, old))
+    found = state_of(place)
+    assert found.state == "unreadable"
+    assert found.error == (
+        f"{path} is unreadable: it must be a JSON object, got []; run the study again, which trains this run"
+    )
+    held = lease.Lease.acquire(path.parent, "another")
+    assert held is not None
+    assert held.generation == 2
+    held.release()
+    assert state_of(place).state == "waiting"
+
+
+def test_a_lost_run_names_its_damaged_file_too(place: Root) -> None:
+    owner = replace(lease.Owner.current("w"), started="0")
+    folder = place.run_folder(RUN.key)
+    folder.mkdir(parents=True)
+    (folder / "lease.1").write_bytes(orjson.dumps(owner.__dict__))
+    (folder / "failure.json").write_text("7")
+    found = state_of(place)
+    assert found.state == "lost"
+    assert f"{folder / 'failure.json'} is unreadable" in found.error
 
 
 def test_failed_with_its_note(place: Root) -> None:
@@ -180,6 +248,20 @@ def test_a_requeued_job_s_run_is_queued_though_its_old_owner_is_dead(
     assert state_of(place).state == "queued"
     answer(monkeypatch)
     assert state_of(place).state == "lost"
+
+
+def test_an_unreadable_run_with_a_job_is_queued_or_lost(
+    place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a launch would submit it again and again."""
+    (place.run_folder(RUN.key) / "failure.json").write_text("7")
+    answer(monkeypatch, slurm.Job(JOB, "PENDING", reason="Priority"))
+    assert state_of(place).state == "queued"
+    answer(monkeypatch)
+    found = state_of(place)
+    assert found.state == "lost"
+    assert found.error.startswith(f"Slurm job {JOB} ended without a result for this run; ")
+    assert "failure.json is unreadable" in found.error
 
 
 def test_the_last_launch_counts(place: Root, submitted: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -262,11 +262,24 @@ def test_progress_has_the_remaining_time(root: Root, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"a word"', '{"kind": "of another version"}'])
-def test_a_damaged_note_is_a_failure_too(root: Root, text: str) -> None:
-    folder = root.run_folder("k")
-    folder.mkdir()
+def test_a_run_with_a_damaged_note_is_trained(place: Root, executed: list[Run], text: str) -> None:
+    """Whether it would fail again is not known."""
+    folder = place.run_folder(KEYS[0])
     (folder / "failure.json").write_text(text)
-    assert (failure_of(folder) or {})["error"] == "it failed, and its failure note is damaged"
+    assert failure_of(folder) is None
+    assert work(str(place.path), KEYS[:1], "w") == KEYS[:1]
+    assert [run.key for run in executed] == KEYS[:1]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"run": 7, "resources": {}}', '{"run": {}}'])
+def test_a_damaged_request_fails_its_run_only(place: Root, executed: list[Run], text: str) -> None:
+    folder = place.run_folder(KEYS[0])
+    (folder / "run.json").write_text(text)
+    assert work(str(place.path), KEYS, "w") == KEYS
+    assert [run.key for run in executed] == KEYS[1:]
+    error = (failure_of(folder) or {})["error"]
+    assert error.startswith(f"{folder / 'run.json'} is unreadable: ")
+    assert error.endswith("; launch the study again, which writes it again")
 
 
 @pytest.mark.parametrize(("worker", "taken"), [("launch-1", False), ("launch-0", True), ("other-0", True)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,29 @@ def test_a_damaged_file_is_a_sentence(tmp_path: Path, content: bytes, told: str)
     path.write_bytes(content)
     with pytest.raises(SpecError, match=told):
         read(path)
+
+
+OTHER_VALUES: list[object] = [[], {}, [1], 1, True, "x", {"x": 1}]
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Measurement)])
+def test_values_of_another_type_are_a_sentence(tmp_path: Path, name: str) -> None:
+    """What is read has a name, rates and a summary; what is not is refused with the path."""
+    path = write(tmp_path, found())
+    content = orjson.loads(path.read_bytes())
+    errors = []
+    for value in OTHER_VALUES:
+        path.write_bytes(orjson.dumps(content | {name: value}))
+        try:
+            one = read(path)
+        except SpecError as error:
+            errors.append(str(error))
+        else:
+            assert isinstance(one.name, str)
+            assert isinstance(one.begun, str)
+            assert one.summary()
+    assert len(errors) >= 4
+    assert all(str(path) in error for error in errors)
 
 
 def test_every_field_is_in_the_file(tmp_path: Path) -> None:
