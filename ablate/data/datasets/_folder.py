@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablate.data.datasets._layout import TEST_NAMES, Catalogue, Facts
+from ablate.data.datasets._layout import HIDDEN, TEST_NAMES, Catalogue, Facts
 from ablate.spec.errors import SpecError
 
 if TYPE_CHECKING:
@@ -108,9 +108,9 @@ def _parts(location: Path) -> tuple[Path, Path]:
 
 
 def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder in alphabetical order."""
+    """Return the entries of a folder in alphabetical order, without hidden ones."""
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted((entry for entry in entries if not entry.name.startswith(HIDDEN)), key=lambda entry: entry.name)
 
 
 def _listing(folder: Path) -> Listing:

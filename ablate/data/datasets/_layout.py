@@ -11,6 +11,7 @@ from ablate.data.datasets import Reader
 if TYPE_CHECKING:
     import numpy as np
 
+HIDDEN = "."  # files and folders whose names begin with a dot are not data: `.ipynb_checkpoints`, `._cat.png`
 TEST_NAMES = ("val", "validation", "test")  # the first existing one is the test part
 
 

@@ -17,7 +17,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.data.datasets._layout import TEST_NAMES, Catalogue, Facts
+from ablate.data.datasets._layout import HIDDEN, TEST_NAMES, Catalogue, Facts
 from ablate.spec.errors import SpecError
 from ablate.store import cache
 
@@ -194,8 +194,11 @@ def load(location: Path) -> Catalogue:
 
 
 def _files(location: Path) -> list[Path]:
-    """Return the Parquet files in `data/`, else in the directory itself, sorted by name."""
-    return sorted((location / "data").glob("*.parquet")) or sorted(location.glob("*.parquet"))
+    """Return the Parquet files in `data/`, else in the directory itself, sorted by name, without hidden ones."""
+    for folder in (location / "data", location):
+        if found := sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(HIDDEN)):
+            return found
+    return []
 
 
 def _parts(location: Path) -> tuple[list[Path], list[Path]]:
