@@ -14,7 +14,7 @@ import pytest
 
 from ablate.data.datasets import Encoded, _directory
 from ablate.data.datasets._directory import DIRECTORY
-from ablate.data.datasets._parquet import ParquetReader
+from ablate.data.datasets._parquet_reader import ParquetReader
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
 from tests.tiny import TINY, parquet_folder
