@@ -53,9 +53,11 @@ class Directory:
         where, layout = self._layout(location)
         key = key_of(where.absolute(), layout, layout.stamp(where), RULES)
         cached = read_note("facts", key)
-        facts = _from_json(cached) if cached else layout.facts(where)
-        if not cached and sum(facts.train) + sum(facts.test) >= MANY:
-            write_note("facts", key, asdict(facts))
+        facts = _from_json(cached) if cached else None
+        if facts is None or not facts.current:
+            facts = layout.facts(where)
+            if sum(facts.train) + sum(facts.test) >= MANY:
+                write_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
             raise SpecError(f"{where} must have {self.classes:,} classes, one folder each, got {len(facts.classes):,}")
         if self.folders and layout is _folder:
@@ -106,7 +108,7 @@ class Directory:
         numbers = sum(facts.train), sum(facts.test)
         text = (
             f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} images to train on, "
-            f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}"
+            f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}{facts.omissions}"
         )
         if self.usual is None or numbers == self.usual:
             return text

@@ -78,8 +78,8 @@ def test_the_content_determines_the_layout(folder: Path, tmp_path: Path) -> None
 def test_facts_of_many_images_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_directory, "MANY", 10)
     listed = []
-    listing = _folder._listing
-    monkeypatch.setattr(_folder, "_listing", lambda path: listed.append(path) or listing(path))
+    list_part = _folder.list_part
+    monkeypatch.setattr(_folder, "list_part", lambda path: listed.append(path) or list_part(path))
     first = DIRECTORY.facts(folder)
     assert listed
     listed.clear()
