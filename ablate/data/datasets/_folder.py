@@ -45,8 +45,8 @@ class FolderReader:
 
 
 def fits(location: Path) -> bool:
-    """Return whether there is a training folder."""
-    return (location / "train").is_dir()
+    """Return whether there are a training and a test folder."""
+    return (location / "train").is_dir() and any((location / name).is_dir() for name in TEST_NAMES)
 
 
 def stamp(location: Path) -> str:

@@ -116,7 +116,10 @@ def _listed(location: Path) -> Names:
     path = location / "classes.txt"
     if not path.is_file():
         return ()
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} must be a text file in UTF-8, got: {error}; save it as UTF-8") from None
     return tuple(line.split("\t")[0].strip() for line in lines if line.strip())
 
 

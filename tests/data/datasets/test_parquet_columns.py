@@ -60,6 +60,18 @@ def test_a_file_without_names_has_those_of_the_others(tmp_path: Path, train: Pat
     assert DIRECTORY.facts(tmp_path).classes == CLASSES
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_class_names_are_read_with_and_without_a_byte_order_mark(
+    tmp_path: Path, train: Path, test: Path, encoding: str
+) -> None:
+    write(train, [0, 1])
+    write(test, [0, 1])
+    (tmp_path / "classes.txt").write_text("Äpfel\r\nBrot\r\n", encoding=encoding)
+    assert DIRECTORY.facts(tmp_path).classes == ("Äpfel", "Brot")
+    (tmp_path / "classes.txt").write_text("Äpfel\nBrot\n", encoding="latin-1")
+    assert f"{tmp_path / 'classes.txt'} must be a text file in UTF-8" in refusal(tmp_path)
+
+
 def refusal(folder: Path) -> str:
     with pytest.raises(SpecError) as error:
         DIRECTORY.facts(folder)
