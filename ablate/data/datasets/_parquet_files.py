@@ -19,9 +19,15 @@ COPY = re.compile(r"[ (~].*|[-_.]?copy.*", re.IGNORECASE)  # what is appended to
 
 
 def parquet_files(location: Path) -> list[Path]:
-    """Return the Parquet files in `data/`, else in the directory itself, sorted by name, without hidden ones."""
+    """Return the Parquet files in `data/`, else in the directory itself, sorted by name, without hidden ones.
+
+    Raises:
+        SpecError: for a link to nothing, and for anything but a regular file, such as a pipe, which never ends.
+    """
     for folder in (location / "data", location):
         if found := sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(HIDDEN)):
+            if odd := [path for path in found if not path.is_file()]:
+                raise SpecError(f"{odd[0]} must be a regular file; remove it, or restore what it links to")
             return found
     return []
 

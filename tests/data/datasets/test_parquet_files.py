@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -102,3 +104,10 @@ def test_copies_are_refused_by_content(data: Path) -> None:
     write(data / "train-a.parquet")
     shutil.copy(data / "train-a.parquet", data / "train-z.parquet")
     assert "train-z.parquet must not be a copy of train-a.parquet" in refusal(data)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("gone", path)])
+def test_what_is_no_regular_file_is_refused(data: Path, make: Callable[[Path], None]) -> None:
+    write(data / "train-00000-of-00002.parquet")
+    make(data / "train-00001-of-00002.parquet")
+    assert "train-00001-of-00002.parquet must be a regular file" in refusal(data)
