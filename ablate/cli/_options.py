@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
@@ -86,7 +87,7 @@ def locations(data: list[str] | None) -> dict[str, str]:
     for name, equals, path in pairs:
         if not (name and equals and path):
             raise SpecError(f"--data must be NAME=PATH, got {name + equals + path!r}")
-    return {name: str(Path(path).absolute()) for name, _, path in pairs}
+    return {name: str(Path(os.path.expanduser(path)).absolute()) for name, _, path in pairs}
 
 
 def print_json(content: Any) -> None:

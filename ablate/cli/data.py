@@ -73,6 +73,7 @@ def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
         "train": sum(facts.train),
         "test": sum(facts.test),
         "fingerprint": facts.fingerprint,
+        "left_out": dict(facts.left_out),
         "line": module.DIRECTORY.line(name, location),
     }
 

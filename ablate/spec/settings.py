@@ -72,16 +72,17 @@ def _data_table(path: Path) -> dict[str, Path]:
     for name, value in _table(path, "data").items():
         if not isinstance(value, str):
             raise SpecError(f"data.{name} in {path} must be a path, in quotes, got {value!r}")
-        found[name] = path.parent / Path(value).expanduser()
+        found[name] = path.parent / os.path.expanduser(value)
     return found
 
 
 def _data_environment() -> dict[str, Path]:
     """Return the directories in ABLATE_DATA; none if it is not set or does not exist."""
-    folder = os.environ.get("ABLATE_DATA")
+    folder = os.path.expanduser(os.environ.get("ABLATE_DATA", ""))
     if not folder or not Path(folder).is_dir():
         return {}
-    return {entry.name: entry for entry in sorted(Path(folder).absolute().iterdir()) if entry.is_dir()}
+    found = sorted(Path(folder).absolute().iterdir())
+    return {entry.name: entry for entry in found if entry.is_dir() and not entry.name.startswith(".")}
 
 
 def cache_folder() -> Path:

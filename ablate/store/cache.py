@@ -76,8 +76,8 @@ def read_note(kind: Kind, key: str) -> dict[str, Any] | None:
 
 
 def write_note(kind: Kind, key: str, content: dict[str, Any]) -> None:
-    """Write a small JSON object to the cache; ignore a cache that cannot be written."""
-    with suppress(OSError):
+    """Write a small JSON object to the cache; ignore a cache that cannot be written, and names that are not UTF-8."""
+    with suppress(OSError, orjson.JSONEncodeError):
         write_atomically(_path(kind, key), orjson.dumps(content), durable=False)
 
 

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
+from ablate.data.datasets import resolve
 from ablate.dispatch.data import describe, locate
 from ablate.spec.errors import SpecError
 from tests.tiny import image_folder
@@ -44,6 +45,21 @@ def test_one_is_described_in_one_line(folder: Path) -> None:
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)
     assert found["fingerprint"] in shown
+
+
+def test_a_tilde_is_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shell does not expand it within NAME=PATH."""
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert invoke("other", "--data", "other=~/mine").stdout.startswith(f"other at {folder}: 2 classes")
+    assert resolve({"other"}, {"other": "~/mine"}) == {"other": str(folder)}
+    monkeypatch.delenv("HOME")
+    assert invoke("other", "--data", "other=~nobody-of-this-name/x").exit_code == 2
+
+
+def test_what_is_left_out_is_reported(folder: Path) -> None:
+    (folder / "train" / "cat" / "notes.txt").touch()
+    assert invoke("mine").stdout.endswith("; 1 file left out (not images)\n")
+    assert json.loads(invoke("mine", "--json").stdout)["left_out"] == {"not images": 1}
 
 
 def test_plan_and_run_show_the_same_line(folder: Path) -> None:

@@ -37,9 +37,12 @@ def test_paths_are_relative_to_the_folder_of_their_file(here: Path, monkeypatch:
 def test_the_environment_names_a_folder_of_datasets(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = here / "folder"
     (folder / "birds").mkdir(parents=True)
+    (folder / ".ipynb_checkpoints").mkdir()
     (folder / "notes.txt").touch()
-    monkeypatch.setenv("ABLATE_DATA", "folder")
-    assert data_folders() == {"birds": folder / "birds"}
+    monkeypatch.setenv("HOME", str(here))
+    for value in ("folder", "~/folder"):
+        monkeypatch.setenv("ABLATE_DATA", value)
+        assert data_folders() == {"birds": folder / "birds"}
     monkeypatch.setenv("ABLATE_DATA", "gone")
     assert data_folders() == {}
 

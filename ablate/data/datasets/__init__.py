@@ -16,6 +16,7 @@ a path, comes from `--data NAME=PATH`, `ablate.toml` or ABLATE_DATA.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -109,7 +110,7 @@ def locate(name: str, given: Mapping[str, str]) -> Path | None:
     """
     if not needs_location(name):
         return None
-    return Path(given[name]) if name in given else data_folders().get(name)
+    return Path(os.path.expanduser(given[name])) if name in given else data_folders().get(name)
 
 
 def is_available(name: str, given: Mapping[str, str]) -> bool:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, hold_out
-from ablate.data.datasets._layout import Facts, Layout
+from ablate.data.datasets._layout import HIDDEN, Facts, Layout
+from ablate.data.datasets._parquet_files import parquet_files
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from ablate.store.cache import key_of, read_note, write_note
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 BEHAVIOUR = 1  # raise it too when results of a layout change
+RULES = 1  # raise it when the facts about the same files change, so that those in the cache are not used
 MANY = 10_000  # number of images from which on facts are cached
+ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Directory:
     """A dataset in a directory.
 
     Args:
-        layouts: possible layouts; the first that fits is used.
+        layouts: possible layouts; the first that fits is used. Parquet files beside folders are refused.
         classes: required number of classes; 0 allows any number.
         usual: published number of training and test images; a different number is only reported.
         folders: pattern for names of class folders. Other names would change the order of classes, and published
@@ -50,11 +53,13 @@ class Directory:
             SpecError: when the directory is not a valid dataset.
         """
         where, layout = self._layout(location)
-        key = key_of(where.absolute(), layout, layout.stamp(where))
+        key = key_of(where.absolute(), layout, layout.stamp(where), RULES)
         cached = read_note("facts", key)
-        facts = _from_json(cached) if cached else layout.facts(where)
-        if not cached and sum(facts.train) + sum(facts.test) >= MANY:
-            write_note("facts", key, asdict(facts))
+        facts = _from_json(cached) if cached else None
+        if facts is None or not facts.current:
+            facts = layout.facts(where)
+            if sum(facts.train) + sum(facts.test) >= MANY:
+                write_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
             raise SpecError(f"{where} must have {self.classes:,} classes, one folder each, got {len(facts.classes):,}")
         if self.folders and layout is _folder:
@@ -105,7 +110,7 @@ class Directory:
         numbers = sum(facts.train), sum(facts.test)
         text = (
             f"{name} at {location}: {len(facts.classes):,} classes, {numbers[0]:,} images to train on, "
-            f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}"
+            f"{numbers[1]:,} to test on, fingerprint {facts.fingerprint}{facts.omissions}"
         )
         if self.usual is None or numbers == self.usual:
             return text
@@ -114,7 +119,25 @@ class Directory:
     def _layout(self, location: Path | None) -> tuple[Path, Layout]:
         if location is None or not location.is_dir():
             raise SpecError(f"there is no image folder {location}; pass a directory that contains train/ and val/")
-        return location, next((layout for layout in self.layouts if layout.fits(location)), self.layouts[-1])
+        fitting = [layout for layout in self.layouts if layout.fits(location)]
+        if fitting[:2] == [_parquet, _folder]:
+            raise SpecError(
+                f"{location} must contain either Parquet files or train/ and a test folder, got both; move "
+                f"{parquet_files(location)[0]} to another directory, or the folders"
+            )
+        if not fitting and (near := self._near(location)):
+            raise SpecError(f"{location} contains no dataset; {near}")
+        return location, [*fitting, self.layouts[-1]][0]
+
+    def _near(self, location: Path) -> str:
+        """Return what to do when the data is one level above or below, or in an archive; empty if it is not."""
+        below = sorted(path for path in location.glob("*") if not path.name.startswith(HIDDEN))
+        archives = [path for path in below if path.name.endswith(ARCHIVES)]
+        above = [] if archives else [location.absolute().parent]
+        for path in (*filter(Path.is_dir, below), *above):
+            if any(layout.fits(path) for layout in self.layouts):
+                return f"pass {path} instead, which does"
+        return f"unpack {archives[0].name} first, and pass the directory that contains its content" if archives else ""
 
 
 def _from_json(content: dict[str, list[str]]) -> Facts:

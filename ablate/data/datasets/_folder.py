@@ -10,19 +10,17 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablate.data.datasets._folder_files import entries, list_part, refuse_dangling
 from ablate.data.datasets._layout import TEST_NAMES, Catalogue, Facts
 from ablate.spec.errors import SpecError
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
-Listing = dict[str, list[os.DirEntry[str]]]
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,8 @@ class FolderReader:
 
 
 def fits(location: Path) -> bool:
-    """Return whether there is a training folder."""
-    return (location / "train").is_dir()
+    """Return whether there are a training and a test folder."""
+    return (location / "train").is_dir() and any((location / name).is_dir() for name in TEST_NAMES)
 
 
 def stamp(location: Path) -> str:
@@ -56,78 +54,57 @@ def stamp(location: Path) -> str:
     found: list[object] = [location.stat().st_mtime_ns]
     for part in _parts(location):
         found.append(part.stat().st_mtime_ns)
-        found += [(entry.name, entry.stat().st_mtime_ns) for entry in _entries(part) if entry.is_dir()]
+        found += [(entry.name, entry.stat().st_mtime_ns) for entry in entries(part) if entry.is_dir()]
     return str(found)
 
 
 def facts(location: Path) -> Facts:
     """Read the facts; the fingerprint covers part, class, name and size of every file, not its content."""
-    parts = _parts(location)
-    train, test = (_listing(part) for part in parts)
-    if odd := sorted(set(train) ^ set(test)):
+    train, test = (list_part(part) for part in _parts(location))
+    if odd := sorted(set(train.images) ^ set(test.images)):
         raise SpecError(f"train and test of {location} must have the same classes; only one has {', '.join(odd[:5])}")
     digest = hashlib.sha256()
-    for part, listing in zip(parts, (train, test), strict=True):
-        for name, entries in listing.items():
-            for entry in entries:
-                line = f"{part.name}/{name}/{entry.name} {entry.stat().st_size}\n"
-                digest.update(line.encode("utf-8", "surrogateescape"))
-    numbers = [tuple(len(entries) for entries in listing.values()) for listing in (train, test)]
-    return Facts(classes=tuple(train), train=numbers[0], test=numbers[1], fingerprint=digest.hexdigest()[:16])
+    for listing in (train, test):
+        for entry in chain.from_iterable(listing.images.values()):
+            line = f"{listing.name(entry)} {entry.stat().st_size}\n"
+            digest.update(line.encode("utf-8", "surrogateescape"))
+    numbers = [tuple(map(len, listing.images.values())) for listing in (train, test)]
+    return Facts(
+        classes=tuple(train.images),
+        train=numbers[0],
+        test=numbers[1],
+        fingerprint=digest.hexdigest()[:16],
+        left_out={**(train.left_out + test.left_out)},
+        deeper={path: os.stat(path).st_mtime_ns for path in (*train.deeper, *test.deeper)},
+    )
 
 
 def load(location: Path) -> Catalogue:
     """Return the files of both parts, with classes in alphabetical order."""
     import numpy as np
 
-    parts = _parts(location)
-    listings = [_listing(part) for part in parts]
+    listings = [list_part(part) for part in _parts(location)]
     names = [
-        os.fsencode(f"{part.name}/{name}/{entry.name}")
-        for part, listing in zip(parts, listings, strict=True)
-        for name, entries in listing.items()
-        for entry in entries
+        os.fsencode(listing.name(entry))
+        for listing in listings
+        for entry in chain.from_iterable(listing.images.values())
     ]
-    labels = [np.repeat(np.arange(len(part)), [len(entries) for entries in part.values()]) for part in listings]
+    labels = [np.repeat(np.arange(len(one.images)), list(map(len, one.images.values()))) for one in listings]
     return Catalogue(
         reader=FolderReader(location, np.array(names)),
         labels=np.concatenate(labels).astype(np.int64),
         n_train=len(labels[0]),
-        classes=tuple(listings[0]),
+        classes=tuple(listings[0].images),
     )
 
 
 def _parts(location: Path) -> tuple[Path, Path]:
     """Return the training and the test folder."""
     train = location / "train"
+    for path in (train, *(location / name for name in TEST_NAMES)):
+        refuse_dangling(path)
     tests = [location / name for name in TEST_NAMES if (location / name).is_dir()]
     if not train.is_dir() or not tests:
         missing = "val" if train.is_dir() else "train"
         raise SpecError(f"{location} has no {missing} folder; it must contain train/ and val/, or Parquet files")
     return train, tests[0]
-
-
-def _entries(folder: Path | str) -> list[os.DirEntry[str]]:
-    """Return the entries of a folder in alphabetical order."""
-    with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
-
-
-def _listing(folder: Path) -> Listing:
-    """Return the images of each class in alphabetical order."""
-    entries = _entries(folder)
-    found = {entry.name: list(filter(_is_image, _entries(entry.path))) for entry in entries if entry.is_dir()}
-    empty = [name for name, images in found.items() if not images]
-    if not found and any(map(_is_image, entries)):
-        raise SpecError(
-            f"{folder} contains images but no class folders; move each image into the folder of its class, "
-            f"{folder.name}/CLASS/, for ImageNet its wnid such as n01440764"
-        )
-    if not found or empty:
-        what = f"class {empty[0]} in {folder}" if empty else f"the image folder {folder}"
-        raise SpecError(f"{what} is empty; it must contain images CLASS/NAME with a suffix of {', '.join(SUFFIXES)}")
-    return found
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(SUFFIXES)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,6 +12,7 @@ from ablate.data.datasets import Reader
 if TYPE_CHECKING:
     import numpy as np
 
+HIDDEN = "."  # files and folders whose names begin with a dot are not data: `.ipynb_checkpoints`, `._cat.png`
 TEST_NAMES = ("val", "validation", "test")  # the first existing one is the test part
 
 
@@ -22,12 +24,28 @@ class Facts:
         classes: names of the labels.
         train, test: number of images of each class.
         fingerprint: sixteen hex digits that identify the data.
+        left_out: number of files that are not part of the data, by reason.
+        deeper: folders that the stamp of the layout does not cover, and their times in nanoseconds.
     """
 
     classes: tuple[str, ...]
     train: tuple[int, ...]
     test: tuple[int, ...]
     fingerprint: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    deeper: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def current(self) -> bool:
+        """Return whether the folders in `deeper` have not changed since."""
+        return all(Path(path).is_dir() and Path(path).stat().st_mtime_ns == time for path, time in self.deeper.items())
+
+    @property
+    def omissions(self) -> str:
+        """Return what was left out and why, such as "; 3 files left out (not images)"; empty if nothing was."""
+        return "".join(
+            f"; {number:,} file{'s'[: number > 1]} left out ({reason})" for reason, number in self.left_out.items()
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -75,11 +75,38 @@ def test_the_content_determines_the_layout(folder: Path, tmp_path: Path) -> None
     assert source("mine", {"mine": str(folder)}) == (_directory, folder)
 
 
+@pytest.mark.parametrize("name", ["metadata.parquet", "data/train-00000-of-00001.parquet"])
+def test_parquet_files_beside_folders_are_refused(folder: Path, name: str) -> None:
+    """One stray file must not hide a folder of images."""
+    (folder / "data").mkdir()
+    (folder / name).write_bytes(b"PAR1")
+    with pytest.raises(SpecError, match=f"mine must contain either Parquet files or .* got both; move .*/mine/{name}"):
+        DIRECTORY.facts(folder)
+
+
+def test_an_answer_names_the_way_to_data_nearby(folder: Path, tmp_path: Path) -> None:
+    published = parquet_folder(tmp_path / "published" / "plain_text", {"a": 1}, {"a": 1})
+    (tmp_path / "cifar-10-batches-py").mkdir()
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "cifar-10-python.tar.gz").touch()
+    cifar10 = source("cifar10", {"cifar10": "x"})[0].DIRECTORY
+    for given, directory, way in [
+        (folder / "train", DIRECTORY, f"pass {folder} instead"),
+        (published.parent, DIRECTORY, f"pass {published} instead"),
+        (published.parent, cifar10, f"pass {published} instead"),
+        (tmp_path / "cifar-10-batches-py", cifar10, f"pass {tmp_path} instead"),
+        (tmp_path / "packed", cifar10, "unpack cifar-10-python.tar.gz first"),
+    ]:
+        with pytest.raises(SpecError) as error:
+            directory.facts(given)
+        assert f"{given} contains no dataset; {way}" in str(error.value)
+
+
 def test_facts_of_many_images_are_kept_until_a_folder_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_directory, "MANY", 10)
     listed = []
-    listing = _folder._listing
-    monkeypatch.setattr(_folder, "_listing", lambda path: listed.append(path) or listing(path))
+    list_part = _folder.list_part
+    monkeypatch.setattr(_folder, "list_part", lambda path: listed.append(path) or list_part(path))
     first = DIRECTORY.facts(folder)
     assert listed
     listed.clear()

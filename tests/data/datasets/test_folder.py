@@ -59,6 +59,19 @@ def test_other_files_are_ignored(folder: Path) -> None:
     assert len(loaded(RUN, folder).parts["train"]) == 10
 
 
+def test_names_that_begin_with_a_dot_are_no_classes_and_no_images(folder: Path) -> None:
+    """What notebooks, network drives, trash cans and macOS leave behind."""
+    before = _directory.fingerprint(folder)
+    for part in ("train", "val"):
+        for name in (".ipynb_checkpoints", ".@__thumb", ".Trash-1000"):
+            shutil.copytree(folder / part / "cat", folder / part / name)
+        shutil.copy(folder / part / "cat" / "0.png", folder / part / "cat" / "._0.png")
+    data = loaded(RUN, folder)
+    assert data.classes == ("cat", "dog")
+    assert (len(data.parts["train"]), len(data.parts["test"])) == (10, 5)
+    assert _directory.fingerprint(folder) == before
+
+
 def empty_class(folder: Path) -> None:
     for path in (folder / "train" / "cat").iterdir():
         path.unlink()

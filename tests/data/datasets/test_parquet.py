@@ -14,7 +14,7 @@ import pytest
 
 from ablate.data.datasets import Encoded, _directory
 from ablate.data.datasets._directory import DIRECTORY
-from ablate.data.datasets._parquet import ParquetReader
+from ablate.data.datasets._parquet_reader import ParquetReader
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
 from tests.tiny import TINY, parquet_folder
@@ -73,6 +73,17 @@ def test_files_may_lie_beside_each_other(folder: Path) -> None:
         path.rename(folder / path.name)
     (folder / "data").rmdir()
     assert len(loaded(folder).labels) == 15
+
+
+def test_names_that_begin_with_a_dot_are_not_data(folder: Path) -> None:
+    before = DIRECTORY.fingerprint(folder)
+    (folder / "data" / "._train-00000-of-00001.parquet").write_bytes(b"a companion file of macOS")
+    (folder / "data" / ".train-00000-of-00001.parquet").write_bytes(part_of(folder, "train").read_bytes())
+    assert len(loaded(folder).labels) == 15
+    for path in (folder / "data").glob("[tv]*"):
+        path.rename(folder / path.name)
+    assert len(loaded(folder).labels) == 15, "hidden files in data/ do not hide those beside it"
+    assert DIRECTORY.fingerprint(folder) == before
 
 
 def test_classes_are_named_by_metadata_or_a_file_or_numbers(tmp_path: Path) -> None:

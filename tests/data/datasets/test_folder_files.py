@@ -1,0 +1,146 @@
+"""Which files below a folder are images of a class, as torchvision's ImageFolder finds them, and what is left out."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from torchvision.datasets import ImageFolder
+
+from ablate.data.datasets import _directory
+from ablate.data.datasets._directory import DIRECTORY
+from ablate.spec.errors import SpecError
+from tests.tiny import TINY, image_folder
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return image_folder(tmp_path / "mine", {"cat": 4, "dog": 6}, {"cat": 2, "dog": 3})
+
+
+def names(folder: Path) -> list[str]:
+    data = _directory.load(TINY.replace(dataset="mine", holdout=0.0), folder)
+    return [data.reader.name(index) for index in data.parts["train"]]
+
+
+def test_images_are_those_of_image_folder_in_the_same_order(folder: Path) -> None:
+    one = folder / "train" / "cat" / "0.png"
+    for place in ("b/x.png", "a/x.png", "a/b/x.png", "a-b/x.png", "a.png/x.png", "z.pgm", "Z.JPG", "a/y.webp"):
+        path = folder / "train" / "cat" / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(one, path)
+    (folder / "train" / "dog" / "more").symlink_to(folder / "val" / "dog")
+    (folder / "train" / "dog" / "link.png").symlink_to(one)
+    expected = ImageFolder(str(folder / "train"))
+    assert names(folder) == [str(Path(path).relative_to(folder)) for path, _ in expected.samples]
+    assert DIRECTORY.facts(folder).train == (12, 10)
+    assert DIRECTORY.facts(folder).left_out == {}
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".pgm"])
+def test_images_of_rarer_suffixes_are_read(folder: Path, suffix: str) -> None:
+    from PIL import Image
+
+    Image.new("L", (20, 20), 7).save(folder / "train" / "cat" / f"0{suffix}")
+    data = _directory.load(TINY.replace(dataset="mine", holdout=0.0), folder)
+    index = names(folder).index(f"train/cat/0{suffix}")
+    assert data.reader[index].convert("RGB").getpixel((0, 0)) == (7, 7, 7)
+
+
+def test_what_is_left_out_is_counted_and_reported(folder: Path) -> None:
+    before = DIRECTORY.line("mine", folder)
+    for name in ("notes.txt", "0.gif", "more/list.csv", "more/.hidden", ".DS_Store"):
+        path = folder / "train" / "cat" / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    shutil.copy(folder / "val" / "cat" / "0.png", folder / "val" / "stray.png")
+    os.mkfifo(folder / "val" / "cat" / "pipe.png")
+    os.mkfifo(folder / "val" / "pipe")
+    facts = DIRECTORY.facts(folder)
+    assert facts.left_out == {"not images": 3, "not regular files": 2, "not in the folder of a class": 1}
+    line = DIRECTORY.line("mine", folder)
+    assert line.startswith(before), "the fingerprint is unchanged"
+    assert sorted(line[len(before) :].split("; ")) == [
+        "",
+        "1 file left out (not in the folder of a class)",
+        "2 files left out (not regular files)",
+        "3 files left out (not images)",
+    ]
+
+
+def class_link(folder: Path) -> Path:
+    for part in ("train", "val"):
+        (folder / part / "wolf").symlink_to("gone")
+    return folder / "train" / "wolf"
+
+
+def image_link(folder: Path) -> Path:
+    (folder / "val" / "dog" / "9.png").symlink_to("gone")
+    return folder / "val" / "dog" / "9.png"
+
+
+def nested_link(folder: Path) -> Path:
+    (folder / "val" / "dog" / "more").mkdir()
+    (folder / "val" / "dog" / "more" / "batch").symlink_to("gone")
+    return folder / "val" / "dog" / "more" / "batch"
+
+
+def part_link(folder: Path) -> Path:
+    (folder / "val").rename(folder / "test")
+    (folder / "val").symlink_to("gone")
+    return folder / "val"
+
+
+def link_to_itself(folder: Path) -> Path:
+    (folder / "train" / "dog" / "me").symlink_to("me")
+    return folder / "train" / "dog" / "me"
+
+
+@pytest.mark.parametrize("harm", [class_link, image_link, nested_link, part_link, link_to_itself])
+def test_a_link_to_nothing_is_refused(folder: Path, harm: Callable[[Path], Path]) -> None:
+    link = harm(folder)
+    with pytest.raises(
+        SpecError, match=f"{re.escape(str(link))} must not be a link to nothing, (gone|me); restore it or remove it"
+    ):
+        DIRECTORY.facts(folder)
+
+
+def test_a_link_to_a_folder_that_contains_it_is_refused(folder: Path) -> None:
+    (folder / "train" / "cat" / "all").symlink_to(folder / "train")
+    with pytest.raises(SpecError, match="must not be a link to a folder that contains it"):
+        DIRECTORY.facts(folder)
+
+
+def test_a_class_whose_name_is_not_utf8_is_refused(folder: Path) -> None:
+    for part in ("train", "val"):
+        os.rename(folder / part / "dog", os.fsencode(folder / part) + b"/d\xffg")
+    with pytest.raises(SpecError, match=r"the name of class d\\xffg in .*train must be UTF-8; rename it"):
+        DIRECTORY.facts(folder)
+
+
+def test_cached_facts_are_read_again_when_a_folder_within_a_class_changes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_directory, "MANY", 10)
+    deep = folder / "train" / "cat" / "a" / "b"
+    deep.mkdir(parents=True)
+    shutil.copy(folder / "train" / "cat" / "0.png", deep / "x.png")
+    assert DIRECTORY.facts(folder).train == (5, 6)
+    shutil.copy(folder / "train" / "cat" / "1.png", deep / "y.png")
+    assert DIRECTORY.facts(folder).train == (6, 6)
+    shutil.rmtree(deep)
+    assert DIRECTORY.facts(folder).train == (4, 6)
+
+
+def test_cached_facts_keep_what_was_left_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_directory, "MANY", 10)
+    deep = os.fsencode(folder / "train" / "cat") + b"/\xff"
+    os.mkdir(deep)
+    (folder / "train" / "cat" / "notes.txt").touch()
+    first = DIRECTORY.facts(folder)
+    assert first.left_out == {"not images": 1}
+    assert DIRECTORY.facts(folder) == first
