@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 from ablate import load
 from ablate.cli import SECTIONS, app, jobs
 from ablate.dispatch import worker
-from ablate.report.plots import PLOTS
 from ablate.store import records
 from ablate.store.root import Root
 from tests import synthetic
@@ -131,12 +130,11 @@ def test_status_as_json(finished: Path) -> None:
     assert content[0]["name"] == "attention, seed 0"
 
 
-@pytest.mark.parametrize("name", list(PLOTS))
-def test_plot_writes_files(finished: Path, name: str) -> None:
-    shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", name).stdout
+def test_plot_writes_files(finished: Path) -> None:
+    shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", "accuracy_params").stdout
     written = [Path(line) for line in shown.split()]
     assert {path.suffix for path in written} == {".svg", ".png"}
-    assert all(path.exists() and path.stem == name for path in written)
+    assert all(path.exists() and path.stem == "accuracy_params" for path in written)
 
 
 @pytest.mark.parametrize("format_", ["text", "md", "tex", "csv", "json", "html"])
