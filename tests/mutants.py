@@ -21,6 +21,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[1]
 LIMIT_S = 600  # tests that run longer than this have not passed
@@ -41,7 +42,7 @@ OPPOSITES = [
     *((ast.Lt, ast.GtE), (ast.Gt, ast.LtE), (ast.Eq, ast.NotEq), (ast.Is, ast.IsNot), (ast.In, ast.NotIn)),
     *((ast.And, ast.Or), (ast.Add, ast.Sub), (ast.Mult, ast.Div)),
 ]
-SWAPS: dict[type[ast.AST], type[ast.AST]] = {a: b for pair in OPPOSITES for a, b in (pair, pair[::-1])}
+SWAPS: dict[type[ast.AST], Any] = {a: b for pair in OPPOSITES for a, b in (pair, pair[::-1])}
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def replaced(node: ast.AST) -> ast.AST | None:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in SWAPS:
             return ast.BinOp(left, SWAPS[type(op)](), right)
         case ast.BoolOp(op=op, values=values):
-            return ast.BoolOp(ast.Or() if isinstance(op, ast.And) else ast.And(), values)
+            return ast.BoolOp(SWAPS[type(op)](), values)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return operand
         case ast.Constant(value=bool(value)):
