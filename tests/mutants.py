@@ -61,6 +61,8 @@ def replaced(node: ast.AST) -> ast.AST | None:
     match node:
         case ast.Compare(left=left, ops=[op], comparators=right) if type(op) in SWAPS:
             return ast.Compare(left, [SWAPS[type(op)]()], right)
+        case ast.BinOp(op=ast.Div(), right=ast.JoinedStr() | ast.Constant(value=str())):
+            return None  # a path
         case ast.BinOp(left=left, op=op, right=right) if type(op) in SWAPS:
             return ast.BinOp(left, SWAPS[type(op)](), right)
         case ast.BoolOp(op=op, values=values):
