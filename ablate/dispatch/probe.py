@@ -69,8 +69,8 @@ class _Stopwatch:
 def _synchronise() -> None:
     import torch
 
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def probe(run: Run, resources: Resources) -> Probe:

@@ -69,6 +69,12 @@ def dataset_name(value: str) -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
 
 
+def device_name(value: str) -> str | None:
+    """Require auto or the name of a torch device; whether a machine has it is checked there."""
+    known = re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9]\d{0,2}))?", value)
+    return None if known else "auto, cpu, cuda, cuda:N, mps, xpu or xpu:N"
+
+
 def auto_augment(value: str) -> str | None:
     """Require no automatic augmentation, or RandAugment in timm's notation."""
     expected = "'' or RandAugment in timm's notation, such as 'rand-m9-mstd0.5-inc1'"

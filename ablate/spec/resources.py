@@ -10,7 +10,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from ablate.spec import sbatch, settings
-from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, validate
+from ablate.spec.checks import anything, at_least, checked, device_name, not_negative, one_of, probability, validate
 from ablate.spec.errors import SpecError, known_names
 
 SECTION = "resources"
@@ -33,7 +33,11 @@ class Resources:
     workers: int = checked(
         0, "Loader processes per training process; 0 decodes images in the training process.", not_negative
     )
-    device: str = checked("auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.")
+    device: str = checked(
+        "auto",
+        "auto (the first CUDA device, else the CPU) or the name of a torch device, such as cpu, cuda, cuda:0 or mps.",
+        device_name,
+    )
     data: Mapping[str, str] = field(default_factory=dict)
     micro_batch: int = checked(
         0, "Images per forward pass in one process; 0 takes the whole batch at once.", not_negative
@@ -72,6 +76,10 @@ class Resources:
         for item in options():
             object.__setattr__(self, item.name, validate(item, getattr(self, item.name)))
         _check_sbatch(self.slurm)
+        if self.device_index is not None and self.gpus_per_run > 1:
+            raise SpecError(
+                f"device {self.device} is one GPU, and gpus_per_run is {self.gpus_per_run}; use --device cuda"
+            )
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Resources:
@@ -93,6 +101,17 @@ class Resources:
     def to_dict(self) -> dict[str, Any]:
         """Return all fields with their values, ready for JSON."""
         return asdict(self)
+
+    @property
+    def uses_cuda(self) -> bool:
+        """Whether runs use CUDA devices; with "auto", where there are any."""
+        return self.device == "auto" or self.device.startswith("cuda")
+
+    @property
+    def device_index(self) -> int | None:
+        """Number of the device, such as 1 for cuda:1."""
+        _, colon, index = self.device.partition(":")
+        return int(index) if colon else None
 
     @property
     def processes(self) -> int:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ablate.spec.errors import SpecError
+from ablate.train import devices
 
 if TYPE_CHECKING:
     import torch
@@ -103,16 +104,12 @@ class World:
         return DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
 
     def device(self, name: str) -> torch.device:
-        """Return a device by name; "auto" is the GPU of this process, else the CPU."""
-        import torch
+        """Return a device by name; "auto" is the GPU of this process, else the CPU.
 
-        if name == "auto" and not torch.cuda.is_available():
-            return torch.device("cpu")
-        if name not in ("auto", "cuda") or self.size == 1:
-            return torch.device("cuda" if name == "auto" else name)
-        device = torch.device("cuda", self.local_rank % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-        return device
+        Raises:
+            SpecError: when torch cannot use it here.
+        """
+        return devices.find(name, self.local_rank, self.size)
 
 
 ALONE = World()
