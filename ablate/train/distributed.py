@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 TIMEOUT_MIN = 10  # a process that waits longer for another one fails with a message
-PORTS = range(20_000, 40_000)
+PORTS = range(20_000, 32_768)  # below those that systems give to clients
 
 Ranks = tuple[int, int, int]  # rank, size, local rank
 
@@ -198,13 +198,14 @@ def _set_address() -> None:
         if not nodes:
             raise SpecError("MASTER_ADDR is not set; start the processes with torchrun or srun, or set it")
         os.environ["MASTER_ADDR"] = first_host(nodes)
-    job = os.environ.get("SLURM_JOB_ID", "0")
-    os.environ.setdefault("MASTER_PORT", str(PORTS[int(job) % len(PORTS)]))
+    # Several steps of one job may share a machine, as several jobs do.
+    job, step = (int(os.environ.get(name, "0")) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    os.environ.setdefault("MASTER_PORT", str(PORTS[(job + 997 * step) % len(PORTS)]))
 
 
 def first_host(nodes: str) -> str:
-    """Return the first host of a Slurm node list, such as node07 of "node[07-09,12],gpu1"."""
-    found = re.match(r"([^,\[]+)(?:\[(\w+)[^\]]*\]([^,]*))?", nodes)
+    """Return the first host of a Slurm node list, such as rack1n07 of "rack[1-2]n[07-09,12],gpu1"."""
+    found = re.match(r"([^,\[\]]|\[\w+(-\w+)?(,\w+(-\w+)?)*\])+(?=,|$)", nodes)
     if not found:
         raise SpecError(f"the node list must have the format of Slurm, such as node[01-04], got {nodes!r}")
-    return "".join(part or "" for part in found.groups())
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", found[0])

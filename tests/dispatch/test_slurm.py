@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +56,23 @@ def test_the_queue_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_answer_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, None)
     assert Queue().jobs() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo RUNNING", "RUNNING"),
+        ("exit 0", ""),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", ""),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1", None),
+    ],
+)
+def test_the_state_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: str | None) -> None:
+    """That Slurm does not know a job is an answer; that the controller is down is none."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert slurm.state("7_1") == expected
 
 
 def test_a_missing_command_gives_no_answer() -> None:
