@@ -18,6 +18,7 @@ from ablate.dispatch import slurm
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.slurm_task import task
 from ablate.dispatch.status import RunStatus, with_exit_reason
+from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
@@ -102,7 +103,8 @@ def arrays(keys: Sequence[str], runs_per_job: int) -> list[list[list[str]]]:
 
 def parameters(resources: Resources, jobs: int | None = None, before: str = "") -> dict[str, Any]:
     """Return the parameters of submitit's Slurm executor."""
-    gpus = resources.device == "auto" or resources.device.startswith("cuda")
+    # --slurm gres=gpu:TYPE:COUNT replaces the request for any GPUs.
+    gpus = resources.uses_cuda and not sbatch.gpus_in(resources.slurm.get("gres", ""))
     cpus = resources.cpus or resources.threads + resources.workers
     more: dict[str, Any] = {name: value or True for name, value in resources.slurm.items()}
     if resources.memory:

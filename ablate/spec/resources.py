@@ -10,7 +10,18 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from ablate.spec import sbatch, settings
-from ablate.spec.checks import anything, at_least, checked, device_name, not_negative, one_of, probability, validate
+from ablate.spec.checks import (
+    anything,
+    at_least,
+    checked,
+    device_name,
+    memory_size,
+    not_negative,
+    one_line,
+    one_of,
+    probability,
+    validate,
+)
 from ablate.spec.errors import SpecError, known_names
 
 SECTION = "resources"
@@ -58,14 +69,16 @@ class Resources:
     gpus_per_run: int = checked(1, "Training processes per node, one per GPU if there are GPUs.", at_least(1))
     nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1))
     cpus: int = checked(0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", not_negative)
-    memory: str = checked("", "Slurm: memory per node, such as 32G; empty uses the default of the partition.")
+    memory: str = checked(
+        "", "Slurm: memory per node, such as 32G; empty uses the default of the partition.", memory_size
+    )
     minutes: int = checked(
         0, "Slurm: time limit of a job; the next job resumes the run. 0 uses the limit of the partition.", not_negative
     )
-    partition: str = checked("", "Slurm: partition.")
-    account: str = checked("", "Slurm: account to charge.")
-    qos: str = checked("", "Slurm: quality of service.")
-    constraint: str = checked("", "Slurm: features that the nodes must have.")
+    partition: str = checked("", "Slurm: partition.", one_line)
+    account: str = checked("", "Slurm: account to charge.", one_line)
+    qos: str = checked("", "Slurm: quality of service.", one_line)
+    constraint: str = checked("", "Slurm: features that the nodes must have.", one_line)
     slurm: Mapping[str, str] = field(
         default_factory=dict,
         metadata={"meaning": "Slurm: another sbatch option, such as reservation=NAME; repeatable.", "check": anything},
@@ -75,7 +88,10 @@ class Resources:
     def __post_init__(self) -> None:
         for item in options():
             object.__setattr__(self, item.name, validate(item, getattr(self, item.name)))
-        _check_sbatch(self.slurm)
+        sbatch.check(self.slurm)
+        sbatch.check_memory(self.memory, self.slurm)
+        if (found := sbatch.gpus_in(self.slurm.get("gres", ""))) not in (0, self.gpus_per_run):
+            raise SpecError(f"slurm option gres requests {found} GPUs, and gpus_per_run is {self.gpus_per_run}")
         if self.device_index is not None and self.gpus_per_run > 1:
             raise SpecError(
                 f"device {self.device} is one GPU, and gpus_per_run is {self.gpus_per_run}; use --device cuda"
@@ -124,14 +140,6 @@ def options() -> list[Field[Any]]:
     return [item for item in fields(Resources) if item.metadata]
 
 
-def _check_sbatch(options: Mapping[str, str]) -> None:
-    for name in options:
-        if own := sbatch.OWN.get(name):
-            raise SpecError(f"slurm option {name} must be set with {own}")
-        if name not in sbatch.OPTIONS:
-            raise SpecError(f"sbatch has no option {name}; {known_names(name, sbatch.OPTIONS)}")
-
-
 def from_settings() -> dict[str, Any]:
     """Return the table [resources] of the settings files.
 
@@ -145,5 +153,7 @@ def from_settings() -> dict[str, Any]:
             hint = f"it is now called {RENAMED[name]}" if name in RENAMED else known_names(name, known)
             raise SpecError(f"{settings.NAME} sets the unknown {SECTION}.{name}; {hint}")
     if isinstance(extra := found.get("slurm"), dict):
-        found["slurm"] = {name: str(value) for name, value in extra.items()}
+        flags = {True: "", False: None}
+        texts = {name: flags[value] if isinstance(value, bool) else str(value) for name, value in extra.items()}
+        found["slurm"] = {name: text for name, text in texts.items() if text is not None}
     return found

@@ -268,6 +268,9 @@ def test_the_default_is_one_gpu_and_the_defaults_of_the_partition() -> None:
         "cpus_per_task": 1,
     }
     assert parameters(Resources(device="cpu"))["gpus_per_node"] is None
+    named = parameters(Resources(gpus_per_run=2, slurm={"gres": "gpu:a100:2"}))
+    assert named["gpus_per_node"] is None, "gres requests them"
+    assert (named["ntasks_per_node"], named["additional_parameters"]["gres"]) == (2, "gpu:a100:2")
 
 
 def test_submitit_accepts_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
