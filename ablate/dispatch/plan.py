@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ablate.dispatch.grouping import Grouping
 from ablate.dispatch.inline import Inline, together
 from ablate.dispatch.launch import Show, WorkerPool, launch
 from ablate.dispatch.ledger import Ledger
@@ -40,6 +41,7 @@ class LaunchPlan:
         resources: of each run.
         jobs: the limit on runs (on Slurm: jobs) side by side that was requested.
         size: how many runs train side by side.
+        grouping: the runs of each Slurm job; None elsewhere.
         policy: what to do about failed runs.
     """
 
@@ -52,6 +54,7 @@ class LaunchPlan:
     place: Place
     jobs: int | None
     size: int
+    grouping: Grouping | None
     policy: RetryPolicy
 
     def execute(self, show: Show) -> list[RunStatus]:
@@ -87,12 +90,12 @@ class LaunchPlan:
         return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
 
 
-def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int) -> int:
+def side_by_side(place: Place, resources: Resources, jobs: int | None, most: int) -> int:
     """Return how many runs train side by side.
 
     Args:
         jobs: the requested number. None means one per GPU, else cores over threads; on Slurm, all.
-        runs: how many runs there are.
+        most: how many jobs there are on Slurm.
 
     Raises:
         SpecError: when the place cannot train that many, or such runs.
@@ -103,4 +106,6 @@ def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int
         return slots(resources, jobs)
     if jobs is not None and jobs < 1:
         raise SpecError(f"--jobs must be 1 or more, got {jobs}")
-    return jobs or -(-runs // resources.runs_per_job)
+    if resources.device == "mps" or (resources.device_index or 0) > 0:
+        raise SpecError(f"a job on Slurm sees its own GPUs only, got device {resources.device}; use --device cuda")
+    return min(jobs or most, most)

@@ -162,8 +162,23 @@ def cancel(ids: Collection[str]) -> bool:
 
 def max_array_size() -> int:
     """Return the longest array that Slurm accepts; its default if it does not answer, 1 if arrays are disabled."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call(["scontrol", "show", "config"]) or "", re.MULTILINE)
-    return max(1, int(found.group(1))) if found else 1001
+    answer = call(["scontrol", "show", "config"]) or ""
+    longest = re.search(r"^MaxArraySize\s*=\s*(\d+)", answer, re.MULTILINE)
+    tasks = re.search(r"^SchedulerParameters\s*=.*\bmax_array_tasks=(\d+)", answer, re.MULTILINE)
+    return max(1, min([int(found[1]) for found in (longest, tasks) if found], default=1001))
+
+
+def most_minutes(partition: str = "") -> int | None:
+    """Return the longest time limit of a partition, of the default one without a name; None if there is no limit.
+
+    None also if Slurm does not answer.
+    """
+    for line in (call(["scontrol", "show", "partition", "--oneliner", *filter(None, [partition])]) or "").splitlines():
+        found = re.search(r"\bMaxTime=([\d:-]+)", line)
+        if found and (partition or "Default=YES" in line.split()):
+            days, hours, minutes, _ = [0, 0, 0, 0, *_clock(found[1])][-4:]
+            return (days * 24 + hours) * 60 + minutes
+    return None
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:

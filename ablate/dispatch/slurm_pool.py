@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ablate.dispatch import slurm
+from ablate.dispatch.grouping import Grouping, group
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.slurm_task import task
-from ablate.dispatch.status import RunStatus, with_exit_reason
+from ablate.dispatch.status import RunStatus, State, with_exit_reason
 from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
@@ -56,10 +57,20 @@ class SlurmPool:
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
         """Return how the job of each run ended that ended without a result, by the key of the run."""
         self.mine |= {status.job for status in statuses if status.job and status.state in ("queued", "running")}
-        lost = [status for status in statuses if status.state == "lost" and status.job in self.mine]
+        state = {status.run.key: status.state for status in statuses}
+        lost = [
+            status
+            for status in statuses
+            if status.state == "lost" and status.job in self.mine and (status.worker or not self._began(status, state))
+        ]
         new = [status for status in lost if (status.run.key, status.job) not in self.noted]
         self.noted |= {(status.run.key, status.job) for status in new}
         return {status.run.key: status.error for status in with_exit_reason(new)}
+
+    def _began(self, status: RunStatus, state: Mapping[str, State]) -> bool:
+        """Whether the ended job of a run has begun another run: then this run was not tried, and is submitted again."""
+        keys = self.ledger.launch.jobs.get(status.job, [])
+        return any(state.get(key) in ("done", "failed") for key in keys)
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Submit the runs that have no job.
@@ -67,15 +78,21 @@ class SlurmPool:
         Raises:
             SpecError: when Slurm rejects them.
         """
-        keys = [status.run.key for status in statuses if status.state in ("waiting", "lost", "unreadable")]
-        before = ""
-        for array in arrays(keys, self.resources.runs_per_job):
-            before = self._submit_array(array, before)
+        runs = [status.run for status in statuses if status.state in ("waiting", "lost", "unreadable")]
+        grouping = group(self.root, runs, self.resources) if runs else Grouping([], {})
+        before, submitted = "", 0
+        for array in arrays(grouping.slices):
+            try:
+                before = self._submit_array(array, before, grouping.limit)
+            except SpecError as error:
+                left = f"; {submitted} of {len(runs)} runs were submitted, the same command submits the rest"
+                raise SpecError(f"{error}{left if submitted else ''}") from None
+            submitted += sum(map(len, array))
         return False
 
-    def _submit_array(self, slices: Sequence[Sequence[str]], before: str) -> str:
+    def _submit_array(self, slices: Sequence[Sequence[str]], before: str, minutes: int) -> str:
         """Submit one array and return its id; if jobs are limited, it waits for the array before."""
-        options = parameters(self.resources, self.jobs, before if self.jobs else "")
+        options = parameters(self.resources, self.jobs, before if self.jobs else "", minutes)
         arguments = [(str(self.root.path), list(keys), self.resources.to_dict()) for keys in slices]
         with _environment(slurm.scrubbed(os.environ)):
             ids = self.submit(options, self.ledger.launch.logs, arguments)
@@ -94,15 +111,22 @@ class SlurmPool:
         """Leave the jobs to Slurm; `ablate cancel` ends them."""
 
 
-def arrays(keys: Sequence[str], runs_per_job: int) -> list[list[list[str]]]:
-    """Return keys as arrays of slices, one slice per job; no array is longer than Slurm accepts."""
-    slices = [list(keys[at : at + runs_per_job]) for at in range(0, len(keys), runs_per_job)]
+def arrays(slices: Sequence[Sequence[str]]) -> list[Sequence[Sequence[str]]]:
+    """Return arrays of jobs, each with its slice of the runs; no array is longer than Slurm accepts."""
     longest = slurm.max_array_size() if len(slices) > 1 else 1
     return [slices[at : at + longest] for at in range(0, len(slices), longest)]
 
 
-def parameters(resources: Resources, jobs: int | None = None, before: str = "") -> dict[str, Any]:
-    """Return the parameters of submitit's Slurm executor."""
+def parameters(
+    resources: Resources, jobs: int | None = None, before: str = "", minutes: int | None = None
+) -> dict[str, Any]:
+    """Return the parameters of submitit's Slurm executor.
+
+    Args:
+        jobs: how many jobs of an array may run side by side.
+        before: an array to wait for.
+        minutes: time limit of a job; None takes that of the resources.
+    """
     # --slurm gres=gpu:TYPE:COUNT replaces the request for any GPUs.
     gpus = resources.uses_cuda and not sbatch.gpus_in(resources.slurm.get("gres", ""))
     cpus = resources.cpus or resources.threads + resources.workers
@@ -113,7 +137,7 @@ def parameters(resources: Resources, jobs: int | None = None, before: str = "") 
         more["dependency"] = ",".join(filter(None, (resources.slurm.get("dependency"), f"afterany:{before}")))
     return {
         "job_name": more.pop("job-name", "ablate"),
-        "time": resources.minutes or None,
+        "time": (resources.minutes if minutes is None else minutes) or None,
         "nodes": resources.nodes,
         "ntasks_per_node": resources.gpus_per_run,
         "cpus_per_task": cpus,

@@ -73,7 +73,10 @@ class Resources:
         "", "Slurm: memory per node, such as 32G; empty uses the default of the partition.", memory_size
     )
     minutes: int = checked(
-        0, "Slurm: time limit of a job; the next job resumes the run. 0 uses the limit of the partition.", not_negative
+        0,
+        "Slurm: time limit of a job; the next job resumes the run. 0 is half more than its runs are expected to take, "
+        "or the limit of the partition where that is not known.",
+        not_negative,
     )
     partition: str = checked("", "Slurm: partition.", one_line)
     account: str = checked("", "Slurm: account to charge.", one_line)
@@ -83,7 +86,15 @@ class Resources:
         default_factory=dict,
         metadata={"meaning": "Slurm: another sbatch option, such as reservation=NAME; repeatable.", "check": anything},
     )
-    runs_per_job: int = checked(1, "Slurm: runs per job, one after the other.", at_least(1))
+    minutes_per_job: float = checked(
+        10.0, "Slurm: short runs share jobs of about so many minutes; 0 gives each run a job.", not_negative
+    )
+    run_minutes: float = checked(
+        0.0, "Slurm: expected minutes of a run; 0 takes them from records and probes.", not_negative
+    )
+    runs_per_job: int = checked(
+        0, "Slurm: runs per job, one after the other; 0 takes as many as --minutes-per-job holds.", not_negative
+    )
 
     def __post_init__(self) -> None:
         for item in options():

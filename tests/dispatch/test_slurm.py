@@ -95,11 +95,41 @@ def test_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("MaxArraySize            = 6\n", 6), ("MaxArraySize = 0\n", 1), ("nothing", 1001), (None, 1001)]
+    ("text", "size"),
+    [
+        ("MaxArraySize            = 6\n", 6),
+        ("MaxArraySize = 0\n", 1),
+        ("nothing", 1001),
+        (None, 1001),
+        ("MaxArraySize = 9\nSchedulerParameters     = bf_continue,max_array_tasks=4,x\n", 4),
+    ],
 )
 def test_the_longest_array(monkeypatch: pytest.MonkeyPatch, text: str | None, size: int) -> None:
     answer(monkeypatch, text)
     assert slurm.max_array_size() == size
+
+
+PARTITIONS = """\
+PartitionName=a AllowGroups=ALL Default=NO MaxTime=2-01:30:00 State=UP
+PartitionName=b AllowGroups=ALL Default=YES MaxTime=01:00:00 State=UP
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "partition", "minutes"),
+    [
+        (PARTITIONS, "", 60),
+        (PARTITIONS.splitlines()[0], "a", 2970),
+        ("PartitionName=c Default=YES MaxTime=UNLIMITED", "", None),
+        ("", "d", None),
+        (None, "", None),
+    ],
+)
+def test_the_longest_limit_of_a_partition(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, partition: str, minutes: int | None
+) -> None:
+    answer(monkeypatch, text)
+    assert slurm.most_minutes(partition) == minutes
 
 
 def test_the_environment_of_an_allocation_is_removed() -> None:

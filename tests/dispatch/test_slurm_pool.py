@@ -220,12 +220,64 @@ def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: 
     assert study.states() == ["waiting", "done", "done", "done"]
 
 
-def test_runs_are_sliced_and_arrays_split(fake_slurm: FakeSlurm) -> None:
+def test_jobs_are_split_into_arrays(fake_slurm: FakeSlurm) -> None:
     fake_slurm.longest = 3
-    keys = [str(number) for number in range(11)]
-    assert arrays(keys, 2) == [[["0", "1"], ["2", "3"], ["4", "5"]], [["6", "7"], ["8", "9"], ["10"]]]
-    assert arrays(keys[:1], 5) == [[["0"]]]
-    assert arrays([], 1) == []
+    slices = [["0", "1"], ["2"], ["3", "4"], ["5"]]
+    assert arrays(slices) == [slices[:3], slices[3:]]
+    assert arrays(slices[:1]) == [slices[:1]]
+    assert arrays([]) == []
+
+
+def test_short_runs_share_a_job_with_its_own_limit(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, run_minutes=4.0).submit()
+    assert list(study.ledger.launch.jobs.values()) == [study.keys[:2], study.keys[2:]]
+    assert [one["time"] for one in fake_slurm.submissions] == [17], "1.5 times 8 minutes, and 5 for its start"
+    fake_slurm.work_all()
+    assert study.states() == ["done"] * 4
+
+
+def test_a_job_that_ends_early_leaves_its_other_runs_to_the_next(root: Root, fake_slurm: FakeSlurm) -> None:
+    """Its first run is done, its second one lost its worker, and the others were not tried: only the second failed."""
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        if "100" in fake_slurm.jobs:
+            worker.work(str(root.path), study.keys[:1], "slurm100r0")
+            hold(root, study.keys[1], "100")
+            fake_slurm.end("100", "OUT_OF_MEMORY|0:125")
+        fake_slurm.work_all()
+
+    assert study.supervise(act) == ["done", "failed", "done", "done"]
+    assert study.ledger.launch.jobs == {"100": study.keys, "101": study.keys[2:]}
+
+
+def test_a_job_that_begins_nothing_is_not_submitted_for_ever(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        for name in list(fake_slurm.jobs):
+            fake_slurm.end(name, "FAILED|1:0")
+
+    assert study.supervise(act) == ["failed"] * 4
+    assert len(fake_slurm.submissions) == 1
+
+
+def test_a_rejected_array_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None:
+    """The arrays before it are submitted, and the same command submits the rest."""
+    fake_slurm.longest = 3
+    study = Study(root, fake_slurm)
+
+    def submit(*given: Any) -> Sequence[str]:
+        if fake_slurm.submissions:
+            raise SpecError("Slurm rejected the jobs: limit")
+        return fake_slurm.submit(*given)
+
+    study.batch.submit = submit
+    with pytest.raises(SpecError, match=r"limit; 3 of 4 runs were submitted, the same command submits the rest"):
+        study.batch.fill(study.monitor.poll())
+    study.ledger.leave()
+    assert study.states() == ["queued"] * 3 + ["waiting"]
+    assert Study(root, fake_slurm).submit().ledger.launch.jobs == {"101": study.keys[3:]}
 
 
 def test_jobs_are_limited_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
