@@ -51,6 +51,7 @@ def started(detached: Detached) -> list[str]:
         runs = sum(map(len, detached.jobs.values()))
         of_runs = f" with {runs} runs" if runs > count else ""
         lines.append(f"submitted {count} job{'' if count == 1 else 's'}{of_runs} to Slurm{rest}")
+        lines += detached.grouping or ()
     if detached.pid is not None:
         lines.append(f"process {detached.pid} supervises the runs; its output: {detached.log}")
     return lines

@@ -113,8 +113,6 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
     plan = request.prepare(study, scale)
     if plan.missing and request.is_detached:
         print_datasets(plan, as_json=as_json)
-        for line in plan.grouping.sentences() if plan.grouping and not as_json else ():
-            typer.echo(line)
         target = f"{name} --scale={scale} --root={request.root.path}"
         follow = [f"show its state: ablate status {target} --watch", f"end it: ablate cancel {target}"]
         print_detached(detach(plan, request.arguments(name, scale)), follow, as_json=as_json)

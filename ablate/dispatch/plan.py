@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ablate.dispatch.grouping import Grouping
 from ablate.dispatch.inline import Inline, together
 from ablate.dispatch.launch import Show, WorkerPool, launch
 from ablate.dispatch.ledger import Ledger
@@ -41,7 +40,6 @@ class LaunchPlan:
         resources: of each run.
         jobs: the limit on runs (on Slurm: jobs) side by side that was requested.
         size: how many runs train side by side.
-        grouping: the runs of each Slurm job; None elsewhere.
         policy: what to do about failed runs.
     """
 
@@ -54,7 +52,6 @@ class LaunchPlan:
     place: Place
     jobs: int | None
     size: int
-    grouping: Grouping | None
     policy: RetryPolicy
 
     def execute(self, show: Show) -> list[RunStatus]:
@@ -84,10 +81,14 @@ class LaunchPlan:
         """Return the workers of this launch; none is started yet."""
         name = ledger.launch.name
         if self.place is Place.slurm:
-            return SlurmPool(self.root, self.resources, ledger, self.jobs)
+            return self.slurm_pool(ledger)
         if self.place is Place.inline:
             return Inline(self.root, name)
         return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
+
+    def slurm_pool(self, ledger: Ledger) -> SlurmPool:
+        """Return the jobs of this launch; none is submitted yet."""
+        return SlurmPool(self.root, self.resources, ledger, self.jobs)
 
 
 def side_by_side(place: Place, resources: Resources, jobs: int | None, most: int) -> int:

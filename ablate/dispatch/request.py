@@ -86,7 +86,7 @@ class RunRequest:
         monitor = StatusMonitor(self.root, runs, data)
         check_matches(study, scale, data)
         missing = prepare(self.root, monitor, resources, retry_failed=self.retry_failed)
-        grouping = group(self.root, missing, resources) if self.place is Place.slurm else None
+        slurm = self.place is Place.slurm and bool(missing)
         return LaunchPlan(
             study=study,
             scale=scale,
@@ -96,8 +96,7 @@ class RunRequest:
             resources=resources,
             place=self.place,
             jobs=self.jobs,
-            size=min(size, len(grouping.slices) or 1) if grouping else size,
-            grouping=grouping,
+            size=min(size, len(group(self.root, missing, resources).slices)) if slurm else size,
             policy=RetryPolicy(self.max_retries, self.fail_fast),
         )
 

@@ -18,7 +18,7 @@ from ablate.dispatch import slurm
 from ablate.dispatch.grouping import Grouping, group
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.slurm_task import task
-from ablate.dispatch.status import RunStatus, State, with_exit_reason
+from ablate.dispatch.status import RunStatus, with_exit_reason
 from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
@@ -50,27 +50,31 @@ class SlurmPool:
         self.submit = submit or by_submitit
         self.mine: set[str] = set()
         self.noted: set[tuple[str, str]] = set()
+        self.grouping: Grouping | None = None  # of the runs that were submitted last
 
     def poll(self) -> None:
         """Do nothing: the status monitor queries Slurm."""
 
     def deaths(self, statuses: Sequence[RunStatus]) -> dict[str, str]:
-        """Return how the job of each run ended that ended without a result, by the key of the run."""
+        """Return how the job of each run ended that ended without a result, by the key of the run.
+
+        The runs that a job did not try, after it had begun others, are no deaths: `fill` submits them again.
+        """
         self.mine |= {status.job for status in statuses if status.job and status.state in ("queued", "running")}
-        state = {status.run.key: status.state for status in statuses}
+        begun = {status.run.key for status in statuses if status.state in ("done", "failed") or status.worker}
         lost = [
             status
             for status in statuses
-            if status.state == "lost" and status.job in self.mine and (status.worker or not self._began(status, state))
+            if status.state == "lost"
+            and status.job in self.mine
+            and (status.worker or not begun.intersection(self._keys(status.job)))
         ]
         new = [status for status in lost if (status.run.key, status.job) not in self.noted]
         self.noted |= {(status.run.key, status.job) for status in new}
         return {status.run.key: status.error for status in with_exit_reason(new)}
 
-    def _began(self, status: RunStatus, state: Mapping[str, State]) -> bool:
-        """Whether the ended job of a run has begun another run: then this run was not tried, and is submitted again."""
-        keys = self.ledger.launch.jobs.get(status.job, [])
-        return any(state.get(key) in ("done", "failed") for key in keys)
+    def _keys(self, job: str) -> list[str]:
+        return self.ledger.launch.jobs.get(job, [])
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Submit the runs that have no job.
@@ -79,11 +83,13 @@ class SlurmPool:
             SpecError: when Slurm rejects them.
         """
         runs = [status.run for status in statuses if status.state in ("waiting", "lost", "unreadable")]
-        grouping = group(self.root, runs, self.resources) if runs else Grouping([], {})
+        if not runs:
+            return False
+        self.grouping = group(self.root, runs, self.resources)
         before, submitted = "", 0
-        for array in arrays(grouping.slices):
+        for array in arrays(self.grouping.slices):
             try:
-                before = self._submit_array(array, before, grouping.limit)
+                before = self._submit_array(array, before, self.grouping.limit)
             except SpecError as error:
                 left = f"; {submitted} of {len(runs)} runs were submitted, the same command submits the rest"
                 raise SpecError(f"{error}{left if submitted else ''}") from None
@@ -166,14 +172,30 @@ def by_submitit(parameters: Mapping[str, Any], folder: Path, arguments: Sequence
 
     try:
         executor = submitit.SlurmExecutor(folder)
-        executor.update_parameters(**parameters)
+        executor.update_parameters(**with_output(parameters, folder, len(arguments)))
         with redirect_stderr(StringIO()):  # submitit also prints the output of sbatch
             return [job.job_id for job in executor.map_array(task, *zip(*arguments, strict=True))]
     except FailedJobError as error:
-        messages = re.findall(r"^sbatch: error: (.*)$", str(error), re.MULTILINE)
-        raise SpecError(f"Slurm rejected the jobs: {'; '.join(messages) or error}") from None
-    except RuntimeError as error:
+        messages = re.findall(r"^sbatch: (?:error: |fatal: )?(.*)$", str(error), re.MULTILINE)
+        raise SpecError(f"Slurm rejected the jobs: {'; '.join(dict.fromkeys(messages)) or error}") from None
+    except (RuntimeError, FileNotFoundError) as error:
         raise SpecError(f"--on slurm needs the Slurm commands on this machine: {error}") from None
+
+
+def with_output(parameters: Mapping[str, Any], folder: Path, jobs: int) -> dict[str, Any]:
+    """Return the parameters with files for the output; a % in their folder is not a pattern of Slurm.
+
+    Raises:
+        SpecError: when the folder has a pattern of submitit, or a backslash, which turns off all patterns.
+    """
+    if found := re.search(r"%[jtaA]|\\", str(folder)):
+        raise SpecError(f"the root must not contain {found[0]} with --on slurm, got {folder}; choose another --root")
+    name = "%j" if jobs == 1 else "%A_%a"
+    escaped = str(folder).replace("%", "%%")
+    more = dict(parameters.get("additional_parameters", {})) | {"output": f"{escaped}/{name}_0_log.out"}
+    # srun has this option twice; the last one counts.
+    arguments = [*parameters.get("srun_args", ()), f"--output={escaped}/{name}_%t_log.out"]
+    return {**parameters, "additional_parameters": more, "srun_args": arguments}
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.retries import RetryPolicy
-from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters
+from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters, with_output
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
@@ -343,6 +343,48 @@ def test_a_missing_slurm_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SpecError, match="--on slurm needs the Slurm commands on this machine"):
         by_submitit({}, tmp_path, [("root", [], {})])
+
+
+def test_a_job_that_dies_in_its_first_run_leaves_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        if "100" in fake_slurm.jobs:
+            hold(root, study.keys[0], "100")
+            fake_slurm.end("100", "OUT_OF_MEMORY|0:125")
+        fake_slurm.work_all()
+
+    assert study.supervise(act) == ["failed", "done", "done", "done"]
+
+
+@pytest.mark.parametrize(("jobs", "name"), [(1, "%j"), (2, "%A_%a")])
+def test_a_percent_sign_in_the_root_is_no_pattern(jobs: int, name: str) -> None:
+    found = with_output(parameters(Resources()), Path("/100% new"), jobs)
+    assert found["additional_parameters"] == {"requeue": True, "output": f"/100%% new/{name}_0_log.out"}
+    assert found["srun_args"][-1] == f"--output=/100%% new/{name}_%t_log.out"
+
+
+@pytest.mark.parametrize("name", ["a%jb", "%t", "%A", "%a", "a\\b"])
+def test_a_root_with_a_pattern_of_submitit_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match=r"the root must not contain .* with --on slurm"):
+        with_output({}, Path("/data") / name, 1)
+
+
+def test_the_words_of_sbatch_reach_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, script in (
+        ("srun", "exit 0"),
+        ("sbatch", "echo 'sbatch: error: Batch job submission failed: Job violates policy' >&2; exit 1"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(SpecError) as error:
+        by_submitit(parameters(Resources()), tmp_path / "logs", [("root", [], {})])
+    assert str(error.value) == "Slurm rejected the jobs: Batch job submission failed: Job violates policy"
+    (tmp_path / "sbatch").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpecError, match=r"--on slurm needs the Slurm commands on this machine: .*sbatch"):
+        by_submitit(parameters(Resources()), tmp_path / "logs", [("root", [], {})])
 
 
 def test_jobs_do_not_inherit_an_allocation(
