@@ -48,7 +48,10 @@ def started(detached: Detached) -> list[str]:
     if detached.jobs is not None:
         arrays, count = dict.fromkeys(job.partition("_")[0] for job in detached.jobs), len(detached.jobs)
         rest = f" ({', '.join(arrays)}); output in {detached.logs}" if arrays else ": all runs are queued already"
-        lines.append(f"submitted {count} job{'' if count == 1 else 's'} to Slurm{rest}")
+        runs = sum(map(len, detached.jobs.values()))
+        of_runs = f" with {runs} runs" if runs > count else ""
+        lines.append(f"submitted {count} job{'' if count == 1 else 's'}{of_runs} to Slurm{rest}")
+        lines += detached.grouping or ()
     if detached.pid is not None:
         lines.append(f"process {detached.pid} supervises the runs; its output: {detached.log}")
     return lines

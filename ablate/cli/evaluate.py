@@ -12,10 +12,9 @@ import typer
 from ablate.cli._options import Folder, Json, print_columns, print_json
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
+from ablate.train import devices
 
 if TYPE_CHECKING:
-    import torch
-
     from ablate.train.evaluate import Outcome
     from ablate.zoo.assess import EvalOptions
     from ablate.zoo.candidates import OfRun, OfTimm
@@ -96,6 +95,7 @@ def evaluate(
     from ablate.zoo.assess import EvalOptions, assess
     from ablate.zoo.candidates import find
 
+    devices.check(device)
     _check(batch_size, workers, image_size, eval_crop)
     found = find(target, Root.at(root), averaged=ema and weights is None)
     found = _with_options(found, weights, ema=ema, pretrained=pretrained)
@@ -106,7 +106,7 @@ def evaluate(
         part=split.value,
         batch_size=batch_size,
         workers=workers,
-        device=_device(device),
+        device=devices.find(device),
         precision=precision.value if precision else None,
         image_size=image_size,
         eval_crop=eval_crop,
@@ -154,19 +154,6 @@ def _dataset(data: str, found: OfRun | OfTimm) -> tuple[str, dict[str, str]]:
     if not name:
         raise SpecError("evaluate needs a dataset; add --data NAME=PATH")
     return name, {name: str(Path(path).absolute())} if path else {}
-
-
-def _device(name: str) -> torch.device:
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros((), device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SpecError(f"--device must be auto, cpu or cuda, got {name!r}: {str(error).splitlines()[0]}") from None
-    return device
 
 
 def _print(target: str, options: EvalOptions, outcome: Outcome, facts: dict[str, Any], *, as_json: bool) -> None:

@@ -170,6 +170,8 @@ def _print_estimate(estimate: Estimate, labels: Mapping[Run, str]) -> None:
     if not estimate.missing:
         return
     typer.echo(_where(estimate))
+    for line in estimate.grouping.sentences() if estimate.grouping else ():
+        typer.echo(line)
     for run, probe in estimate.probes.items():
         typer.echo(f"probe: {labels[run]}: {1000 * probe.step_s:.3g} ms per step, {probe.steps:,} steps per run")
     if estimate.probes:
@@ -187,11 +189,12 @@ def _where(estimate: Estimate) -> str:
         return f"{estimate.place}: {_counted(count, 'run')}, {estimate.size} side by side{each}"
     jobs = sum(estimate.arrays)
     arrays = f" in {len(estimate.arrays)} arrays ({' + '.join(map(str, estimate.arrays))})"
-    limit = f"{resources.minutes} minutes" if resources.minutes else "the partition's time limit"
+    minutes = estimate.grouping.limit if estimate.grouping else 0
+    limit = f"a limit of {_counted(minutes, 'minute')}" if minutes else "the partition's time limit"
     nodes, processes = _counted(resources.nodes, "node"), _counted(resources.gpus_per_run, "process", "es")
     return (
         f"slurm: {_counted(jobs, 'job')}{arrays if len(estimate.arrays) > 1 else ''}, "
-        f"{min(estimate.size, jobs)} side by side; each {nodes} with {processes} and {limit}"
+        f"{estimate.size} side by side; each {nodes} with {processes} and {limit}"
     )
 
 

@@ -81,18 +81,22 @@ class LaunchPlan:
         """Return the workers of this launch; none is started yet."""
         name = ledger.launch.name
         if self.place is Place.slurm:
-            return SlurmPool(self.root, self.resources, ledger, self.jobs)
+            return self.slurm_pool(ledger)
         if self.place is Place.inline:
             return Inline(self.root, name)
         return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
 
+    def slurm_pool(self, ledger: Ledger) -> SlurmPool:
+        """Return the jobs of this launch; none is submitted yet."""
+        return SlurmPool(self.root, self.resources, ledger, self.jobs)
 
-def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int) -> int:
+
+def side_by_side(place: Place, resources: Resources, jobs: int | None, most: int) -> int:
     """Return how many runs train side by side.
 
     Args:
         jobs: the requested number. None means one per GPU, else cores over threads; on Slurm, all.
-        runs: how many runs there are.
+        most: how many jobs there are on Slurm.
 
     Raises:
         SpecError: when the place cannot train that many, or such runs.
@@ -103,4 +107,6 @@ def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int
         return slots(resources, jobs)
     if jobs is not None and jobs < 1:
         raise SpecError(f"--jobs must be 1 or more, got {jobs}")
-    return jobs or -(-runs // resources.runs_per_job)
+    if resources.device == "mps" or (resources.device_index or 0) > 0:
+        raise SpecError(f"a job on Slurm sees its own GPUs only, got device {resources.device}; use --device cuda")
+    return min(jobs or most, most)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ablate.dispatch.data import locate
+from ablate.dispatch.grouping import group
 from ablate.dispatch.launch import prepare
 from ablate.dispatch.plan import LaunchPlan, Place, side_by_side
 from ablate.dispatch.retries import RetryPolicy
@@ -84,16 +85,18 @@ class RunRequest:
         self.root.make_writable()
         monitor = StatusMonitor(self.root, runs, data)
         check_matches(study, scale, data)
+        missing = prepare(self.root, monitor, resources, retry_failed=self.retry_failed)
+        slurm = self.place is Place.slurm and bool(missing)
         return LaunchPlan(
             study=study,
             scale=scale,
             root=self.root,
             monitor=monitor,
-            missing=prepare(self.root, monitor, resources, retry_failed=self.retry_failed),
+            missing=missing,
             resources=resources,
             place=self.place,
             jobs=self.jobs,
-            size=size,
+            size=min(size, len(group(self.root, missing, resources).slices)) if slurm else size,
             policy=RetryPolicy(self.max_retries, self.fail_fast),
         )
 

@@ -69,6 +69,23 @@ def dataset_name(value: str) -> str | None:
     return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
 
 
+def device_name(value: str) -> str | None:
+    """Require auto or the name of a torch device; whether a machine has it is checked there."""
+    known = re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9]\d{0,2}))?", value)
+    return None if known else "auto, cpu, cuda, cuda:N, mps, xpu or xpu:N"
+
+
+def memory_size(value: str) -> str | None:
+    """Require a size with its unit, nothing, or 0, which is all memory of a node. Slurm would take 32 as megabytes."""
+    known = re.fullmatch(r"(0|[1-9]\d*[KMGT]B?)?", value, re.IGNORECASE | re.ASCII)
+    return None if known else "a whole number with a unit, such as 32G or 500M"
+
+
+def one_line(value: str) -> str | None:
+    """Require printable text."""
+    return None if value.isprintable() else "printable text on one line"
+
+
 def auto_augment(value: str) -> str | None:
     """Require no automatic augmentation, or RandAugment in timm's notation."""
     expected = "'' or RandAugment in timm's notation, such as 'rand-m9-mstd0.5-inc1'"

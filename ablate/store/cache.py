@@ -20,7 +20,7 @@ import orjson
 from ablate.spec.settings import cache_folder
 from ablate.store.root import write_atomically
 
-Kind = Literal["decoded", "facts", "rows", "unpacked"]  # the subfolders of the cache
+Kind = Literal["decoded", "facts", "probes", "rows", "unpacked"]  # the subfolders of the cache
 
 
 def key_of(*parts: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,7 +40,7 @@ def evaluate(
     Args:
         model: maps images (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
         batches: batches of this process, which are a contiguous part of all images, as from `Images.evaluation`; none
-            if there are fewer images than processes.
+            if there are fewer images than processes. Images without a label are padding.
         n: number of images of all processes.
         precision: precision of the forward pass, as in `Run`.
         world: the processes that share the images.
@@ -51,7 +51,7 @@ def evaluate(
         if not len(labels):
             continue
         with autocast(precision, images.device):
-            logits_of.append(model(images).float())
+            logits_of.append(model(images)[: len(labels)].float())
         labels_of.append(labels)
     logits, labels = _gather(logits_of, labels_of, model, world)
     assert len(labels) == n, f"an evaluation must read each of {n} images once, got {len(labels)}"
@@ -63,6 +63,15 @@ def evaluate(
         top5=100 * hits.any(dim=1).float().mean().item(),
         correct=correct,
     )
+
+
+def padded(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Pad short batches to the size of the first, by repeating an image: a compiled model then has one shape."""
+    size = 0
+    for images, labels in batches:
+        size = max(size, len(labels))
+        lacking = size - len(labels) if len(labels) else 0
+        yield (torch.cat([images, images[-1:].expand(lacking, -1, -1, -1)]) if lacking else images), labels
 
 
 def _gather(

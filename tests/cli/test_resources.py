@@ -79,6 +79,10 @@ def test_no_option_changes_a_key(tmp_path: Path) -> None:
             "sbatch has no option reservatoin; did you mean 'reservation'?",
         ),
         (["--slurm", "partition=x"], "", "slurm option partition must be set with --partition"),
+        (["--slurm", "=x"], "", "--slurm must be NAME or NAME=VALUE, got '=x'"),
+        (["--slurm", "reservation"], "", "slurm option reservation needs a value; use --slurm reservation=VALUE"),
+        (["--memory", "32"], "", "memory must be a whole number with a unit, such as 32G or 500M, got '32'"),
+        (["--memory", "8G", "--slurm", "mem-per-cpu=1G"], "", "sbatch accepts only one request for memory"),
         (["--keep", "some"], "", "keep must be one of all, final, none, got 'some'"),
         (
             [],
