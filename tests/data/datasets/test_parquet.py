@@ -58,6 +58,21 @@ def test_any_order_is_read_from_a_copy_in_the_cache(folder: Path) -> None:
         assert quick.name(index) == data.reader.name(index)
 
 
+@pytest.mark.parametrize("name", ["pictures.bin", "ends.npy"])
+@pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
+def test_a_damaged_copy_is_named_and_made_again(
+    folder: Path, tmp_path: Path, name: str, keep: float, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    data = loaded(folder)
+    path = data.reader.random_access().folder / name
+    content = path.read_bytes()
+    path.write_bytes((content[:-1] + b"\x55")[: int(keep * len(content))])
+    quick = data.reader.random_access()
+    assert f"{path} has another checksum; this part of the cache is made again" in caplog.text
+    assert [quick[index].tobytes() for index in range(15)] == [data.reader[index].tobytes() for index in range(15)]
+
+
 def test_only_one_row_group_is_kept(folder: Path) -> None:
     reader = loaded(folder).reader
     assert isinstance(reader, ParquetReader)
