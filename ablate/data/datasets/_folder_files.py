@@ -89,6 +89,11 @@ def list_part(part: Path) -> Listing:
     return found
 
 
+def count_files(folder: Path) -> int:
+    """Return the number of files below a folder, without hidden ones."""
+    return sum(not name.startswith(HIDDEN) for _, _, names in os.walk(folder) for name in names)
+
+
 def _check_name(entry: os.DirEntry[str]) -> None:
     """Refuse the name of a class that a record could not contain."""
     try:

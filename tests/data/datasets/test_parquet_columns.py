@@ -115,7 +115,7 @@ def test_columns_are_those_of_the_first_file_in_every_file(tmp_path: Path, train
 @pytest.mark.parametrize(
     ("kind", "got"),
     [
-        (pa.struct({"bytes": pa.binary(), "path": pa.string()}), "none in any row"),
+        (pa.struct({"bytes": pa.binary(), "path": pa.string()}), "none in 3 of 3 rows"),
         (pa.struct({"path": pa.string()}), "type struct<path: string>"),
     ],
 )
@@ -126,9 +126,9 @@ def test_rows_with_a_path_only_are_refused(
     write(test, [0, 1, 2])
     images = pa.array([{"path": "x.png"}] * 3, kind)
     write(train if part == "train" else test, [0, 1, 2], image=images)
-    assert f"image in {train if part == 'train' else test} must contain the bytes of image files, got {got}" in (
-        refusal(tmp_path)
-    )
+    found = refusal(tmp_path)
+    assert found.startswith(f"image in {train if part == 'train' else test} must contain the bytes of ")
+    assert f", got {got}" in found
 
 
 @pytest.mark.parametrize(
