@@ -58,4 +58,5 @@ def decode(
     except MemoryError:
         raise
     except Exception as error:  # the decoder of a corrupt file can raise anything
-        return Image.new("RGB", (side, side), GREY).convert(mode), f"{type(error).__name__}: {error}"
+        reason = str(error).partition(" <_io.")[0]  # without the address of the buffer
+        return Image.new("RGB", (side, side), GREY).convert(mode), f"{type(error).__name__}: {reason}"

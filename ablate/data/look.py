@@ -1,0 +1,74 @@
+"""A look at the images of a dataset before any run: which are corrupt, and which have an EXIF orientation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from ablate.data.datasets import Encoded, Reader
+from ablate.data.decode import TURNS, decode, orientation
+
+BLOCK = 100  # images in order, which are fast to read from Parquet files too
+BLOCKS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was found.
+
+    Args:
+        total: number of images in the dataset.
+        seen: number of images that were decoded.
+        turned: number of these with an EXIF orientation that timm ignores.
+        corrupt: name and reason of each that could not be decoded.
+    """
+
+    total: int
+    seen: int
+    turned: int
+    corrupt: list[tuple[str, str]]
+
+    def __str__(self) -> str:
+        """Return a line such as "all 20 images decoded: 2 with an EXIF orientation; 1 corrupt, …"."""
+        which = f"all {self.total:,}" if self.seen == self.total else f"{self.seen:,} of {self.total:,}"
+        found = []
+        if self.turned:
+            found.append(f"{self.turned:,} with an EXIF orientation, ignored as in timm unless exif_transpose=True")
+        if self.corrupt:
+            name, reason = self.corrupt[0]
+            found.append(
+                f"{len(self.corrupt):,} corrupt, such as {name} ({reason}); a run replaces a few by grey ones, and "
+                "stops if a part has more than --max-corrupt"
+            )
+        return f"{which} images decoded: {'; '.join(found) or 'none corrupt, none with an EXIF orientation'}"
+
+
+def look(data: Encoded) -> Look:
+    """Decode the images of a dataset; of a large one, ten blocks at equal distances."""
+    total = len(data.labels)
+    chosen = range(total) if total <= BLOCK * BLOCKS else _blocks(total)
+    found = [(index, *_look_at(data.reader, index)) for index in chosen]
+    return Look(
+        total=total,
+        seen=len(found),
+        turned=sum(turned for _, turned, _ in found),
+        corrupt=[(data.reader.name(index), reason) for index, _, reason in found if reason is not None],
+    )
+
+
+def _blocks(total: int) -> list[int]:
+    starts = [block * (total - BLOCK) // (BLOCKS - 1) for block in range(BLOCKS)]
+    return sorted({index for start in starts for index in range(start, start + BLOCK)})
+
+
+def _look_at(reader: Reader, index: int) -> tuple[bool, str | None]:
+    """Return whether an image has an orientation that decoding ignored, and why it cannot be decoded."""
+    opened: list[Image.Image] = []
+
+    def read() -> Image.Image:
+        opened.append(reader[index])
+        return opened[0]
+
+    _, reason = decode(read, side=1)
+    return reason is None and orientation(opened[0]) in TURNS, reason
