@@ -39,6 +39,7 @@ def test_corrupt_images_are_named_with_the_reason(tmp_path: Path) -> None:
     assert found.corrupt[0] == ("train/a/0.png", "UnidentifiedImageError: cannot identify image file")
     assert [name for name, _ in found.corrupt] == ["train/a/0.png", "val/b/0.png"]
     assert str(found).startswith("all 6 images decoded: 2 corrupt, such as train/a/0.png (Unidentified")
+    assert "; a run stops, since more than 0.1 % of its train and test part are corrupt; fix them" in str(found)
 
 
 def test_of_many_images_it_decodes_some_from_the_first_to_the_last(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, hold_out
-from ablate.data.datasets._layout import HIDDEN, Facts, Layout
+from ablate.data.datasets._layout import HIDDEN, Facts, Layout, refuse_bytes
 from ablate.data.datasets._parquet_files import parquet_files
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
@@ -119,6 +119,7 @@ class Directory:
     def _layout(self, location: Path | None) -> tuple[Path, Layout]:
         if location is None or not location.is_dir():
             raise SpecError(f"there is no image folder {location}; pass a directory that contains train/ and val/")
+        refuse_bytes(location, "the path of a dataset,")
         fitting = [layout for layout in self.layouts if layout.fits(location)]
         if fitting[:2] == [_parquet, _folder]:
             raise SpecError(

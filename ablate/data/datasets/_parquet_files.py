@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ablate.data.datasets._layout import HIDDEN, TEST_NAMES
+from ablate.data.datasets._layout import HIDDEN, TEST_NAMES, refuse_bytes
 from ablate.spec.errors import SpecError
 
 SHARD = re.compile(
@@ -28,6 +28,8 @@ def parquet_files(location: Path) -> list[Path]:
         if found := _in(folder):
             if odd := [path for path in found if not path.is_file()]:
                 raise SpecError(f"{odd[0]} must be a regular file; remove it, or restore what it links to")
+            for path in found:
+                refuse_bytes(path, "the name of")
             return found
     return []
 
