@@ -50,6 +50,8 @@ def _common(files: Sequence[Path], names: Sequence[str]) -> str:
         if not found or found[0] not in _schema(path).names:
             wanted = f"{found[0]}, as {files[0].name} has" if found else " or ".join(names)
             raise SpecError(f"{path} must have a column {wanted}, got {', '.join(_schema(path).names)}")
+        if (number := _schema(path).names.count(found[0])) > 1:
+            raise SpecError(f"{path} must have one column {found[0]}, got {number}; remove or rename the others")
     return found[0]
 
 

@@ -111,6 +111,15 @@ def test_columns_are_those_of_the_first_file_in_every_file(tmp_path: Path, train
     assert sum(DIRECTORY.facts(tmp_path).test) == 3, "more columns do no harm"
 
 
+@pytest.mark.parametrize("twice", ["image", "label"])
+def test_two_columns_of_one_name_are_refused(tmp_path: Path, train: Path, test: Path, twice: str) -> None:
+    write(train, [0, 1, 2])
+    write(test, [0, 1, 2])
+    table = pq.read_table(test)
+    pq.write_table(table.append_column(twice, table[twice]), test)
+    assert f"{test} must have one column {twice}, got 2; remove" in refusal(tmp_path)
+
+
 @pytest.mark.parametrize("part", ["train", "test"])
 @pytest.mark.parametrize(
     ("kind", "got"),
