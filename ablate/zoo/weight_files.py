@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file
 
 from ablate.spec.errors import SpecError
+from ablate.train.checkpoint import FOLDER
 
 Weights = dict[str, Any]
 
 AVERAGES = ("ema", "state_dict_ema", "model_ema")
 ZIP = b"PK\x03\x04"  # how a zip file begins
-FOLDER = 0x10  # attribute of a folder in a zip file
 WRAPPERS = re.compile(r"^(module\.|_orig_mod\.)+")  # what DistributedDataParallel and torch.compile add to names
 
 
