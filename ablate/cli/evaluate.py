@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -165,6 +166,9 @@ def _print(target: str, options: EvalOptions, outcome: Outcome, facts: dict[str,
     head = ("MODEL", "DATA", "SPLIT", "N", "TOP-1", "TOP-5", "LOSS")
     cells = (f"{numbers['n']:,}", f"{outcome.top1:.2f}", f"{outcome.top5:.2f}", f"{outcome.loss:.4f}")
     print_columns([head, (Path(target).name, options.dataset, options.part, *cells)])
-    typer.echo(f"weights: {facts['weights']}")
+    unchecked = "" if facts["weights_checked"] else " (unchecked: the file has no checksums)"
+    typer.echo(f"weights: {facts['weights']}{unchecked}")
+    if not math.isfinite(outcome.loss):
+        typer.echo("some logits are not finite, so the accuracy means nothing; try --precision fp32, or other weights")
     if facts["broken"]:
         typer.echo(f"{facts['broken']:,} images could not be decoded and were replaced by grey ones")

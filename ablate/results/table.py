@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ablate.measure import frames as speed_frames
-from ablate.model.cost import complexity, inputs
+from ablate.model.cost import complexity
 from ablate.results.stats import ROUNDING, half_width
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
@@ -21,6 +21,7 @@ from ablate.store import rows as flat
 from ablate.store.records import Record
 from ablate.store.root import Root
 from ablate.store.rows import Columns, row
+from ablate.study.compare import known_classes
 from ablate.study.load import load
 from ablate.study.study import Study, Variant
 
@@ -205,13 +206,18 @@ def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[
 def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
     """Return `params`, `macs` and `tokens` of each variant: as recorded, otherwise from the formulas.
 
-    The formulas assume 1,000 classes for an image directory, so they are not mixed with records of one.
+    Those of models for an image directory need its number of classes, so they are missing if it is not available. They
+    are missing beside records of the directory too, so that a report is the same wherever it is rendered.
     """
     recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
-    counted = {
-        variant.label: complexity(variant.run, *inputs(variant.run.dataset))
+    missing = [
+        variant
         for variant in variants
         if recorded.loc[variant.label].isna().all() and (variant.run.dataset in DATASETS or runs.empty)
+    ]
+    shapes = {name: known_classes(name, {}) for name in {variant.run.dataset for variant in missing}}
+    counted = {
+        variant.label: complexity(variant.run, *shape) for variant in missing if (shape := shapes[variant.run.dataset])
     }
     return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
 

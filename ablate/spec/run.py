@@ -45,6 +45,7 @@ ADDED_LATER: Mapping[str, Any] = {
     "cls_init": 1e-6,
     "decay_pos_embed": False,
     "loader": "auto",
+    "exif_transpose": False,
     "crop_padding": 0,
     "color_jitter": 0.0,
     "auto_augment": "",
@@ -107,6 +108,7 @@ class Run:
         "decode images once and keep them (resident), or when needed (workers)",
         one_of("auto", "resident", "workers"),
     )
+    exif_transpose: bool = checked(False, "turn images by their EXIF orientation, which timm ignores")
     crop_padding: int = checked(0, "black pixels around an image before a random crop of image_size", not_negative)
     crop_min_area: float = checked(1.0, "smallest area of a random resized crop; 1 disables it", share)
     hflip: float = checked(0.0, "probability of a horizontal flip", probability)

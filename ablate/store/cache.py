@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -18,7 +19,10 @@ from typing import Any, Literal
 import orjson
 
 from ablate.spec.settings import cache_folder
+from ablate.store import checksums
 from ablate.store.root import write_atomically
+
+LOG = logging.getLogger("ablate")
 
 Kind = Literal["decoded", "facts", "probes", "rows", "unpacked"]  # the subfolders of the cache
 
@@ -29,7 +33,7 @@ def key_of(*parts: object) -> str:
 
 
 def folder(kind: Kind, key: str, fill: Callable[[Path], None]) -> Path:
-    """Return the path of a folder in the cache; create it if it does not exist.
+    """Return the path of a folder in the cache; create it if it does not exist, or again if a file in it is damaged.
 
     Args:
         kind: subfolder of the cache.
@@ -37,19 +41,30 @@ def folder(kind: Kind, key: str, fill: Callable[[Path], None]) -> Path:
         fill: writes the content into the empty folder that it is passed.
     """
     path = cache_folder() / kind / key
-    if path.is_dir():
+    if path.is_dir() and not checksums.damage(path):
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     with _lock(path.with_suffix(".lock")):
+        if path.is_dir() and (reason := checksums.damage(path)):
+            LOG.warning("%s; this part of the cache is made again", reason)
+            _remove(path)
         if not path.is_dir():
             _create(path, fill)
     return path
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder; other processes never see a part of it."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    os.rename(path, aside)
+    shutil.rmtree(aside)
 
 
 def _create(path: Path, fill: Callable[[Path], None]) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         fill(unfinished)
+        checksums.write(unfinished)
         os.rename(unfinished, path)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -187,13 +187,20 @@ def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
 
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
     """Return channels and classes: of the image directory if available, otherwise from `ablate.model.cost.inputs`."""
-    if dataset in DATASETS or not is_available(dataset, data):
+    return known_classes(dataset, data) or inputs(dataset)
+
+
+def known_classes(dataset: str, data: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return channels and classes of a dataset; None for an image directory that is not available or not valid."""
+    if dataset in DATASETS:
         return inputs(dataset)
+    if not is_available(dataset, data):
+        return None
     module, location = source(dataset, data)
     try:
         return inputs(dataset)[0], len(module.DIRECTORY.facts(location).classes)
     except SpecError:
-        return inputs(dataset)  # errors in it are reported before training
+        return None  # errors in it are reported before training
 
 
 def architecture_of(run: Run, channels: int, classes: int, folder: Path) -> Architecture:

@@ -18,12 +18,27 @@ from ablate.train.distributed import ALONE, World
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an exact evaluation. `correct` is bool, (n,), in the fixed order of the part."""
+    """The result of an exact evaluation.
+
+    Args:
+        loss: mean cross-entropy, in nats.
+        correct: whether the label has the highest logit, bool, (n,), in the fixed order of the part.
+        in_five: number of images whose label has one of the five highest logits.
+    """
 
     loss: float
-    top1: float
-    top5: float
     correct: torch.Tensor
+    in_five: int
+
+    @property
+    def top1(self) -> float:
+        """Top-1 accuracy in percent."""
+        return 100 * int(self.correct.sum()) / len(self.correct)
+
+    @property
+    def top5(self) -> float:
+        """Top-5 accuracy in percent."""
+        return 100 * self.in_five / len(self.correct)
 
     def metrics(self) -> dict[str, Any]:
         """Return loss (nats), top-1 and top-5 (percent), n, and `correct` as packed bits in base64."""
@@ -56,13 +71,8 @@ def evaluate(
     logits, labels = _gather(logits_of, labels_of, model, world)
     assert len(labels) == n, f"an evaluation must read each of {n} images once, got {len(labels)}"
     hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    correct = hits[:, 0]
-    return Outcome(
-        loss=F.cross_entropy(logits, labels).item(),
-        top1=100 * correct.float().mean().item(),
-        top5=100 * hits.any(dim=1).float().mean().item(),
-        correct=correct,
-    )
+    loss = F.cross_entropy(logits, labels).item()
+    return Outcome(loss=loss, correct=hits[:, 0], in_five=int(hits.any(dim=1).sum()))
 
 
 def padded(batches: Iterable[Batch]) -> Iterator[Batch]:

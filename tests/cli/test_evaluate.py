@@ -6,7 +6,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from ablate.cli import app
@@ -60,6 +62,17 @@ def test_a_timm_model(data: str) -> None:
     assert row.split()[:4] == ["test_vit", "colours", "test", "18"]
     assert row.split()[5] == "100.00", "both classes are in the top five"
     assert weights == "weights: random"
+
+
+def test_weights_that_cannot_be_checked_or_give_no_numbers_are_remarked_on(data: str, tmp_path: Path) -> None:
+    state = timm.create_model("test_vit", num_classes=2).state_dict()
+    path = tmp_path / "weights.safetensors"
+    save_file(state, path)
+    words = ("test_vit", "--data", data, "--weights", str(path))
+    assert shown(*words).splitlines()[2:] == ["weights: weights.safetensors (unchecked: the file has no checksums)"]
+    save_file(state | {"head.bias": torch.full((2,), float("inf"))}, path)
+    assert shown(*words).splitlines()[3].startswith("some logits are not finite, so the accuracy means nothing; try")
+    assert orjson.loads(shown(*words, "--json"))["weights_checked"] is False
 
 
 def test_as_json(data: str) -> None:
