@@ -10,9 +10,11 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from ablate.spec import sbatch, settings
-from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, validate
+from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, torch_device, validate
 from ablate.spec.errors import SpecError, known_names
 
+# Limits that only a mistake exceeds.
+MOST_CPUS, MOST = 4_096, 10**6
 SECTION = "resources"
 # Old names of fields, which files written by earlier versions hold.
 RENAMED: Mapping[str, str] = {"allow_broken": "max_corrupt"}
@@ -29,14 +31,16 @@ class Resources:
         SpecError: when a value is invalid; the message names the field.
     """
 
-    threads: int = checked(1, "CPU threads of each training process.", at_least(1))
+    threads: int = checked(1, "CPU threads of each training process.", at_least(1, MOST_CPUS))
     workers: int = checked(
-        0, "Loader processes per training process; 0 decodes images in the training process.", not_negative
+        0, "Loader processes per training process; 0 decodes images in the training process.", at_least(0, MOST_CPUS)
     )
-    device: str = checked("auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.")
+    device: str = checked(
+        "auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.", torch_device
+    )
     data: Mapping[str, str] = field(default_factory=dict)
     micro_batch: int = checked(
-        0, "Images per forward pass in one process; 0 takes the whole batch at once.", not_negative
+        0, "Images per forward pass in one process; 0 takes the whole batch at once.", at_least(0, MOST)
     )
     compile: bool = checked(False, "Compile the model with torch.compile.")
     channels_last: bool = checked(False, "Use the channels-last memory format.")
@@ -51,12 +55,18 @@ class Resources:
         0.001, "Largest share of images that may be corrupt (not decodable); a run fails above it.", probability
     )
     tensorboard: bool = checked(False, "Write training curves for TensorBoard.")
-    gpus_per_run: int = checked(1, "Training processes per node, one per GPU if there are GPUs.", at_least(1))
-    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1))
-    cpus: int = checked(0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", not_negative)
+    gpus_per_run: int = checked(
+        1, "Training processes per node, one per GPU if there are GPUs.", at_least(1, MOST_CPUS)
+    )
+    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1, MOST))
+    cpus: int = checked(
+        0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", at_least(0, MOST_CPUS)
+    )
     memory: str = checked("", "Slurm: memory per node, such as 32G; empty uses the default of the partition.")
     minutes: int = checked(
-        0, "Slurm: time limit of a job; the next job resumes the run. 0 uses the limit of the partition.", not_negative
+        0,
+        "Slurm: time limit of a job; the next job resumes the run. 0 uses the limit of the partition.",
+        at_least(0, MOST),
     )
     partition: str = checked("", "Slurm: partition.")
     account: str = checked("", "Slurm: account to charge.")
@@ -66,7 +76,7 @@ class Resources:
         default_factory=dict,
         metadata={"meaning": "Slurm: another sbatch option, such as reservation=NAME; repeatable.", "check": anything},
     )
-    runs_per_job: int = checked(1, "Slurm: runs per job, one after the other.", at_least(1))
+    runs_per_job: int = checked(1, "Slurm: runs per job, one after the other.", at_least(1, MOST))
 
     def __post_init__(self) -> None:
         for item in options():

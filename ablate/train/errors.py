@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
+from ablate.spec.usercode import PACKAGE, line_of, sentence
 
 GROUP = 64  # micro-batches of complete groups work with every recipe; see ablate.data.images
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -46,6 +47,8 @@ def explain(error: BaseException, run: Run, resources: Resources, state: Mapping
         if found := known(error, _Setup(run, resources, size)):
             what, advice = found
             return f"{what}, {after(state)}; {advice}"
+    if line_of(error):
+        return sentence(error, PACKAGE).partition("\n")[0]
     return f"{type(error).__name__}: {error}"
 
 
