@@ -15,6 +15,7 @@ from ablate.model.cost import complexity, inputs
 from ablate.results.stats import ROUNDING, half_width
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
+from ablate.spec.plugins import files_of
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store import rows as flat
@@ -209,11 +210,21 @@ def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
     """
     recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
     counted = {
-        variant.label: complexity(variant.run, *inputs(variant.run.dataset))
+        variant.label: _counted(variant.run)
         for variant in variants
         if recorded.loc[variant.label].isna().all() and (variant.run.dataset in DATASETS or runs.empty)
     }
     return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
+
+
+def _counted(run: Run) -> dict[str, int]:
+    """Return parameters, MACs and tokens; nothing if a part in the user's own file fails, which hides no other row."""
+    try:
+        return complexity(run, *inputs(run.dataset))
+    except SpecError:
+        if not files_of(run):
+            raise
+        return {}
 
 
 def differences(runs: pd.DataFrame) -> pd.Series[float]:

@@ -22,7 +22,6 @@ _TYPES: Mapping[type, str] = {
     str: "text, in quotes",
     dict: "a table of NAME = VALUE",
 }
-DEVICES = ("cpu", "cuda", "hpu", "mps", "mtia", "xla", "xpu")
 LARGEST = 2**63  # JSON's integers, as orjson writes them, have 64 bits
 
 
@@ -82,12 +81,6 @@ def dataset_name(value: str) -> str | None:
     if len(value) > 100:
         return "at most 100 letters"
     return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
-
-
-def torch_device(value: str) -> str | None:
-    """Require `auto` or a device of torch, such as `cuda:1`."""
-    expected = f"auto or the name of a torch device, such as cpu or cuda:1 (known are {', '.join(DEVICES)})"
-    return None if value == "auto" or re.fullmatch(rf"({'|'.join(DEVICES)})(:\d{{1,4}})?", value) else expected
 
 
 def auto_augment(value: str) -> str | None:

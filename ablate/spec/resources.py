@@ -10,7 +10,7 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from ablate.spec import sbatch, settings
-from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, torch_device, validate
+from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, validate
 from ablate.spec.errors import SpecError, known_names
 
 # Limits that only a mistake exceeds.
@@ -35,9 +35,7 @@ class Resources:
     workers: int = checked(
         0, "Loader processes per training process; 0 decodes images in the training process.", at_least(0, MOST_CPUS)
     )
-    device: str = checked(
-        "auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.", torch_device
-    )
+    device: str = checked("auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.")
     data: Mapping[str, str] = field(default_factory=dict)
     micro_batch: int = checked(
         0, "Images per forward pass in one process; 0 takes the whole batch at once.", at_least(0, MOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,14 @@ def load(name: str | Path) -> Study:
     if not path.is_file():
         raise SpecError(f"there is no study file {path}; pass a path to a .py file or one of " + ", ".join(named()))
     check_name("the name of a study", path.stem)
+    if path.stem.startswith("-"):
+        raise SpecError(
+            f"the name of a study must not begin with '-', as an option does, got {path.stem!r}; rename {path}"
+        )
     study = execute(path).get("study")
     if not isinstance(study, Study):
         raise SpecError(f"{path} must assign a study; add a line `study = Study(...)`")
-    study = replace(study, name=path.stem, source=Path(name).name)
+    study = replace(study, name=path.stem, source=Path(name).name, argument=shlex.quote(str(name)))
     try:
         _check(study)
     except SpecError as error:

@@ -117,7 +117,8 @@ class Study:
         claims: its claims, judged from the records.
         benchmark_only: it is measured by `ablate bench` and trains nothing, so it has no runs.
         name: set by `load` from the file's name.
-        source: set by `load`: its name or file, as given to commands.
+        source: set by `load`: its name, or the name of its file.
+        argument: set by `load`: its name or the path of its file, quoted for a shell.
     """
 
     question: str
@@ -131,6 +132,7 @@ class Study:
     benchmark_only: bool = False
     name: str = "unnamed"
     source: str = ""
+    argument: str = ""
 
     def __post_init__(self) -> None:
         self._check_types()

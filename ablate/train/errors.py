@@ -42,7 +42,7 @@ def explain(error: BaseException, run: Run, resources: Resources, state: Mapping
         size: number of processes that train the run.
     """
     if isinstance(error, DivergedError | SpecError):
-        return str(error)
+        return str(error).partition("\n")[0]  # without the line of the user's file
     for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_file):
         if found := known(error, _Setup(run, resources, size)):
             what, advice = found
