@@ -18,6 +18,8 @@ from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
 
+NOT_MEASURED = "not measured"
+
 
 def curves(
     study: Study | str, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
@@ -104,10 +106,12 @@ def write_plots(
             if axes.has_data():
                 paths += style.save(style.figure_of(axes), folder / f"{name}{end}", kinds)
             elif required:
-                raise SpecError(f"plot {name} has nothing to draw: {_why(axes)}")
+                raise SpecError(f"plot {name} has nothing to draw: {_why(axes, PLOTS[name].input)}")
     return paths
 
 
-def _why(axes: Axes) -> str:
-    """Return the sentence across axes that have nothing to show."""
-    return one_line(" ".join(text.get_text() for text in axes.texts[:1])) or "not measured"
+def _why(axes: Axes, kind: str) -> str:
+    """Return the sentence across axes that have nothing to show, and what would measure it."""
+    why = one_line(" ".join(text.get_text() for text in axes.texts[:1])) or NOT_MEASURED
+    command = "bench" if kind in ("speed", "rankings") else "run"
+    return f"{why}; first: ablate {command} STUDY" if why == NOT_MEASURED else why

@@ -55,6 +55,7 @@ def test_a_width_that_is_none(width: str) -> None:
 
 
 def test_the_command(tmp_path: Path, study_file: str) -> None:
+    (tmp_path / "results").symlink_to(ROOT.results)
     command = [
         "plot",
         study_file,
