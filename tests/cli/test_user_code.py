@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from ablate.cli import app
 from ablate.report.plots import PLOTS
+from ablate.spec.parts import DATASETS
 from ablate.spec.plugins import SLOTS
 from ablate.store import records
 from tests.study.test_user_code import COUNT, FORWARD, MIXER, RETURN
@@ -170,3 +171,53 @@ def test_an_incomplete_plot_is_a_sentence(
     drawn = invoke("plot", study, "--plot", "mine", "--root", str(tmp_path / "root"))
     assert drawn.exit_code == 2
     assert words in drawn.stderr
+
+
+DATASET = """
+from ablate.data.datasets import digits
+
+BEHAVIOUR = 1
+CHANNELS = 1
+CLASSES = 10
+LOADER = "resident"
+
+
+def fingerprint(location=None):
+    return digits.fingerprint(location)
+
+
+def check(run, location=None):
+    digits.check(run, location)
+
+
+def load(run, location=None):
+    return digits.load(run, location)
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("return digits.load(run, location)", "return {}['x']", "own.py, line 19: KeyError: 'x'"),
+        (
+            "return digits.load(run, location)",
+            "pass",
+            "load in {folder}/own.py must return Arrays or Encoded, got None",
+        ),
+        ("digits.check(run, location)", "run.width", "own.py, line 15: AttributeError: 'Run' object has no attribute"),
+        ("return digits.fingerprint(location)", "1 / 0", "own.py, line 11: ZeroDivisionError"),
+        ("BEHAVIOUR = 1", "BEHAVIOUR = 1\nraise SystemExit", "own.py, line 5: SystemExit"),
+    ],
+)
+def test_a_broken_dataset_is_a_sentence(
+    study: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, words: str
+) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(DATASET.replace(old, new, 1))
+    monkeypatch.setattr(DATASETS, "_modules", DATASETS._modules | {"own": str(path)})
+    monkeypatch.setattr(DATASETS, "_paths", DATASETS._paths | {"own": path})
+    Path(study).write_text(STUDY.replace('"batch_size"', '"dataset": "own", "batch_size"'))
+    result = run(study, tmp_path)
+    assert result.exit_code in (1, 2)
+    assert words.replace("{folder}", str(tmp_path)) in result.output
+    assert "Traceback" not in result.output
