@@ -149,7 +149,8 @@ def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Js
     """Judge the claims of a study from its records.
 
     Exit code: 0 if all claims are supported, 1 if one is contradicted, 3 if none is contradicted but some are
-    undecided, 2 if the request is wrong.
+    undecided, 2 if the request is wrong. In JSON, mean, low and high are those of the expression, next to the
+    threshold.
 
     Examples:
         ablate claims quickstart

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
 from ablate.spec.printable import shown
-from ablate.study.checks import check_name, check_sequence
+from ablate.study.checks import MOST_VARIANTS, check_name, check_sequence
 from ablate.study.match import check_mode
 
 AxisValues = Sequence[Any] | Mapping[str, Mapping[str, Any]]
@@ -39,6 +39,8 @@ def check_axes(axes: Mapping[str, AxisValues]) -> None:
             check_sequence(f"axis {axis}", values, VALUES)
         if not values:
             raise SpecError(f"axis {axis} must be {VALUES}, got {shown(values)}")
+        if len(values) > MOST_VARIANTS:
+            raise SpecError(f"axis {axis} must have at most {MOST_VARIANTS:,} values, got {len(values):,}")
         parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
         for name in {name for part in parts for name in part}:
             if name in set_by:

@@ -64,6 +64,8 @@ class Scale:
         check_fields("fields of a scale", self.fields)
         check_type("axes of a scale", self.axes, Mapping, "a dict of axes with their values")
         check_type("expect of a scale", self.expect, str, "text")
+        if self.seeds is not None:
+            check_seeds(self.seeds)
 
     def replace(
         self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
