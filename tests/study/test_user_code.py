@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -158,6 +159,21 @@ MIXERS = {
 def test_a_mixer_that_works_is_accepted(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     check_own(own(tmp_path, *MIXERS[name]), 1, 10)
     assert capsys.readouterr().out == "", "standard output may be JSON"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [codecs.BOM_UTF8 + MIXER.encode(), b"# coding: latin-1\n" + MIXER.replace("mean", "Größe").encode("latin-1")],
+    ids=["byte order mark", "encoding line"],
+)
+def test_a_mixer_in_another_encoding_is_accepted(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "mine.py"
+    path.write_bytes(content)
+    check_own(TINY.replace(mixer=use(path)), 1, 10)
+
+
+def test_a_missing_mixer_has_no_macs(tmp_path: Path) -> None:
+    assert "torch counts 0" in fault(own(tmp_path, "return Mean", "return None"))
 
 
 def test_a_wrong_channel_mixer_and_stem_name_what_timm_passes(tmp_path: Path) -> None:
