@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 
 import typer
 
-from ablate.dispatch.all_studies import Outcome
+from ablate.dispatch.all_studies import Outcome, command
 from ablate.dispatch.detach import Detached
 from ablate.dispatch.display import labels_of
 from ablate.dispatch.status import RunStatus
+from ablate.spec.printable import printable
 from ablate.study.study import Study
 
 
@@ -34,11 +35,11 @@ def conclusion(study: Study, scale: str, statuses: Sequence[RunStatus]) -> list[
     """Return one line per cause of failure, and what to do next."""
     names = labels_of(study, scale, [status.run for status in statuses])
     lines, number = failures(statuses, names), Counter(status.state for status in statuses)
-    command = f"ablate run {study.source}" + ("" if scale == study.scale(None) else f" --scale {scale}")
+    again = command("run", study, scale)
     if number["failed"]:
-        lines.append(f"{number['failed']} of {len(statuses)} runs failed; retry them: {command} --retry-failed")
+        lines.append(f"{number['failed']} of {len(statuses)} runs failed; retry them: {again} --retry-failed")
     if unfinished := number["lost"] + number["waiting"] + number["unreadable"]:
-        lines.append(f"{unfinished} of {len(statuses)} runs left to train: {command}")
+        lines.append(f"{unfinished} of {len(statuses)} runs left to train: {again}")
     return lines
 
 
@@ -62,7 +63,7 @@ def print_skipped(rest: Sequence[Outcome]) -> None:
     reasons: dict[str, list[str]] = {}
     for one in rest:
         if one.error:
-            typer.echo(f"failed {one.study}: {one.error}")
+            typer.echo(printable(f"failed {one.study}: {one.error}"))
         else:
             reasons.setdefault(one.skipped, []).append(one.study)
     for reason, studies in reasons.items():

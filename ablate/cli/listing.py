@@ -13,6 +13,7 @@ import typer
 
 from ablate.cli._options import Folder, Json, print_json
 from ablate.results.inventory import summaries
+from ablate.spec.printable import printable
 from ablate.store.root import Root
 
 GAP = "  "
@@ -36,7 +37,7 @@ def print_studies(found: Sequence[dict[str, Any]]) -> None:
     """Print one row per study, its scales side by side where they fit, with its question below."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     heads = ["STUDY", "VARIANTS"]
-    rows = [[study["name"], _variants(study), *_scales(study)] for study in found]
+    rows = [[printable(study["name"]), _variants(study), *_scales(study)] for study in found]
     widths = [max(map(len, column)) for column in zip_longest(heads, *rows, fillvalue="")]
     if sum(widths) + len(GAP) * (len(widths) - 1) > width:  # one scale per line
         widths = [*widths[:2], 0]
@@ -67,7 +68,7 @@ def _scales(study: dict[str, Any]) -> Iterator[str]:
 
 def _question(study: dict[str, Any], width: int) -> list[str]:
     """Return the lines of a study's question, or of the error of its file."""
-    text = study["error"].splitlines()[0] if study["error"] else study["question"]
+    text = printable(study["error"].splitlines()[0]) if study["error"] else study["question"]
     if study["benchmark_only"]:
         text += " (speed only; the numbers count models measured by `ablate bench`)"
     return textwrap.wrap(text, max(20, min(width, 10_000)))

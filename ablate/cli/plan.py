@@ -36,6 +36,7 @@ from ablate.dispatch.request import RunRequest
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run, differences
 from ablate.store.root import Root
+from ablate.study.compare import check_own_parts
 from ablate.study.load import load
 from ablate.study.study import Study, Variant
 
@@ -92,6 +93,7 @@ def _plan_one(
 ) -> None:
     study = load(name)
     scale = study.scale(scale)
+    check_own_parts(study, scale, request.locate(study.runs(scale, request.seeds)))
     estimate = estimate_study(request, study, scale, probing=probing)
     variants = _variants(study, scale, estimate)
     compared = _compared(request, study, scale, estimate) if comparing else []

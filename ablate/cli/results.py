@@ -10,6 +10,7 @@ import pandas as pd
 import typer
 
 from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
+from ablate.dispatch.all_studies import command
 from ablate.dispatch.display import open_console
 from ablate.measure import frames as speeds
 from ablate.results import contrasts, paper
@@ -20,6 +21,7 @@ from ablate.results.table import frame, study_records, summarise, write
 from ablate.results.verdict import judge
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
+from ablate.study.checks import check_seeds
 from ablate.study.load import load, named
 from ablate.study.study import Study
 
@@ -71,6 +73,8 @@ def table(
     Examples:
         ablate table quickstart --format md
     """
+    if seeds is not None:
+        check_seeds(seeds)
     if stats and images:
         raise SpecError("--stats and --images cannot be combined; choose one")
     kind = "stats" if stats else "images" if images else ""
@@ -145,7 +149,8 @@ def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Js
     """Judge the claims of a study from its records.
 
     Exit code: 0 if all claims are supported, 1 if one is contradicted, 3 if none is contradicted but some are
-    undecided, 2 if the request is wrong.
+    undecided, 2 if the request is wrong. In JSON, mean, low and high are those of the expression, next to the
+    threshold.
 
     Examples:
         ablate claims quickstart
@@ -222,10 +227,10 @@ def plot(
         root=folder.path,
         kinds=[style.check_kind(kind) for kind in kinds or ("svg", "png")],
         width=width or style.WIDTH,
-        empty=bool(plots),
+        required=bool(plots),
     )
     if not written:
-        command = "bench" if study.benchmark_only else "run"
-        raise SpecError(f"{study.name} has no results to draw; first: ablate {command} {study.source}")
+        first = command("bench" if study.benchmark_only else "run", study, scale)
+        raise SpecError(f"{study.name} has no results to draw; first: {first}")
     for path in written:
         typer.echo(path)

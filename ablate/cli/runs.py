@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -31,9 +32,10 @@ from ablate.dispatch.detach import detach
 from ablate.dispatch.display import labels_of
 from ablate.dispatch.plan import Place
 from ablate.dispatch.request import RunRequest
-from ablate.dispatch.status import RunStatus
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.dispatch.worker import work
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
 from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
@@ -44,6 +46,10 @@ Detach = Annotated[
     typer.Option(
         "--detach/--no-detach", help="Run in the background; by default only on Slurm.", rich_help_panel=WHERE
     ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="VARIANT", help="Train this variant only; may be given several times."),
 ]
 RetryFailed = Annotated[
     bool,
@@ -65,6 +71,7 @@ def run(
     scale: ScaleName = None,
     every: All = False,
     seeds: Seeds = None,
+    only: Only = None,
     data: Data = None,
     root: Folder = None,
     on: On = Place.local,
@@ -82,13 +89,17 @@ def run(
     Examples:
         ablate run quickstart
         ablate run quickstart --on slurm --minutes 60 --device cpu
+        ablate run quickstart --only attention --only patch_ff
         ablate run --all --scale digits
     """
     one_or_all("run", name, every)
+    if every and only:
+        raise SpecError("--only needs a study, got --all; run one study at a time")
     request = RunRequest(
         root=Root.at(root),
         place=on,
         seeds=seeds,
+        only=only or (),
         jobs=jobs,
         detach=detach,
         retry_failed=retry_failed,
@@ -113,7 +124,7 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
     plan = request.prepare(study, scale)
     if plan.missing and request.is_detached:
         print_datasets(plan, as_json=as_json)
-        target = f"{name} --scale={scale} --root={request.root.path}"
+        target = shlex.join([name, f"--scale={scale}", f"--root={request.root.path}"])
         follow = [f"show its state: ablate status {target} --watch", f"end it: ablate cancel {target}"]
         print_detached(detach(plan, request.arguments(name, scale)), follow, as_json=as_json)
         return 0
@@ -121,16 +132,24 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
 
 
 def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], *, as_json: bool) -> int:
-    """Write the report, print the table and the failures, and return the exit code."""
-    from ablate.report import render
-
+    """Print the table and the failures, write the report, and return the exit code."""
     names = labels_of(study, scale, [status.run for status in statuses])
-    failed = any(status.state != "done" for status in statuses)
-    page = render(study, scale, request.root, request.seeds)
+    if not as_json:
+        _print_results(request, study, scale, statuses)
+    page, problem = _report(request, study, scale)
     if as_json:
         runs = [status.as_data(names[status.run.key]) for status in statuses]
-        print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
-        return int(failed)
+        print_json({"study": study.name, "scale": scale, "runs": runs, "report": page})
+    elif page:
+        typer.echo(f"report: {page}")
+    if problem:
+        what = "the report does not compare the models" if page else "the report was not written"
+        typer.echo(f"ablate: {what}: {printable(problem)}", err=True)
+    return int(not page or any(status.state != "done" for status in statuses))
+
+
+def _print_results(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus]) -> None:
+    """Print the table and what is left to do, before the report is written, which may fail."""
     from ablate.cli.results import print_table, summary
 
     if study.benchmark_only:
@@ -138,7 +157,20 @@ def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunS
     else:
         typer.echo("")
         print_table(summary(study, scale, request.seeds, request.root))
+    if request.only:  # the other variants are in the table, too
+        statuses = StatusMonitor(request.root, study.runs(scale, request.seeds)).poll()
     for line in conclusion(study, scale, statuses):
         typer.echo(line)
-    typer.echo(f"report: {page}")
-    return int(failed)
+
+
+def _report(request: RunRequest, study: Study, scale: str) -> tuple[str, str]:
+    """Write the report, and return the path of its page, and what it lacks; a model that fails is not compared."""
+    from ablate.report import render
+
+    problem = ""
+    for models in (True, False):
+        try:
+            return str(render(study, scale, request.root, request.seeds, models=models)), problem
+        except SpecError as error:
+            problem = problem or str(error)
+    return "", problem

@@ -21,6 +21,8 @@ from ablate.store.root import Root
 from ablate.study.study import Study
 from ablate.train.distributed import alone
 
+MOST_JOBS = 10_000  # more is a mistake
+
 
 class Place(StrEnum):
     """Where runs are trained."""
@@ -103,6 +105,8 @@ def side_by_side(place: Place, resources: Resources, jobs: int | None, most: int
     """
     if place is Place.inline and resources.processes > 1:
         raise SpecError(f"a run must have 1 process with --on inline, got {resources.processes}; use --on local")
+    if jobs is not None and jobs > MOST_JOBS:
+        raise SpecError(f"--jobs must be at most {MOST_JOBS:,}, got {jobs}")
     if place is not Place.slurm:
         return slots(resources, jobs)
     if jobs is not None and jobs < 1:

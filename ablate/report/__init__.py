@@ -6,6 +6,7 @@ figures, which may differ between processors. `ablate.report.verification` deriv
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -41,5 +42,9 @@ def gather(study: Study, scale: str, root: Root, seeds: int | None = None, *, mo
 
 
 def folder_of(study: Study, scale: str) -> str:
-    """Return the name of a report's folder."""
-    return re.sub(r"[^\w.-]", "_", f"{study.name}-{scale}")
+    """Return the name of a report's folder; with a digest where another study and scale would have the same name."""
+    name = f"{study.name}-{scale}"
+    plain = re.sub(r"[^\w.-]", "_", name)
+    if plain == name and "-" not in scale:
+        return name
+    return f"{plain}-{hashlib.sha256(repr((study.name, scale)).encode()).hexdigest()[:6]}"

@@ -12,9 +12,13 @@ from ablate.measure import frames as speed_frames
 from ablate.report.drawing import _rates, style
 from ablate.report.plots import PLOTS
 from ablate.results import ranking, table
+from ablate.spec.errors import SpecError
+from ablate.spec.printable import one_line
 from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
+
+NOT_MEASURED = "not measured"
 
 
 def curves(
@@ -78,17 +82,20 @@ def write_plots(
     root: str | Path | None = None,
     kinds: Sequence[str] = ("svg", "png"),
     width: str | float = style.WIDTH,
-    empty: bool = True,
+    required: bool = True,
 ) -> list[Path]:
     """Write plots into a folder, as `NAME.KIND`, or `NAME-WIDTH.KIND` if the width is not the report's.
 
     Args:
         kinds: of files: "svg", "png", "pdf".
         width: "half" or "full" page width, or inches.
-        empty: whether to write plots that have nothing to show.
+        required: refuse plots that have nothing to show; otherwise these are left out.
 
     Returns:
         The paths of the files.
+
+    Raises:
+        SpecError: when a required plot has nothing to show; the message says what it needs.
     """
     end = "" if style.inches(width) == style.WIDTH else f"-{width}"
     frames = {kind: data(kind, study, scale, seeds=seeds, root=root) for kind in {PLOTS[n].input for n in names}}
@@ -96,6 +103,15 @@ def write_plots(
     with style.style():
         for name in names:
             axes = PLOTS[name].draw(frames[PLOTS[name].input], width=style.inches(width))
-            if empty or axes.has_data():
+            if axes.has_data():
                 paths += style.save(style.figure_of(axes), folder / f"{name}{end}", kinds)
+            elif required:
+                raise SpecError(f"plot {name} has nothing to draw: {_why(axes, PLOTS[name].input)}")
     return paths
+
+
+def _why(axes: Axes, kind: str) -> str:
+    """Return the sentence across axes that have nothing to show, and what would measure it."""
+    why = one_line(" ".join(text.get_text() for text in axes.texts[:1])) or NOT_MEASURED
+    command = "bench" if kind in ("speed", "rankings") else "run"
+    return f"{why}; first: ablate {command} STUDY" if why == NOT_MEASURED else why

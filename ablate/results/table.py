@@ -15,6 +15,7 @@ from ablate.model.cost import complexity
 from ablate.results.stats import ROUNDING, half_width
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
+from ablate.spec.plugins import files_of
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store import rows as flat
@@ -217,9 +218,19 @@ def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
     ]
     shapes = {name: known_classes(name, {}) for name in {variant.run.dataset for variant in missing}}
     counted = {
-        variant.label: complexity(variant.run, *shape) for variant in missing if (shape := shapes[variant.run.dataset])
+        variant.label: _counted(variant.run, *shape) for variant in missing if (shape := shapes[variant.run.dataset])
     }
     return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
+
+
+def _counted(run: Run, channels: int, classes: int) -> dict[str, int]:
+    """Return parameters, MACs and tokens; nothing if a part in the user's own file fails, which hides no other row."""
+    try:
+        return complexity(run, channels, classes)
+    except SpecError:
+        if not files_of(run):
+            raise
+        return {}
 
 
 def differences(runs: pd.DataFrame) -> pd.Series[float]:

@@ -24,6 +24,8 @@ from ablate.spec.checks import (
 )
 from ablate.spec.errors import SpecError, known_names
 
+# Limits that only a mistake exceeds.
+MOST_CPUS, MOST = 4_096, 10**6
 SECTION = "resources"
 # Old names of fields, which files written by earlier versions hold.
 RENAMED: Mapping[str, str] = {"allow_broken": "max_corrupt"}
@@ -40,9 +42,9 @@ class Resources:
         SpecError: when a value is invalid; the message names the field.
     """
 
-    threads: int = checked(1, "CPU threads of each training process.", at_least(1))
+    threads: int = checked(1, "CPU threads of each training process.", at_least(1, MOST_CPUS))
     workers: int = checked(
-        0, "Loader processes per training process; 0 decodes images in the training process.", not_negative
+        0, "Loader processes per training process; 0 decodes images in the training process.", at_least(0, MOST_CPUS)
     )
     device: str = checked(
         "auto",
@@ -51,7 +53,7 @@ class Resources:
     )
     data: Mapping[str, str] = field(default_factory=dict)
     micro_batch: int = checked(
-        0, "Images per forward pass in one process; 0 takes the whole batch at once.", not_negative
+        0, "Images per forward pass in one process; 0 takes the whole batch at once.", at_least(0, MOST)
     )
     compile: bool = checked(False, "Compile the model with torch.compile.")
     channels_last: bool = checked(False, "Use the channels-last memory format.")
@@ -66,9 +68,13 @@ class Resources:
         0.001, "Largest share of images that may be corrupt (not decodable); a run fails above it.", probability
     )
     tensorboard: bool = checked(False, "Write training curves for TensorBoard.")
-    gpus_per_run: int = checked(1, "Training processes per node, one per GPU if there are GPUs.", at_least(1))
-    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1))
-    cpus: int = checked(0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", not_negative)
+    gpus_per_run: int = checked(
+        1, "Training processes per node, one per GPU if there are GPUs.", at_least(1, MOST_CPUS)
+    )
+    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1, MOST))
+    cpus: int = checked(
+        0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", at_least(0, MOST_CPUS)
+    )
     memory: str = checked(
         "", "Slurm: memory per node, such as 32G; empty uses the default of the partition.", memory_size
     )
@@ -76,7 +82,7 @@ class Resources:
         0,
         "Slurm: time limit of a job; the next job resumes the run. 0 is half more than its runs are expected to take, "
         "or the limit of the partition where that is not known.",
-        not_negative,
+        at_least(0, MOST),
     )
     partition: str = checked("", "Slurm: partition.", one_line)
     account: str = checked("", "Slurm: account to charge.", one_line)
@@ -87,13 +93,13 @@ class Resources:
         metadata={"meaning": "Slurm: another sbatch option, such as reservation=NAME; repeatable.", "check": anything},
     )
     minutes_per_job: float = checked(
-        10.0, "Slurm: short runs share jobs of about so many minutes; 0 gives each run a job.", not_negative
+        10.0, "Slurm: short runs share jobs of about so many minutes; 0 gives each run a job.", at_least(0, MOST)
     )
     run_minutes: float = checked(
-        0.0, "Slurm: expected minutes of a run; 0 takes them from records and probes.", not_negative
+        0.0, "Slurm: expected minutes of a run; 0 takes them from records and probes.", at_least(0, MOST)
     )
     runs_per_job: int = checked(
-        0, "Slurm: runs per job, one after the other; 0 takes as many as --minutes-per-job holds.", not_negative
+        0, "Slurm: runs per job, one after the other; 0 takes as many as --minutes-per-job holds.", at_least(0, MOST)
     )
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ SOURCES = (
     "model/build",
     "model/cost",
     "model/mixers/_grid",
+    "model/own",
     "spec/source",
     "study/architecture",
     "study/outline",

@@ -217,6 +217,7 @@ def test_root_that_is_a_file(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", [["plot", "--plot", "accuracy_params"], ["report"]], ids=" ".join)
 def test_reports_that_are_a_file(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "reports").write_text("mine")
+    records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
     assert "reports" in sentence(*command, "quickstart", "--root", str(tmp_path))
     assert (tmp_path / "reports").read_text() == "mine"
 

@@ -26,7 +26,7 @@ def run(folder: Path, *more: str) -> Result:
 @pytest.fixture(autouse=True)
 def _instant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
-    monkeypatch.setattr("ablate.report.render", lambda *_: tmp_path)
+    monkeypatch.setattr("ablate.report.render", lambda *_, **__: tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 

@@ -265,6 +265,16 @@ def test_replaced_pictures_are_counted(root: Root) -> None:
     assert f"trained with grey images in place of unreadable ones: attention, seed 0 ({first.key})" in html
 
 
+def test_settings_that_change_no_number_are_no_mixture(root: Root) -> None:
+    first, *rest = fixture_study().runs("digits")
+    for run in (first, *rest):
+        kept = {"threads": 1, "tensorboard": run == first, "keep": "all" if run == first else "none"}
+        records.write(root.results, record(run, provenance={"resources": kept}))
+    for text in written(root, models=False):
+        assert "tensorboard" not in text
+        assert "mixed:" not in text
+
+
 def test_no_mixture_no_flag(fixture_root: Root) -> None:
     for text in written(fixture_root):
         assert "mixed:" not in text
