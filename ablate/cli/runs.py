@@ -25,6 +25,7 @@ from ablate.cli._options import (
 )
 from ablate.cli._resources import with_resources
 from ablate.cli._run_all import run_all
+from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn
 from ablate.cli._states import conclusion
 from ablate.dispatch.all_studies import not_trained
 from ablate.dispatch.detach import detach
@@ -126,19 +127,31 @@ def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunS
 
     names = labels_of(study, scale, [status.run for status in statuses])
     failed = any(status.state != "done" for status in statuses)
-    page = render(study, scale, request.root, request.seeds)
+    found = soundness_of(study, scale, request.root, request.seeds)
+    try:
+        page = str(render(study, scale, request.root, request.seeds))
+    except SpecError as error:
+        page, refused = "", str(error)
+    else:
+        refused = ""
     if as_json:
         runs = [status.as_data(names[status.run.key]) for status in statuses]
-        print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
-        return int(failed)
+        print_json({"study": study.name, "scale": scale, "runs": runs, "report": page} | _refusal(refused))
+        return warn(found) or int(failed)
     from ablate.cli.results import print_table, summary
+    from ablate.results.formats import comparison
+    from ablate.results.soundness import marked
 
     if study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         typer.echo("")
-        print_table(summary(study, scale, request.seeds, request.root))
+        print_table(marked(comparison(summary(study, scale, request.seeds, request.root)), found), found)
     for line in conclusion(study, scale, statuses):
         typer.echo(line)
-    typer.echo(f"report: {page}")
-    return int(failed)
+    typer.echo(refused or f"report: {page}")
+    return int(failed) if found.whole else NOT_WHOLE
+
+
+def _refusal(sentence: str) -> dict[str, str]:
+    return {"refused": sentence} if sentence else {}
