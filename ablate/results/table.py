@@ -12,6 +12,7 @@ import pandas as pd
 from ablate.dispatch.evidence import SHARED, Evidence, fingerprints, gather
 from ablate.measure import frames as speed_frames
 from ablate.model.cost import complexity, inputs
+from ablate.results.formats import spreadsheet
 from ablate.results.stats import ROUNDING, half_width
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
@@ -233,6 +234,6 @@ def write(found: pd.DataFrame, path: Path) -> None:
         raise SpecError(f"the suffix of {path} must be .parquet or .csv, got {path.suffix!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
-        found.to_csv(path, index=False, lineterminator="\n")
+        path.write_text(spreadsheet.as_text(found), encoding="utf-8", newline="")
     else:
         found.to_parquet(path, index=False)

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -18,6 +19,7 @@ from ablate.measure.subjects import of_study
 from ablate.report import figures, files, gather, render
 from ablate.report.opening import SHOWN
 from ablate.report.plots import PLOTS
+from ablate.spec.printable import UNSAFE
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
@@ -212,6 +214,21 @@ def test_the_order_is_that_of_a_reader(usual: Path) -> None:
     ]
     places = [text.index(mark) for mark in marks]
     assert places == sorted(places)
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_names_with_control_characters_give_valid_files(root: Root) -> None:
+    odd = {"plain": {"depth": 1}, "a\x1b[31mb": {"depth": 2}, "x\x00y\ufffe]]>--": {"depth": 3}}
+    study = Study(question="Which?", axes={"size": odd}, scales={"tiny": Scale({"epochs": 2})}, seeds=2)
+    for run in study.runs("tiny"):
+        records.write(root.results, record(run))
+    folder = render(study, "tiny", root, models=False).parent
+    pictures = list(folder.glob("*.svg"))
+    assert pictures
+    for path in pictures:
+        ElementTree.parse(path)
+    for path in [folder / "index.html", folder / "report.md", folder / "table.csv", folder / "table.tex"]:
+        assert not UNSAFE.search(path.read_text(encoding="utf-8")), path
 
 
 def test_everything_from_a_study_is_escaped(root: Root) -> None:
