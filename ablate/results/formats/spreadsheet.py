@@ -18,9 +18,7 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]?\d+)?", re.IGNORECASE)
 
 def as_text(table: pd.DataFrame) -> str:
     """Return comma-separated values in full precision; a missing number is an empty field."""
-    words = [
-        name for name, kind in table.dtypes.items() if kind == object or kind.name in ("category", "str", "string")
-    ]
+    words = [name for name, kind in table.dtypes.items() if kind.name in WORDS]
     safe = table.assign(**{str(name): table[name].astype(object).map(_cell) for name in words})
     return str(safe.rename(columns=_cell).to_csv(index=False, lineterminator="\n"))
 
