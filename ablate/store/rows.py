@@ -139,12 +139,20 @@ def _row(path: str) -> dict[str, Any]:
     empty = {"key": Path(path).stem, "dataset": None}
     try:
         record = records.read(Path(path))
-        damage = records.damage(record, path)
-        if damage and record.as_run().key != record.key:
-            return empty | {DAMAGE: damage}
-    except (SpecError, TypeError) as error:
+    except SpecError as error:
         return empty | {DAMAGE: str(error)}
+    damage = records.damage(record, path)
+    if damage and not _has_its_key(record):
+        return empty | {DAMAGE: damage}
     return row(record) | {DAMAGE: damage or None}
+
+
+def _has_its_key(record: Record) -> bool:
+    """Whether the fields of a record are those of the run it is named after, in this version of ablate."""
+    try:
+        return record.as_run().key == record.key
+    except (SpecError, TypeError):
+        return False
 
 
 def _stamp(path: str) -> Stamp | None:
