@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ablate.dispatch import lease
 from ablate.dispatch.notes import failure_of
 from ablate.dispatch.status import RunStatus
 from ablate.store.root import Root
@@ -47,6 +48,7 @@ class RetryPolicy:
                 self.attempts[key] += 1
         ready = [key for key, at in self.due.items() if time.monotonic() >= at]
         for key in ready:
+            lease.revoke(root.run_folder(key), "retry")  # a worker that died after its note must not count once more
             (root.run_folder(key) / "failure.json").unlink(missing_ok=True)
             del self.due[key]
         return bool(ready)

@@ -15,6 +15,7 @@ import pytest
 from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.local_pool import LocalPool
+from ablate.dispatch.notes import note_failure
 from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, RetryPolicy
 from ablate.dispatch.status import StatusMonitor
 from ablate.spec.errors import SpecError
@@ -302,6 +303,23 @@ def test_a_run_whose_worker_died_is_retried(place: Root) -> None:
     assert start(place, backend, policy=RetryPolicy(2)) == ["done"] * 4
     assert len(backend.lists) == 3
     assert not any(held.alive for held in map(lease.current, place.runs.iterdir()) if held)
+
+
+@pytest.mark.usefixtures("fast", "no_pause")
+def test_a_worker_that_dies_after_its_failure_note_costs_one_attempt(place: Root) -> None:
+    """A process group is killed after one of its processes has noted the failure and before it releases the lease."""
+    left = [RUNS[1].key]
+
+    def act(name: str, keys: Sequence[str]) -> bool:
+        for key in keys:
+            if key in left:
+                note_failure(place.run_folder(key), "a peer is lost", name)
+                die_holding(place, left.pop(), name)
+                return False
+            worker.work(str(place.path), [key], name)
+        return True
+
+    assert start(place, FakeBackend(act), policy=RetryPolicy(1)) == ["done"] * 4
 
 
 def test_the_pause_after_a_lost_worker_grows_and_after_an_error_there_is_none(place: Root) -> None:
