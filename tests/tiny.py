@@ -16,6 +16,7 @@ from PIL import Image
 from ablate.spec.plugins import SLOTS
 from ablate.spec.run import Run
 from ablate.store.records import Record
+from tests.synthetic import fingerprint_of
 
 TINY = Run(
     dataset="digits_shifted",
@@ -38,8 +39,8 @@ DISTINCT = [name for at, (name, run) in enumerate(VARIANTS.items()) if run not i
 LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_before_pool)
 
 
-def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metrics: Any) -> Record:
-    """Return the record of a run with 8 test images, half of them correct."""
+def record_of(run: Run, fingerprint: str = "", params: int = 1000, **metrics: Any) -> Record:
+    """Return the record of a run with 8 test images, half of them correct; of the present data by default."""
     found = {"top1": 50.0, "top5": 90.0, "loss": 1.0, "n": 8, "correct": base64.b64encode(b"\xf0").decode(), **metrics}
     return Record(
         key=run.key,
@@ -47,7 +48,12 @@ def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metri
         metrics=found,
         history=[{"epoch": epoch + 1, "lr": run.lr, "train_loss": 2.0 - epoch} for epoch in range(2)],
         complexity={"params": params, "macs": 10 * params, "tokens": 9},
-        dataset={"fingerprint": fingerprint, "classes": ["0", "1"], "channels": 1, "n_test": 8},
+        dataset={
+            "fingerprint": fingerprint or fingerprint_of(run.dataset),
+            "classes": ["0", "1"],
+            "channels": 1,
+            "n_test": 8,
+        },
         cost={"training_s": 2.0, "images_per_s": 100.0, "total_s": 3.0, "peak_memory_mib": None},
         provenance={
             "commit": "c" * 40,

@@ -19,7 +19,7 @@ def failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[st
     """Return one line per cause of failure or damaged file: the first run it stopped, and how many more."""
     by_cause: dict[tuple[str, str], list[RunStatus]] = {}
     for status in statuses:
-        if status.state in ("failed", "lost", "unreadable") or (status.state == "running" and status.error):
+        if status.state in ("failed", "lost", "unreadable", "damaged") or (status.state == "running" and status.error):
             cause = status.error.replace(status.job, "…") if status.job and len(status.job) > 1 else status.error
             by_cause.setdefault((status.state, cause), []).append(status)
     return [_line(state, runs, names) for (state, _), runs in by_cause.items()]
@@ -27,6 +27,8 @@ def failures(statuses: Sequence[RunStatus], names: Mapping[str, str]) -> list[st
 
 def _line(state: str, runs: Sequence[RunStatus], names: Mapping[str, str]) -> str:
     first = runs[0]
+    if state == "damaged":
+        return f"{state:7} {names[first.run.key]}: {first.error}"
     more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
     return f"{state:7} {names[first.run.key]}{more}: {first.error} (ablate logs {first.run.key})"
 

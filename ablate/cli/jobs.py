@@ -72,7 +72,7 @@ def status(
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         _print(study, scale, statuses, monitor.launches, everything=everything)
-    return int(any(status.state in ("failed", "lost", "unreadable") for status in statuses))
+    return int(any(status.state in ("failed", "lost", "unreadable", "damaged") for status in statuses))
 
 
 def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launches, *, everything: bool) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from ablate.cli._options import Folder, Json, print_json
+from ablate.cli._soundness import warn_all
 from ablate.results.inventory import summaries
 from ablate.spec.printable import printable
 from ablate.store.root import Root
@@ -26,7 +27,9 @@ def list_(as_json: Json = False, root: Folder = None) -> None:
     Examples:
         ablate list
     """
-    found = summaries(Root.at(root))
+    folder = Root.at(root)
+    found = summaries(folder)
+    warn_all(folder)
     if as_json:
         print_json(found)
     else:
@@ -63,7 +66,8 @@ def _scales(study: dict[str, Any]) -> Iterator[str]:
         if study["benchmark_only"]:
             yield f"{scale['name']} {scale['measured']}/{scale['models']}"
         else:
-            yield f"{scale['name']} {scale['done']}/{scale['runs']}"
+            damaged = f" ({scale['damaged']} damaged)" if "damaged" in scale else ""
+            yield f"{scale['name']} {scale['done']}/{scale['runs']}{damaged}"
 
 
 def _question(study: dict[str, Any], width: int) -> list[str]:

@@ -26,6 +26,7 @@ from ablate.cli._options import (
 )
 from ablate.cli._resources import with_resources
 from ablate.cli._run_all import run_all
+from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn
 from ablate.cli._states import conclusion
 from ablate.dispatch.all_studies import not_trained
 from ablate.dispatch.detach import detach
@@ -34,6 +35,7 @@ from ablate.dispatch.plan import Place
 from ablate.dispatch.request import RunRequest
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.dispatch.worker import work
+from ablate.results.soundness import Soundness, marked
 from ablate.spec.errors import SpecError
 from ablate.spec.printable import printable
 from ablate.store.root import Root
@@ -134,29 +136,34 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
 def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], *, as_json: bool) -> int:
     """Print the table and the failures, write the report, and return the exit code."""
     names = labels_of(study, scale, [status.run for status in statuses])
+    found = soundness_of(study, scale, request.root, request.seeds)
     if not as_json:
-        _print_results(request, study, scale, statuses)
+        _print_results(request, study, scale, statuses, found)
     page, problem = _report(request, study, scale)
     if as_json:
         runs = [status.as_data(names[status.run.key]) for status in statuses]
         print_json({"study": study.name, "scale": scale, "runs": runs, "report": page})
+        warn(found)
     elif page:
         typer.echo(f"report: {page}")
     if problem:
         what = "the report does not compare the models" if page else "the report was not written"
         typer.echo(f"ablate: {what}: {printable(problem)}", err=True)
+    if not found.whole:
+        return NOT_WHOLE
     return int(not page or any(status.state != "done" for status in statuses))
 
 
-def _print_results(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus]) -> None:
+def _print_results(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], found: Soundness) -> None:
     """Print the table and what is left to do, before the report is written, which may fail."""
     from ablate.cli.results import print_table, summary
+    from ablate.results.formats import comparison
 
     if study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         typer.echo("")
-        print_table(summary(study, scale, request.seeds, request.root))
+        print_table(marked(comparison(summary(study, scale, request.seeds, request.root)), found), found)
     if request.only:  # the other variants are in the table, too
         statuses = StatusMonitor(request.root, study.runs(scale, request.seeds)).poll()
     for line in conclusion(study, scale, statuses):

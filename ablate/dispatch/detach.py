@@ -13,6 +13,7 @@ from typing import Any
 from ablate.dispatch.launch import LaunchError
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.plan import LaunchPlan, Place
+from ablate.dispatch.status import SETTLED
 from ablate.store.root import Root
 
 START_S = 30.0
@@ -65,7 +66,7 @@ def detach(plan: LaunchPlan, arguments: Sequence[str]) -> Detached:
 
 def _submit(plan: LaunchPlan) -> dict[str, Any]:
     """Submit the runs that no job has."""
-    statuses = [status for status in plan.monitor.poll() if status.state != "done"]
+    statuses = [status for status in plan.monitor.poll() if status.state not in SETTLED]
     ledger = plan.ledger([status.run.key for status in statuses])
     pool = plan.slurm_pool(ledger)
     try:

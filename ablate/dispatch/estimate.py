@@ -13,7 +13,7 @@ from ablate.dispatch.plan import Place, side_by_side
 from ablate.dispatch.probe import Probe, probe_all
 from ablate.dispatch.request import RunRequest
 from ablate.dispatch.slurm_pool import arrays, parameters
-from ablate.dispatch.status import StatusMonitor
+from ablate.dispatch.status import SETTLED, StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.study.compare import check_matches
@@ -100,7 +100,7 @@ def estimate_runs(request: RunRequest, runs: Sequence[Run], *, probing: bool = F
 
 
 def _missing(request: RunRequest, runs: Sequence[Run], data: Mapping[str, str]) -> list[Run]:
-    return [status.run for status in StatusMonitor(request.root, runs, data).poll() if status.state != "done"]
+    return [status.run for status in StatusMonitor(request.root, runs, data).poll() if status.state not in SETTLED]
 
 
 def _estimate(

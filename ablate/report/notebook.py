@@ -12,6 +12,7 @@ from ablate.measure import frames as speed_frames
 from ablate.report.drawing import _rates, style
 from ablate.report.plots import PLOTS
 from ablate.results import ranking, table
+from ablate.results.soundness import soundness
 from ablate.spec.errors import SpecError
 from ablate.spec.printable import one_line
 from ablate.store.root import Root
@@ -39,16 +40,26 @@ def data(
     root: str | Path | None = None,
 ) -> pd.DataFrame:
     """Return the frame that plots with this input draw: "runs", "curves", "speed" or "rankings"."""
-    if kind == "curves":
-        return curves(study, scale, seeds=seeds, root=root)
     study = load(study) if isinstance(study, str) else study
+    scale = study.scale(scale)
+    if kind == "curves":
+        return _marked(curves(study, scale, seeds=seeds, root=root), study, scale, seeds, root)
     if kind == "rankings":
         found = ranking.rankings(speed_frames.of_study(Root.at(root).results, study, scale))
         return ranking.tidy(found, [variant.label for variant in study.variants(scale)])
     measured = speed_frames.frame(root, study, scale)
     if kind == "speed":
         return measured
-    return _rates.add_measured(table.frame(study, scale, seeds=seeds, root=root), measured)
+    runs = _rates.add_measured(table.frame(study, scale, seeds=seeds, root=root), measured)
+    return _marked(runs, study, scale, seeds, root)
+
+
+def _marked(frame: pd.DataFrame, study: Study, scale: str, seeds: int | None, root: str | Path | None) -> pd.DataFrame:
+    """Return a frame in which the names of variants with edited or damaged records say so."""
+    found = table.of_study(study, scale, Root.at(root).results, seeds)
+    marks = soundness(study, scale, found, seeds).marks
+    names = {label: f"{label}{mark}" for label, mark in marks.items()}
+    return frame.assign(variant=frame["variant"].cat.rename_categories(names)) if marks else frame
 
 
 def plot(

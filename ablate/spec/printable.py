@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 
 # Controls except tab and line feed (ESC, and CSI and OSC of 8 bits, are among them), changes of direction, separators
-# of lines, and halves of characters, which no terminal can encode.
-UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# of lines, and what is no character or half of one, which no terminal can encode.
+UNSAFE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 LONGEST = 80  # letters of a value in a message
 
 
