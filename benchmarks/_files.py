@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ablate import CIFAR10, Run
 from ablate.data.datasets import source
-from ablate.data.decode import to_rgb
+from ablate.data.decode import convert
 
 
 def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:
@@ -24,4 +24,4 @@ def write_cifar(place: Path, folder: Path, train: int, test: int) -> None:
         for index in indices:
             path = folder / name / data.classes[data.labels[index]] / f"{index}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            to_rgb(data.reader[int(index)]).save(path)
+            convert(data.reader[int(index)]).save(path)

@@ -46,7 +46,10 @@ class FakeSlurm:
         answers = {"squeue": self._squeue, "sacct": self._sacct, "scontrol": self._scontrol, "scancel": self._scancel}
         return answers[words[0]](words)
 
-    def _squeue(self, _: Sequence[str]) -> str:
+    def _squeue(self, words: Sequence[str]) -> str:
+        if "--jobs" in words:
+            job = self.jobs.get(words[words.index("--jobs") + 1])
+            return f"{job.state}\n" if job else ""
         return "".join(f"{j.id} |{j.state} |{j.restarts} |{j.reason} |node1 |\n" for j in self.jobs.values())
 
     def _sacct(self, words: Sequence[str]) -> str:

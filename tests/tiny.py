@@ -16,6 +16,7 @@ from PIL import Image
 from ablate.spec.plugins import SLOTS
 from ablate.spec.run import Run
 from ablate.store.records import Record
+from tests.synthetic import fingerprint_of
 
 TINY = Run(
     dataset="digits_shifted",
@@ -38,8 +39,8 @@ DISTINCT = [name for at, (name, run) in enumerate(VARIANTS.items()) if run not i
 LEGAL_POOLS = [("cls", True), ("avg", True), ("avg", False)]  # (pool, norm_before_pool)
 
 
-def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metrics: Any) -> Record:
-    """Return the record of a run with 8 test images, half of them correct."""
+def record_of(run: Run, fingerprint: str = "", params: int = 1000, **metrics: Any) -> Record:
+    """Return the record of a run with 8 test images, half of them correct; of the present data by default."""
     found = {"top1": 50.0, "top5": 90.0, "loss": 1.0, "n": 8, "correct": base64.b64encode(b"\xf0").decode(), **metrics}
     return Record(
         key=run.key,
@@ -47,7 +48,12 @@ def record_of(run: Run, fingerprint: str = "f" * 16, params: int = 1000, **metri
         metrics=found,
         history=[{"epoch": epoch + 1, "lr": run.lr, "train_loss": 2.0 - epoch} for epoch in range(2)],
         complexity={"params": params, "macs": 10 * params, "tokens": 9},
-        dataset={"fingerprint": fingerprint, "classes": ["0", "1"], "channels": 1, "n_test": 8},
+        dataset={
+            "fingerprint": fingerprint or fingerprint_of(run.dataset),
+            "classes": ["0", "1"],
+            "channels": 1,
+            "n_test": 8,
+        },
         cost={"training_s": 2.0, "images_per_s": 100.0, "total_s": 3.0, "peak_memory_mib": None},
         provenance={
             "commit": "c" * 40,
@@ -122,3 +128,51 @@ def _png(number: int, train: bool, side: int) -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (side, side), (number % 256, number // 256, 50 if train else 200)).save(file, "PNG")
     return file.getvalue()
+
+
+def odd_images(side: int, height: int) -> dict[str, bytes]:
+    """Return files of noise by name: with EXIF orientation, grey of 16 and 32 bits, transparency, and CMYK."""
+    found: dict[str, bytes] = {}
+
+    def save(name: str, image: Image.Image, **options: Any) -> None:
+        file = io.BytesIO()
+        image.save(file, {"jpg": "JPEG", "png": "PNG", "tif": "TIFF"}[name.rpartition(".")[2]], **options)
+        found[name] = file.getvalue()
+
+    for value in range(1, 9):
+        exif = Image.Exif()
+        exif[0x0112] = value
+        for kind in ("jpg", "png"):
+            save(f"orientation{value}.{kind}", noise(side, height, seed=value), exif=exif)
+    save("turned.tif", noise(side, height, seed=9), exif=exif)
+    levels = np.random.default_rng(1).integers(0, 2**16, (height, side))
+    save("16.png", Image.fromarray(levels.astype(np.uint16)))
+    save("16.tif", Image.fromarray(levels.astype(np.uint16) // 200))
+    save("32.tif", Image.fromarray(levels.astype(np.int32) // 100))
+    save("float.tif", Image.fromarray(levels.astype(np.float32) / 200))
+    save("grey_alpha.png", noise(side, height, seed=10).convert("LA"))
+    save("palette.png", noise(side, height, seed=11).convert("P"), transparency=bytes(range(256)))
+    save("cmyk.jpg", noise(side, height, seed=12).convert("CMYK"))
+    return found
+
+
+def odd_folder(where: Path, side: int = 24, height: int = 36, classes: int = 2) -> Path:
+    """Write `odd_images` as training and as test part, in each class in turn."""
+    for at, (name, content) in enumerate(odd_images(side, height).items()):
+        for part in ("train", "val"):
+            path = where / part / f"class{at % classes}" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+    return where
+
+
+def as_parquet(folder: Path, where: Path) -> Path:
+    """Write the images of a directory of folders as Parquet files, in the same order."""
+    where.mkdir(parents=True)
+    for part in ("train", "val"):
+        files = sorted((folder / part).rglob("*.*"))
+        classes = sorted({path.parent.name for path in files})
+        images = [{"bytes": path.read_bytes(), "path": path.name} for path in files]
+        labels = [classes.index(path.parent.name) for path in files]
+        pq.write_table(pa.table({"image": images, "label": labels}), where / f"{part}.parquet")
+    return where

@@ -30,6 +30,7 @@ SECTIONS = {
         "plot": Entry("results", "Draw the plots of a study."),
         "export": Entry("results", "Write all runs to a Parquet or CSV file, one row per run."),
         "report": Entry("report", "Write the report of a study, and print the path of its page."),
+        "merge": Entry("merge", "Copy the records and speed measurements of another root into this one."),
         "verify": Entry("verify", "Check that reports match the recorded results."),
     },
     "Models": {

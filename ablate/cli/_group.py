@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,9 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
 from ablate.cli._renamed import renamed
-from ablate.spec.errors import SpecError
+from ablate.spec.errors import SpecError, known_names
+from ablate.spec.printable import printable
+from ablate.spec.usercode import PACKAGE, line_of, sentence
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 WIDTH = 100  # columns of help, at most
@@ -45,7 +48,11 @@ class Command(TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments, unless one has an old name."""
         _refuse_old_names(ctx, [self.name or "", *args])
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            error.message = _suggesting(error.message)
+            raise
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:
         """Write the docstring; the lines of examples are kept."""
@@ -120,6 +127,15 @@ def _load(name: str, entry: Entry) -> TyperCommand:
     return command
 
 
+def _suggesting(message: str) -> str:
+    """Return typer's message about a wrong choice with the most similar choice."""
+    found = re.search(r"'(.*)' is not one of (.*?)\.?$", message)
+    if not found:
+        return message
+    choices = re.findall(r"'(.*?)'", found[2])
+    return f"unknown value {found[1]!r}: {known_names(found[1], choices)}."
+
+
 def _refuse_old_names(ctx: Any, arguments: Sequence[str]) -> None:
     """Exit with a sentence where a command or an option has an old name."""
     found = None if ctx.resilient_parsing else renamed(arguments)
@@ -143,7 +159,7 @@ def _code(call: Callable[[], int | None]) -> int:
     try:
         return call() or 0
     except SpecError as error:
-        typer.echo(f"ablate: {error}", err=True)
+        typer.echo(f"ablate: {printable(str(error))}", err=True)
         return WRONG
     except BrokenPipeError:
         # The reader of a pipe, such as head, has ended: print nothing more, not even at exit.
@@ -158,7 +174,10 @@ def _code(call: Callable[[], int | None]) -> int:
     except Exception as error:
         from ablate.dispatch.launch import LaunchError
 
-        if not isinstance(error, LaunchError):
+        if isinstance(error, LaunchError):
+            typer.echo(f"ablate: {printable(str(error))}", err=True)
+            return FAILED
+        if not line_of(error):
             raise
-        typer.echo(f"ablate: {error}", err=True)
-        return FAILED
+        typer.echo(f"ablate: {printable(sentence(error, PACKAGE))}", err=True)
+        return WRONG

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ablate.spec.errors import SpecError
 from ablate.spec.resources import options
 
 RUN, SLURM = "Resources of each run", "Slurm"  # groups of options
@@ -28,7 +29,7 @@ def with_resources(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         given = {name: value for name in names if (value := kwargs.pop(name)) is not None}
         if pairs := given.pop("slurm", None):
-            given["slurm"] = dict(pair.lstrip("-").partition("=")[::2] for pair in pairs)
+            given["slurm"] = dict(map(_pair, pairs))
         return command(*args, resources=given, **kwargs)
 
     parameters = [item for item in signature.parameters.values() if item.name != "resources"]
@@ -36,6 +37,13 @@ def with_resources(command: Callable[..., Any]) -> Callable[..., Any]:
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {item.name: item.annotation for item in parameters} | {"return": signature.return_annotation}
     return run
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, _, value = text.lstrip("-").partition("=")
+    if not name.strip():
+        raise SpecError(f"--slurm must be NAME or NAME=VALUE, got {text!r}")
+    return name, value
 
 
 def _parameter(item: Field[Any]) -> inspect.Parameter:

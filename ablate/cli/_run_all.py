@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import typer
@@ -72,7 +73,10 @@ def run_all(request: RunRequest, scale: str | None, *, as_json: bool) -> int:
 def _detach_all(request: RunRequest, scale: str | None, *, as_json: bool) -> None:
     request.root.make_writable()
     detached = supervise(request.root, request.arguments(None, scale))
-    follow = [f"show its state: ablate list --root={request.root.path}", f"end it: kill {detached.pid}"]
+    follow = [
+        f"show its state: ablate list {shlex.quote(f'--root={request.root.path}')}",
+        f"end it: kill {detached.pid}",
+    ]
     print_detached(detached, follow, as_json=as_json)
 
 

@@ -22,6 +22,7 @@ from ablate.results.ranking import rankings, stability
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
 from ablate.study.load import load
+from ablate.train import devices
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 WHAT, HOW = "What to measure", "How to measure"  # groups of options
@@ -99,6 +100,7 @@ def bench(
     folder, subjects = Root.at(root), _subjects(name, scale, models, timm)
     if ranking:
         return _conclude(folder, subjects, None, as_json=as_json)
+    devices.check(device)
     plan = Plan(
         subjects=subjects,
         modes=matrix(modes),

@@ -26,12 +26,17 @@ def clean(
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the files, and delete nothing.")] = False,
+    weights: Annotated[
+        bool,
+        typer.Option("--weights", help="Also the weights of runs that differ from a study's in the epochs only."),
+    ] = False,
     root: Folder = None,
     as_json: Json = False,
 ) -> None:
     """Delete files under runs/ and the cache that no study uses (asks first).
 
-    Every path is listed before it is deleted. Records, runs in progress and the targets of symbolic links are kept.
+    Every path is listed before it is deleted. Records, runs in progress and the targets of symbolic links are kept, and
+    so are, without --weights, the weights of runs that differ from a study's in their budget only.
     A damaged file of a launch or a run keeps what may belong to it. With --json, nothing is deleted without --yes.
 
     Examples:
@@ -40,14 +45,16 @@ def clean(
     """
     folder = Root.at(root)
     studies = _studies(files or [], folder)
-    found = find(folder, studies)
+    found = find(folder, studies, weights=weights)
     if not as_json:
         _print(found)
     for damage in unreadable(folder):
         typer.echo(f"kept what may belong to it: {damage}; delete it if its runs have ended", err=True)
     removes = bool(found) and not dry_run and (yes or (not as_json and _confirmed()))
     if removes:
-        still = {one.path for one in find(folder, studies)}  # a worker may have started since the list was made
+        still = {
+            one.path for one in find(folder, studies, weights=weights)
+        }  # a worker may have started since the list was made
         remove(one for one in found if one.path in still)
     if as_json:
         print_json({"removed": removes, "leftovers": [_as_json(one) for one in found]})

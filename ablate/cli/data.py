@@ -11,8 +11,11 @@ from ablate.cli._options import Data, Json, locations, print_columns, print_json
 from ablate.data.datasets import needs_location, source
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
+from ablate.spec.run import Run
 from ablate.spec.settings import data_folders
 from ablate.spec.source import defined
+
+LINES = ("line", "images")  # the descriptions that are sentences
 
 
 def data(
@@ -36,7 +39,7 @@ def data(
     given = locations(paths) | ({name: str(download.absolute())} if name and download else {})
     if name is not None:
         described = _describe(name, given)
-        print_json(described) if as_json else typer.echo(described["line"])
+        print_json(described) if as_json else typer.echo("\n".join(described[one] for one in LINES if one in described))
         return
     if needless := [one for one in given if not needs_location(one)]:
         raise SpecError(f"--data must name a dataset on disk, got {needless[0]}, which comes with an installed package")
@@ -61,11 +64,14 @@ def _path(name: str, path: object) -> str:
 
 def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
     """Return the content of a dataset."""
+    from ablate.data.look import look
+
     module, location = source(name, given)
     if location is None:
         fingerprint = module.fingerprint(None)
         return {"name": name, "fingerprint": fingerprint, "line": f"{name} in scikit-learn: fingerprint {fingerprint}"}
     facts = module.DIRECTORY.facts(location)
+    found = look(module.load(Run(dataset=name), location))
     return {
         "name": name,
         "path": str(location),
@@ -74,7 +80,11 @@ def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
         "test": sum(facts.test),
         "fingerprint": facts.fingerprint,
         "left_out": dict(facts.left_out),
+        "decoded": found.seen,
+        "with_orientation": found.turned,
+        "corrupt": [{"name": image, "reason": reason} for image, reason in found.corrupt],
         "line": module.DIRECTORY.line(name, location),
+        "images": str(found),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,10 +13,9 @@ import typer
 from ablate.cli._options import Folder, Json, print_columns, print_json
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
+from ablate.train import devices
 
 if TYPE_CHECKING:
-    import torch
-
     from ablate.train.evaluate import Outcome
     from ablate.zoo.assess import EvalOptions
     from ablate.zoo.candidates import OfRun, OfTimm
@@ -96,6 +96,7 @@ def evaluate(
     from ablate.zoo.assess import EvalOptions, assess
     from ablate.zoo.candidates import find
 
+    devices.check(device)
     _check(batch_size, workers, image_size, eval_crop)
     found = find(target, Root.at(root), averaged=ema and weights is None)
     found = _with_options(found, weights, ema=ema, pretrained=pretrained)
@@ -106,7 +107,7 @@ def evaluate(
         part=split.value,
         batch_size=batch_size,
         workers=workers,
-        device=_device(device),
+        device=devices.find(device),
         precision=precision.value if precision else None,
         image_size=image_size,
         eval_crop=eval_crop,
@@ -156,19 +157,6 @@ def _dataset(data: str, found: OfRun | OfTimm) -> tuple[str, dict[str, str]]:
     return name, {name: str(Path(path).absolute())} if path else {}
 
 
-def _device(name: str) -> torch.device:
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros((), device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise SpecError(f"--device must be auto, cpu or cuda, got {name!r}: {str(error).splitlines()[0]}") from None
-    return device
-
-
 def _print(target: str, options: EvalOptions, outcome: Outcome, facts: dict[str, Any], *, as_json: bool) -> None:
     numbers = {"n": len(outcome.correct), "top1": outcome.top1, "top5": outcome.top5, "loss": outcome.loss}
     if as_json:
@@ -178,6 +166,9 @@ def _print(target: str, options: EvalOptions, outcome: Outcome, facts: dict[str,
     head = ("MODEL", "DATA", "SPLIT", "N", "TOP-1", "TOP-5", "LOSS")
     cells = (f"{numbers['n']:,}", f"{outcome.top1:.2f}", f"{outcome.top5:.2f}", f"{outcome.loss:.4f}")
     print_columns([head, (Path(target).name, options.dataset, options.part, *cells)])
-    typer.echo(f"weights: {facts['weights']}")
+    unchecked = "" if facts["weights_checked"] else " (unchecked: the file has no checksums)"
+    typer.echo(f"weights: {facts['weights']}{unchecked}")
+    if not math.isfinite(outcome.loss):
+        typer.echo("some logits are not finite, so the accuracy means nothing; try --precision fp32, or other weights")
     if facts["broken"]:
         typer.echo(f"{facts['broken']:,} images could not be decoded and were replaced by grey ones")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from ablate.dispatch.notes import read_request
 from ablate.dispatch.status import RunStatus, StatusMonitor, with_exit_reason
 from ablate.dispatch.worker import requested
 from ablate.spec.errors import SpecError
-from ablate.spec.printable import printable
+from ablate.spec.printable import one_line, printable, shown
 from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 from ablate.study.load import load
@@ -29,6 +30,7 @@ from ablate.study.study import Study
 
 WATCH_S = 1.0
 FOLLOW_S = 0.3
+NEWEST = 5  # runs that a message names
 SHORTEST_KEY = 4  # a shorter beginning of a key is more likely a mistyped study
 WORKING = ("queued", "running")
 
@@ -70,7 +72,7 @@ def status(
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         _print(study, scale, statuses, monitor.launches, everything=everything)
-    return int(any(status.state in ("failed", "lost", "unreadable") for status in statuses))
+    return int(any(status.state in ("failed", "lost", "unreadable", "damaged") for status in statuses))
 
 
 def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launches, *, everything: bool) -> None:
@@ -135,12 +137,35 @@ def logs(key: Key, follow: Follow = False, root: Folder = None) -> None:
 
 def _complete(root: Root, key: str) -> str:
     """Return the key of the only run that was ever requested under the root and begins so."""
-    known = sorted({path.parent.name for name in ("log.txt", "run.json") for path in root.runs.glob(f"*/{name}")})
+    paths = [path for name in ("log.txt", "run.json") for path in root.runs.glob(f"*/{name}")]
+    known = list(dict.fromkeys(path.parent.name for path in sorted(paths, key=_changed, reverse=True)))
     found = [name for name in known if name.startswith(key)]
     if len(found) != 1:
         what = f"{len(found)} runs begin with" if found else "there is no log of a run"
-        raise SpecError(f"{what} {key!r}; known runs: {', '.join(known) or 'none'}")
+        raise SpecError(f"{what} {shown(key)}; known runs: {_named(root, found or known)}")
     return found[0]
+
+
+def _changed(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _named(root: Root, keys: Sequence[str]) -> str:
+    """Return the newest runs, each with its mixer, dataset and seed, and where to find the others."""
+    if not keys:
+        return "none"
+    more = f", and {len(keys) - NEWEST} older" if len(keys) > NEWEST else ""
+    return (
+        f"{', '.join(_described(root, key) for key in keys[:NEWEST])}{more}; the keys of a study: ablate status STUDY"
+    )
+
+
+def _described(root: Root, key: str) -> str:
+    request = read_request(root.run_folder(key))
+    if request is None or isinstance(request, Unreadable):
+        return key
+    run = request["run"]
+    return one_line(f"{key} ({run.get('mixer')} on {run.get('dataset')}, seed {run.get('seed')})")
 
 
 def _monitor(root: Root, key: str) -> StatusMonitor | None:

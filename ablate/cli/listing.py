@@ -12,7 +12,9 @@ from typing import Any
 import typer
 
 from ablate.cli._options import Folder, Json, print_json
+from ablate.cli._soundness import warn_all
 from ablate.results.inventory import summaries
+from ablate.spec.printable import printable
 from ablate.store.root import Root
 
 GAP = "  "
@@ -25,7 +27,9 @@ def list_(as_json: Json = False, root: Folder = None) -> None:
     Examples:
         ablate list
     """
-    found = summaries(Root.at(root))
+    folder = Root.at(root)
+    found = summaries(folder)
+    warn_all(folder)
     if as_json:
         print_json(found)
     else:
@@ -36,7 +40,7 @@ def print_studies(found: Sequence[dict[str, Any]]) -> None:
     """Print one row per study, its scales side by side where they fit, with its question below."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else sys.maxsize
     heads = ["STUDY", "VARIANTS"]
-    rows = [[study["name"], _variants(study), *_scales(study)] for study in found]
+    rows = [[printable(study["name"]), _variants(study), *_scales(study)] for study in found]
     widths = [max(map(len, column)) for column in zip_longest(heads, *rows, fillvalue="")]
     if sum(widths) + len(GAP) * (len(widths) - 1) > width:  # one scale per line
         widths = [*widths[:2], 0]
@@ -62,12 +66,13 @@ def _scales(study: dict[str, Any]) -> Iterator[str]:
         if study["benchmark_only"]:
             yield f"{scale['name']} {scale['measured']}/{scale['models']}"
         else:
-            yield f"{scale['name']} {scale['done']}/{scale['runs']}"
+            damaged = f" ({scale['damaged']} damaged)" if "damaged" in scale else ""
+            yield f"{scale['name']} {scale['done']}/{scale['runs']}{damaged}"
 
 
 def _question(study: dict[str, Any], width: int) -> list[str]:
     """Return the lines of a study's question, or of the error of its file."""
-    text = study["error"].splitlines()[0] if study["error"] else study["question"]
+    text = printable(study["error"].splitlines()[0]) if study["error"] else study["question"]
     if study["benchmark_only"]:
         text += " (speed only; the numbers count models measured by `ablate bench`)"
     return textwrap.wrap(text, max(20, min(width, 10_000)))

@@ -8,7 +8,10 @@ from typing import Annotated
 import typer
 
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import shown
+from ablate.study.load import named
 
+LONGEST = 100  # letters of a name
 TEMPLATE = '''"""{question}
 
     ablate run {name}                # what it takes: not measured yet
@@ -38,11 +41,14 @@ def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the ne
     Examples:
         ablate new mixers
     """
-    if not name.isidentifier():
+    if not name.isidentifier() or len(name) > LONGEST:
         raise SpecError(
-            f"the name of a study must have only letters, digits and '_', and not begin with a digit, got {name!r}"
+            f"the name of a study must have only letters, digits and '_', at most {LONGEST}, and not begin with a "
+            f"digit, got {shown(name)}"
         )
     path = Path("studies", f"{name}.py")
+    if name in named() and not path.exists():
+        raise SpecError(f"{name} is a named study, which {path} would replace; choose another name")
     if path.exists():
         raise SpecError(f"{path} exists; choose another name")
     path.parent.mkdir(exist_ok=True)

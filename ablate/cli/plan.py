@@ -36,6 +36,7 @@ from ablate.dispatch.request import RunRequest
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run, differences
 from ablate.store.root import Root
+from ablate.study.compare import check_own_parts
 from ablate.study.load import load
 from ablate.study.study import Study, Variant
 
@@ -92,6 +93,7 @@ def _plan_one(
 ) -> None:
     study = load(name)
     scale = study.scale(scale)
+    check_own_parts(study, scale, request.locate(study.runs(scale, request.seeds)))
     estimate = estimate_study(request, study, scale, probing=probing)
     variants = _variants(study, scale, estimate)
     compared = _compared(request, study, scale, estimate) if comparing else []
@@ -170,6 +172,8 @@ def _print_estimate(estimate: Estimate, labels: Mapping[Run, str]) -> None:
     if not estimate.missing:
         return
     typer.echo(_where(estimate))
+    for line in estimate.grouping.sentences() if estimate.grouping else ():
+        typer.echo(line)
     for run, probe in estimate.probes.items():
         typer.echo(f"probe: {labels[run]}: {1000 * probe.step_s:.3g} ms per step, {probe.steps:,} steps per run")
     if estimate.probes:
@@ -187,11 +191,12 @@ def _where(estimate: Estimate) -> str:
         return f"{estimate.place}: {_counted(count, 'run')}, {estimate.size} side by side{each}"
     jobs = sum(estimate.arrays)
     arrays = f" in {len(estimate.arrays)} arrays ({' + '.join(map(str, estimate.arrays))})"
-    limit = f"{resources.minutes} minutes" if resources.minutes else "the partition's time limit"
+    minutes = estimate.grouping.limit if estimate.grouping else 0
+    limit = f"a limit of {_counted(minutes, 'minute')}" if minutes else "the partition's time limit"
     nodes, processes = _counted(resources.nodes, "node"), _counted(resources.gpus_per_run, "process", "es")
     return (
         f"slurm: {_counted(jobs, 'job')}{arrays if len(estimate.arrays) > 1 else ''}, "
-        f"{min(estimate.size, jobs)} side by side; each {nodes} with {processes} and {limit}"
+        f"{estimate.size} side by side; each {nodes} with {processes} and {limit}"
     )
 
 

@@ -7,10 +7,12 @@ from typing import Annotated
 import typer
 
 from ablate.cli._options import Folder, OptionalName, ScaleName, Seeds
+from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn, warn_all
 from ablate.report import render
 from ablate.report.overview import write_all
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
+from ablate.store.rows import read
 from ablate.study.load import load
 
 All = Annotated[bool, typer.Option("--all", help="Every study and scale with a record, and an index of them.")]
@@ -19,6 +21,8 @@ Compare = Annotated[
     typer.Option("--compare/--no-compare", help="Compare each variant's model with the control's; needs torch once."),
 ]
 
+Force = Annotated[bool, typer.Option("--force", help="Replace a report that has rows without results here.")]
+
 
 def report(
     name: OptionalName = None,
@@ -26,9 +30,13 @@ def report(
     seeds: Seeds = None,
     every: All = False,
     compare: Compare = True,
+    force: Force = False,
     root: Folder = None,
-) -> None:
+) -> int:
     """Write the report of a study, and print the path of its page.
+
+    A report whose rows have no results here is not replaced. The exit code is 2 then, and when a record of the study
+    was edited or damaged, which the report names.
 
     Examples:
         ablate report quickstart
@@ -38,11 +46,14 @@ def report(
     if every:
         if name is not None or scale is not None or seeds is not None:
             raise SpecError("--all cannot be combined with a study, --scale or --seeds; leave them out")
-        page, pages = write_all(folder, models=compare)
+        page, pages = write_all(folder, models=compare, force=force)
         for path in (*pages, page):
             typer.echo(path)
-        return
+        warn_all(folder)
+        return NOT_WHOLE if read(folder.results).damage else 0
     if name is None:
         raise SpecError("report needs either a study or --all, got neither")
     study = load(name)
-    typer.echo(render(study, study.scale(scale), folder, seeds, models=compare))
+    scale = study.scale(scale)
+    typer.echo(render(study, scale, folder, seeds, models=compare, force=force))
+    return warn(soundness_of(study, scale, folder, seeds, speeds=True))

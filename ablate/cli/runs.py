@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated, Any
 
 import typer
@@ -25,15 +26,18 @@ from ablate.cli._options import (
 )
 from ablate.cli._resources import with_resources
 from ablate.cli._run_all import run_all
+from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn
 from ablate.cli._states import conclusion
 from ablate.dispatch.all_studies import not_trained
 from ablate.dispatch.detach import detach
 from ablate.dispatch.display import labels_of
 from ablate.dispatch.plan import Place
 from ablate.dispatch.request import RunRequest
-from ablate.dispatch.status import RunStatus
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.dispatch.worker import work
+from ablate.results.soundness import Soundness, marked
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
 from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
@@ -44,6 +48,10 @@ Detach = Annotated[
     typer.Option(
         "--detach/--no-detach", help="Run in the background; by default only on Slurm.", rich_help_panel=WHERE
     ),
+]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="VARIANT", help="Train this variant only; may be given several times."),
 ]
 RetryFailed = Annotated[
     bool,
@@ -65,6 +73,7 @@ def run(
     scale: ScaleName = None,
     every: All = False,
     seeds: Seeds = None,
+    only: Only = None,
     data: Data = None,
     root: Folder = None,
     on: On = Place.local,
@@ -82,13 +91,17 @@ def run(
     Examples:
         ablate run quickstart
         ablate run quickstart --on slurm --minutes 60 --device cpu
+        ablate run quickstart --only attention --only patch_ff
         ablate run --all --scale digits
     """
     one_or_all("run", name, every)
+    if every and only:
+        raise SpecError("--only needs a study, got --all; run one study at a time")
     request = RunRequest(
         root=Root.at(root),
         place=on,
         seeds=seeds,
+        only=only or (),
         jobs=jobs,
         detach=detach,
         retry_failed=retry_failed,
@@ -113,7 +126,7 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
     plan = request.prepare(study, scale)
     if plan.missing and request.is_detached:
         print_datasets(plan, as_json=as_json)
-        target = f"{name} --scale={scale} --root={request.root.path}"
+        target = shlex.join([name, f"--scale={scale}", f"--root={request.root.path}"])
         follow = [f"show its state: ablate status {target} --watch", f"end it: ablate cancel {target}"]
         print_detached(detach(plan, request.arguments(name, scale)), follow, as_json=as_json)
         return 0
@@ -121,24 +134,50 @@ def _run_one(request: RunRequest, name: str, scale: str | None, *, as_json: bool
 
 
 def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], *, as_json: bool) -> int:
-    """Write the report, print the table and the failures, and return the exit code."""
-    from ablate.report import render
-
+    """Print the table and the failures, write the report, and return the exit code."""
     names = labels_of(study, scale, [status.run for status in statuses])
-    failed = any(status.state != "done" for status in statuses)
-    page = render(study, scale, request.root, request.seeds)
+    found = soundness_of(study, scale, request.root, request.seeds)
+    if not as_json:
+        _print_results(request, study, scale, statuses, found)
+    page, problem = _report(request, study, scale)
     if as_json:
         runs = [status.as_data(names[status.run.key]) for status in statuses]
-        print_json({"study": study.name, "scale": scale, "runs": runs, "report": str(page)})
-        return int(failed)
+        print_json({"study": study.name, "scale": scale, "runs": runs, "report": page})
+        warn(found)
+    elif page:
+        typer.echo(f"report: {page}")
+    if problem:
+        what = "the report does not compare the models" if page else "the report was not written"
+        typer.echo(f"ablate: {what}: {printable(problem)}", err=True)
+    if not found.whole:
+        return NOT_WHOLE
+    return int(not page or any(status.state != "done" for status in statuses))
+
+
+def _print_results(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], found: Soundness) -> None:
+    """Print the table and what is left to do, before the report is written, which may fail."""
     from ablate.cli.results import print_table, summary
+    from ablate.results.formats import comparison
 
     if study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         typer.echo("")
-        print_table(summary(study, scale, request.seeds, request.root))
+        print_table(marked(comparison(summary(study, scale, request.seeds, request.root)), found), found)
+    if request.only:  # the other variants are in the table, too
+        statuses = StatusMonitor(request.root, study.runs(scale, request.seeds)).poll()
     for line in conclusion(study, scale, statuses):
         typer.echo(line)
-    typer.echo(f"report: {page}")
-    return int(failed)
+
+
+def _report(request: RunRequest, study: Study, scale: str) -> tuple[str, str]:
+    """Write the report, and return the path of its page, and what it lacks; a model that fails is not compared."""
+    from ablate.report import render
+
+    problem = ""
+    for models in (True, False):
+        try:
+            return str(render(study, scale, request.root, request.seeds, models=models)), problem
+        except SpecError as error:
+            problem = problem or str(error)
+    return "", problem

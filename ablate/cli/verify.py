@@ -33,7 +33,8 @@ def verify(reports: Reports = None, study: Source = None, root: Folder = None, a
     Every number is computed again from the records. Floats may differ by a relative 1e-5. Images are not compared;
     the data they show is.
 
-    The exit code is 1 when a number differs, or when a record is damaged or was edited.
+    A damaged or changed record comes first, and the differences that may follow from it are counted. The exit code is 1
+    when a number differs, or when a record is damaged or was edited.
 
     Examples:
         ablate verify
@@ -62,7 +63,22 @@ def _folders(reports: list[str] | None, root: Root) -> list[Path]:
 
 
 def _sentences(found: Verification) -> Iterator[str]:
+    """Yield what was found: damaged and changed records first, then what follows from them in one line."""
     result = "matches" if found.holds else "DOES NOT MATCH"
     yield f"{found.report}: {result} ({found.numbers:,} numbers computed again, {found.figures} figures)"
-    yield from (f"    {'differs':12} {sentence}" for sentence in found.differences)
-    yield from (f"    {finding.kind:12} {finding.sentence}" for finding in found.findings)
+    grave = [finding for finding in found.findings if finding.grave]
+    yield from (f"    {finding.kind:12} {finding.sentence}" for finding in grave)
+    yield from (f"    {'changed':12} {sentence}" for sentence in found.causes)
+    rest = found.differences[len(found.causes) :]
+    if rest and (grave or found.causes):
+        yield f"    {'follows':12} {_count(rest)}; --json lists them"
+    else:
+        yield from (f"    {'differs':12} {sentence}" for sentence in rest)
+    yield from (f"    {finding.kind:12} {finding.sentence}" for finding in found.findings if not finding.grave)
+
+
+def _count(differences: list[str]) -> str:
+    """Return how many differences there are, and in which files."""
+    names = dict.fromkeys(sentence.split()[0].rstrip(",") for sentence in differences if "." in sentence.split()[0])
+    where = f" (in {', '.join(names)})" if names else ""
+    return f"{len(differences)} {'difference' if len(differences) == 1 else 'differences'} from the records{where}"

@@ -6,10 +6,13 @@ from typing import Any
 
 import torch
 
-from ablate.data.datasets import Arrays, source
+from ablate.data.datasets import Arrays, Encoded, source
 from ablate.data.images import Images, log
 from ablate.data.resident import Decoded, Resident
 from ablate.data.workers import FromFiles
+from ablate.spec.errors import SpecError
+from ablate.spec.parts import dataset_file
+from ablate.spec.printable import shown
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 
@@ -21,6 +24,8 @@ def open_images(run: Run, resources: Resources, device: torch.device) -> tuple[I
     if location is not None:
         log.info("%s", module.DIRECTORY.line(run.dataset, location))
     data = module.load(run, location)
+    if not isinstance(data, Arrays | Encoded):
+        raise SpecError(f"load in {dataset_file(run.dataset)} must return Arrays or Encoded, got {shown(data)}")
     images: Images
     if isinstance(data, Arrays):
         images = Resident(run, data, device)

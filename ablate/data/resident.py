@@ -135,7 +135,7 @@ def decode_to_cache(run: Run, data: Encoded, workers: int) -> Path:
         log.info("decoding %s images of %s at %d pixels into the cache", f"{count:,}", run.dataset, side)
         squares = _allocate(folder / "pictures.npy", (count, 3, side, side))
         chunks = torch.split(torch.arange(count), CHUNK)
-        loader = Loader(Squares(data, side, size), workers, torch.device("cpu"))
+        loader = Loader(Squares(run, data, side), workers, torch.device("cpu"))
         corrupt: Corrupt = []
         for chunk, (decoded, of_chunk) in zip(chunks, loader(chunks), strict=True):
             squares[chunk[0] : chunk[-1] + 1] = decoded.numpy()
@@ -143,7 +143,8 @@ def decode_to_cache(run: Run, data: Encoded, workers: int) -> Path:
         squares.flush()
         (folder / "broken.json").write_bytes(orjson.dumps(corrupt))
 
-    return cache.folder("decoded", cache.key_of(data.fingerprint, side, size, BEHAVIOUR, DECODE_BEHAVIOUR), fill)
+    key = cache.key_of(data.fingerprint, side, size, run.exif_transpose, BEHAVIOUR, DECODE_BEHAVIOUR)
+    return cache.folder("decoded", key, fill)
 
 
 def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.uint8]]:
@@ -166,18 +167,21 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
 class Squares(Dataset[tuple[torch.Tensor, Corrupt]]):
     """Images at some indices as squares, uint8 (n, 3, side, side), and index and reason of each corrupt one."""
 
-    def __init__(self, data: Encoded, side: int, size: int) -> None:
-        self.reader, self.side, self.size = data.reader, side, size
+    def __init__(self, run: Run, data: Encoded, side: int) -> None:
+        self.reader, self.side, self.size, self.turn = data.reader, side, run.image_size, run.exif_transpose
 
     def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, Corrupt]:
         found: list[torch.Tensor] = []
         corrupt: Corrupt = []
         for index in indices.tolist():
-            image, reason = decode(lambda: self.reader[index], self.side)  # noqa: B023 - called at once
+            image, reason = self._decode(index)
             if reason is not None:
                 corrupt.append((index, reason))
             found.append(F.pil_to_tensor(crop_square(image, self.side, self.size)))
         return torch.stack(found), corrupt
+
+    def _decode(self, index: int) -> tuple[Image.Image, str | None]:
+        return decode(lambda: self.reader[index], self.side, turn=self.turn)
 
 
 def crop_square(image: Image.Image, side: int, size: int) -> Any:

@@ -33,7 +33,7 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.seeds import derive
 
-BEHAVIOUR = 2  # 2: draws shared with resident.py, padded crops, jitter, EXIF orientation and 16 bits
+BEHAVIOUR = 2  # 2: draws shared with resident.py, padded crops and jitter
 BICUBIC = InterpolationMode.BICUBIC
 PARENT_CHECK_S = 5.0  # a loader process notices within this time that its parent has ended
 CHUNK = 32  # images that a process holds decoded at full size
@@ -161,11 +161,14 @@ class Decoding(Dataset[tuple[torch.Tensor, Corrupt]]):
         for some in torch.split(samples, CHUNK):
             images = []
             for index in some[:, 0].tolist():
-                image, reason = decode(lambda: self.reader[index], self.run.image_size)  # noqa: B023 - called at once
+                image, reason = self._decode(index)
                 corrupt += [] if reason is None else [(index, reason)]
                 images.append(image)
             found += self._prepare(images, epoch, some)
         return torch.stack(found), corrupt
+
+    def _decode(self, index: int) -> tuple[Image.Image, str | None]:
+        return decode(lambda: self.reader[index], self.run.image_size, turn=self.run.exif_transpose)
 
     def _prepare(self, images: list[Image.Image], epoch: int | None, samples: torch.Tensor) -> list[torch.Tensor]:
         if epoch is None:

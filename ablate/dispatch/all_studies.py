@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -93,8 +94,13 @@ def at_scale(scale: str | None) -> tuple[list[tuple[Study, str]], list[Outcome]]
 
 def not_trained(study: Study, scale: str) -> str:
     """Return why a benchmark-only study has no runs, and what to do instead."""
-    option = "" if scale == study.scale(None) else f" --scale {scale}"
-    return f"it is measured, not trained: ablate bench {study.source}{option}"
+    return f"it is measured, not trained: {command('bench', study, scale)}"
+
+
+def command(name: str, study: Study, scale: str) -> str:
+    """Return a command about a study at a scale, quoted for a shell."""
+    option = "" if scale == study.scale(None) else f" --scale {shlex.quote(scale)}"
+    return f"ablate {name} {study.argument or study.name}{option}"
 
 
 def run_studies(

@@ -7,7 +7,9 @@ from dataclasses import fields
 from typing import Any
 
 from ablate.data.datasets import is_available, needs_location, resolve, source
+from ablate.model.cost import inputs
 from ablate.spec.errors import SpecError
+from ablate.spec.parts import DATASETS
 from ablate.spec.run import Run
 
 # The fields of a run that its dataset checks.
@@ -41,7 +43,8 @@ def describe(used: Collection[str], data: Mapping[str, str]) -> list[str]:
             module, location = source(name, data)
             lines.append(str(module.DIRECTORY.line(name, location)))
         else:
-            lines.append(f"{name} is not available, so its images were not checked; see `ablate data`")
+            counted = "" if name in DATASETS else f", and models are counted for {inputs(name)[1]:,} classes"
+            lines.append(f"{name} is not available, so its images were not checked{counted}; see `ablate data`")
     return lines
 
 

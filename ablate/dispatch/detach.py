@@ -13,6 +13,7 @@ from typing import Any
 from ablate.dispatch.launch import LaunchError
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.plan import LaunchPlan, Place
+from ablate.dispatch.status import SETTLED
 from ablate.store.root import Root
 
 START_S = 30.0
@@ -27,6 +28,7 @@ class Detached:
         launch: name of the launch whose jobs were submitted; None where none were.
         jobs: the keys of the runs of each Slurm job, by its id.
         logs: the folder of their output.
+        grouping: which runs share a job, in sentences.
         pid: of the supervising process; None where there is none.
         log: the file with its output.
     """
@@ -34,6 +36,7 @@ class Detached:
     launch: str | None = None
     jobs: Mapping[str, list[str]] | None = None
     logs: str | None = None
+    grouping: tuple[str, ...] | None = None
     pid: int | None = None
     log: str | None = None
 
@@ -63,12 +66,15 @@ def detach(plan: LaunchPlan, arguments: Sequence[str]) -> Detached:
 
 def _submit(plan: LaunchPlan) -> dict[str, Any]:
     """Submit the runs that no job has."""
-    statuses = [status for status in plan.monitor.poll() if status.state != "done"]
+    statuses = [status for status in plan.monitor.poll() if status.state not in SETTLED]
     ledger = plan.ledger([status.run.key for status in statuses])
-    plan.pool(ledger).fill(statuses)
-    ledger.leave()
-    launch = ledger.launch
-    return {"launch": launch.name, "jobs": launch.jobs, "logs": str(launch.logs)}
+    pool = plan.slurm_pool(ledger)
+    try:
+        pool.fill(statuses)
+    finally:
+        ledger.leave()
+    launch, grouping = ledger.launch, tuple(pool.grouping.sentences()) if pool.grouping else None
+    return {"launch": launch.name, "jobs": launch.jobs, "logs": str(launch.logs), "grouping": grouping}
 
 
 def supervise(root: Root, arguments: Sequence[str]) -> Detached:

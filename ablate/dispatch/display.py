@@ -25,8 +25,9 @@ COLOURS: dict[State, str] = {
     "lost": "magenta",
     "failed": "red",
     "unreadable": "red",
+    "damaged": "red",
 }
-INTEREST: tuple[State, ...] = ("running", "failed", "lost", "unreadable", "queued", "waiting", "done")
+INTEREST: tuple[State, ...] = ("running", "failed", "lost", "unreadable", "damaged", "queued", "waiting", "done")
 AROUND = 5  # lines of a screen without the rows: heading, number of hidden runs, counts, prompt
 NUMBERS = 45  # columns of the state and the numbers of a row
 WITH_KEYS, WITH_PLACES = 72, 100  # widths from which keys and places are shown
@@ -95,7 +96,7 @@ class Display:
             if self.seen.get(status.run.key) == status.state:
                 continue
             self.seen[status.run.key] = status.state
-            ended = status.state in ("done", "failed", "lost", "unreadable") and not first
+            ended = status.state in ("done", "failed", "lost", "unreadable", "damaged") and not first
             if ended or (status.state == "running" and not self.live):
                 yield self._line(status, f"[{done}/{len(statuses)}]" if ended else "")
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from ablate.dispatch.data import check_available
 from ablate.dispatch.disk import Disk, disk_of
+from ablate.dispatch.grouping import Grouping, group
 from ablate.dispatch.plan import Place, side_by_side
 from ablate.dispatch.probe import Probe, probe_all
 from ablate.dispatch.request import RunRequest
 from ablate.dispatch.slurm_pool import arrays, parameters
-from ablate.dispatch.status import StatusMonitor
+from ablate.dispatch.status import SETTLED, StatusMonitor
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.study.compare import check_matches
@@ -27,7 +28,7 @@ class Estimate:
         total: how many runs there are, done or not.
         missing: the runs to train.
         size: how many of them train side by side.
-        arrays: number of jobs of each array; empty except on Slurm.
+        grouping: the runs of each Slurm job; None elsewhere.
         probes: step times, by the run with seed 0; empty where none were measured.
     """
 
@@ -36,9 +37,14 @@ class Estimate:
     total: int
     missing: Sequence[Run]
     size: int
-    arrays: Sequence[int]
+    grouping: Grouping | None
     probes: Mapping[Run, Probe]
     disk: Disk
+
+    @property
+    def arrays(self) -> list[int]:
+        """Number of jobs of each array on Slurm."""
+        return [len(array) for array in arrays(self.grouping.slices)] if self.grouping else []
 
     @property
     def device_hours(self) -> float:
@@ -59,8 +65,10 @@ class Estimate:
     def as_data(self) -> dict[str, Any]:
         """Return the launch, without its disk, ready for JSON."""
         data: dict[str, Any] = {"on": str(self.place), "runs": len(self.missing), "side_by_side": self.size}
-        if self.place is Place.slurm:
-            data |= {"arrays": list(self.arrays), "sbatch": parameters(self.resources)}
+        if grouping := self.grouping:
+            jobs = [{"runs": list(keys), "minutes": grouping.minutes(keys)} for keys in grouping.slices]
+            data |= {"arrays": self.arrays, "jobs": jobs}
+            data |= {"sbatch": parameters(self.resources, minutes=grouping.limit)}
         if self.probes and self.missing:
             steps = {run.key: probe.step_s for run, probe in self.probes.items()}
             data |= {"device": self.device, "step_s": steps}
@@ -92,7 +100,7 @@ def estimate_runs(request: RunRequest, runs: Sequence[Run], *, probing: bool = F
 
 
 def _missing(request: RunRequest, runs: Sequence[Run], data: Mapping[str, str]) -> list[Run]:
-    return [status.run for status in StatusMonitor(request.root, runs, data).poll() if status.state != "done"]
+    return [status.run for status in StatusMonitor(request.root, runs, data).poll() if status.state not in SETTLED]
 
 
 def _estimate(
@@ -100,9 +108,8 @@ def _estimate(
 ) -> Estimate:
     resources = request.resolve(data)
     size = side_by_side(request.place, resources, request.jobs, len(missing))
-    keys = [run.key for run in missing]
-    found = [len(array) for array in arrays(keys, resources.runs_per_job)] if request.place is Place.slurm else []
     probes = probe_all(missing, resources) if probing else {}
-    return Estimate(
-        request.place, resources, total, missing, size, found, probes, disk_of(missing, data, side_by_side=size)
-    )
+    grouping = group(request.root, missing, resources) if request.place is Place.slurm else None
+    size = min(size, len(grouping.slices)) if grouping else size
+    disk = disk_of(missing, data, side_by_side=size)
+    return Estimate(request.place, resources, total, missing, size, grouping, probes, disk)

@@ -6,8 +6,10 @@ process (`inline.py`). Only this package imports submitit.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from ablate.dispatch import lease
@@ -15,13 +17,14 @@ from ablate.dispatch.data import check_data
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.notes import failure_of, note_failure
 from ablate.dispatch.retries import RetryPolicy
-from ablate.dispatch.status import TO_TRAIN, RunStatus, StatusMonitor, requested
+from ablate.dispatch.status import SETTLED, TO_TRAIN, RunStatus, StatusMonitor, requested
 from ablate.dispatch.worker import request
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
-from ablate.store import records
+from ablate.store import cache, records
 from ablate.store.root import Root
 
+LOG = logging.getLogger("ablate")
 POLL_S = 0.5
 DIED = "WorkerDied"  # the kind of a failure whose cause is the worker, not the run
 
@@ -65,11 +68,12 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry_f
     Raises:
         SpecError: when their dataset is missing or does not fit them.
     """
-    missing = [status.run for status in monitor.poll() if status.state != "done"]
+    if monitor.stale:
+        with cache.bypassed():
+            monitor.read_records()
+    missing = [status.run for status in monitor.poll() if status.state not in SETTLED]
     check_data(missing, resources.data)
-    for path in monitor.stale.values():
-        records.set_aside(path)
-    monitor.stale.clear()
+    _set_aside(monitor)
     for run in missing:
         folder = root.run_folder(run.key)
         if retry_failed or (failure_of(folder) or {}).get("kind") == DIED:
@@ -78,6 +82,20 @@ def prepare(root: Root, monitor: StatusMonitor, resources: Resources, *, retry_f
         if held is None or not held.alive:
             request(root, run, resources)
     return missing
+
+
+def _set_aside(monitor: StatusMonitor) -> None:
+    """Rename the records of other data, and tell which and why."""
+    for path in monitor.stale.values():
+        with suppress(FileNotFoundError):  # another launcher has done it
+            record, kept = records.read(path), records.set_aside(path)
+            name = str(record.run["dataset"])
+            LOG.warning(
+                "the record %s (top-1 %.2f %%) is of other data: its fingerprint is %s, that of %s is %s; set aside as "
+                "%s, and the run is trained again",
+                *(path, record.metrics["top1"], record.dataset["fingerprint"], name, monitor.present[name], kept.name),
+            )
+    monitor.stale.clear()
 
 
 def launch(

@@ -79,15 +79,20 @@ class Owner:
         return self.pid > 0 and bool(self.started) and _start_time(self.pid) == self.started
 
     @property
-    def job_is_gone(self) -> bool:
-        """Whether Slurm reports that the job of the owner has ended, or waits to be restarted."""
-        if not self.job or self.user != os.getuid():
-            return False
+    def job_runs(self) -> bool | None:
+        """Whether Slurm reports the job of the owner as running, not restarted since; no answer is not its end.
+
+        None where Slurm cannot tell: without a job, without Slurm's commands, and for hidden jobs of other users.
+        """
+        if not self.job or not slurm.installed():
+            return None
+        if self.user != os.getuid():
+            return slurm.QUEUE.shows_running(self.job) or None
         jobs = slurm.QUEUE.jobs()
         if jobs is None:
-            return False
+            return True
         found = jobs.get(self.job)
-        return found is None or not found.running or found.restarts != self.restarts
+        return found is not None and found.running and found.restarts == self.restarts
 
 
 OWNER = {"worker": str, "host": str, "pid": int, "started": str}
@@ -141,17 +146,16 @@ class LeaseInfo:
     def alive(self) -> bool:
         """Whether the owner may still be working.
 
-        A local owner must have its process, another one a recent heartbeat. An owner with a late heartbeat counts as
-        dead as soon as Slurm reports that its job has ended.
+        A local owner must have its process, another one a recent heartbeat. About an owner with a late heartbeat, Slurm
+        is asked: it is dead as soon as its job has ended, and alive as long as its job runs.
         """
         owner = self.owner
         if owner is not None and owner.released:
             return False
         if owner is not None and owner.is_local:
             return owner.is_alive
-        if owner is not None and QUIET_S < self.age_s < STALE_S:
-            return not owner.job_is_gone
-        return self.age_s < STALE_S
+        runs = owner.job_runs if owner is not None and self.age_s > QUIET_S else None
+        return self.age_s < STALE_S if runs is None else runs
 
 
 def current(folder: Path, now: float | None = None) -> LeaseInfo | None:

@@ -164,7 +164,9 @@ class Ledger:
 
     def __init__(self, root: Root, place: str, keys: Iterable[str]) -> None:
         # Sorted by time to the microsecond, because the newest launch of a run counts.
-        name = f"{time.strftime('%Y%m%d-%H%M%S')}-{time.time_ns() // 1000 % 1_000_000:06d}-{place}-{os.getpid()}"
+        seconds, rest = divmod(time.time_ns(), 10**9)  # read once: a second must not pass between its two parts
+        clock = time.strftime("%Y%m%d-%H%M%S", time.localtime(seconds))
+        name = f"{clock}-{rest // 1000:06d}-{place}-{os.getpid()}"
         self.path = root.runs / "launches" / f"{name}.json"
         self.launch = Launch(self.path, place, list(keys), Owner.current(name))
         self._write()

@@ -21,6 +21,8 @@ from ablate.store.root import Root
 from ablate.study.study import Study
 from ablate.train.distributed import alone
 
+MOST_JOBS = 10_000  # more is a mistake
+
 
 class Place(StrEnum):
     """Where runs are trained."""
@@ -81,26 +83,34 @@ class LaunchPlan:
         """Return the workers of this launch; none is started yet."""
         name = ledger.launch.name
         if self.place is Place.slurm:
-            return SlurmPool(self.root, self.resources, ledger, self.jobs)
+            return self.slurm_pool(ledger)
         if self.place is Place.inline:
             return Inline(self.root, name)
         return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
 
+    def slurm_pool(self, ledger: Ledger) -> SlurmPool:
+        """Return the jobs of this launch; none is submitted yet."""
+        return SlurmPool(self.root, self.resources, ledger, self.jobs)
 
-def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int) -> int:
+
+def side_by_side(place: Place, resources: Resources, jobs: int | None, most: int) -> int:
     """Return how many runs train side by side.
 
     Args:
         jobs: the requested number. None means one per GPU, else cores over threads; on Slurm, all.
-        runs: how many runs there are.
+        most: how many jobs there are on Slurm.
 
     Raises:
         SpecError: when the place cannot train that many, or such runs.
     """
     if place is Place.inline and resources.processes > 1:
         raise SpecError(f"a run must have 1 process with --on inline, got {resources.processes}; use --on local")
+    if jobs is not None and jobs > MOST_JOBS:
+        raise SpecError(f"--jobs must be at most {MOST_JOBS:,}, got {jobs}")
     if place is not Place.slurm:
         return slots(resources, jobs)
     if jobs is not None and jobs < 1:
         raise SpecError(f"--jobs must be 1 or more, got {jobs}")
-    return jobs or -(-runs // resources.runs_per_job)
+    if resources.device == "mps" or (resources.device_index or 0) > 0:
+        raise SpecError(f"a job on Slurm sees its own GPUs only, got device {resources.device}; use --device cuda")
+    return min(jobs or most, most)

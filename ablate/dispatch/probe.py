@@ -6,11 +6,12 @@ import statistics
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
+from ablate.store import cache, json_files
 from ablate.train.distributed import ALONE
 from ablate.train.execute import execute
 
@@ -69,8 +70,8 @@ class _Stopwatch:
 def _synchronise() -> None:
     import torch
 
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
 
 
 def probe(run: Run, resources: Resources) -> Probe:
@@ -88,5 +89,18 @@ def probe(run: Run, resources: Resources) -> Probe:
 
 
 def probe_all(runs: Sequence[Run], resources: Resources) -> dict[Run, Probe]:
-    """Return a probe for each variant, by the run with seed 0; all seeds take the same time."""
-    return {run: probe(run, resources) for run in dict.fromkeys(run.replace(seed=0) for run in runs)}
+    """Return a probe for each variant, by the run with seed 0, and remember it; all seeds take the same time."""
+    found = {run: probe(run, resources) for run in dict.fromkeys(run.replace(seed=0) for run in runs)}
+    for run, measured in found.items():
+        cache.write_note("probes", run.key, asdict(measured))
+    return found
+
+
+def remembered(run: Run) -> Probe | None:
+    """Return the last probe of a variant on this machine; None if there is none."""
+    note = cache.read_note("probes", run.replace(seed=0).key)
+    try:
+        found = json_files.checked(note, {"step_s": float, "steps": int, "device": str})
+    except ValueError:
+        return None
+    return Probe(**{item.name: found[item.name] for item in fields(Probe)}) if found["step_s"] > 0 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
 import signal
@@ -17,6 +16,7 @@ from ablate.dispatch.slurm import scrubbed
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
+from ablate.train import devices
 
 
 class LocalWorker:
@@ -73,7 +73,7 @@ class Local:
 
     def __init__(self, root: Root, resources: Resources, logs: Path) -> None:
         self.root, self.resources, self.logs = root, resources, logs
-        self.gpus = gpus() if _uses_gpus(resources) else []
+        self.gpus = devices.gpus(resources.device) if resources.uses_cuda else []
 
     def start(self, name: str, slot: int, keys: Sequence[str]) -> LocalWorker:
         """Start a worker on a list of runs."""
@@ -104,25 +104,18 @@ class Local:
         """Return the environment of a slot: its GPUs and number of threads; libraries use all cores by default."""
         threads, each = str(self.resources.threads), self.resources.gpus_per_run
         count = max(1, len(self.gpus) // each)
-        own = self.gpus[slot % count * each :][:each]
-        return scrubbed(os.environ) | {
-            "CUDA_VISIBLE_DEVICES": ",".join(own),
-            "OMP_NUM_THREADS": threads,
-            "MKL_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-        }
-
-
-def _uses_gpus(resources: Resources) -> bool:
-    return resources.device == "auto" or resources.device.startswith("cuda")
-
-
-def gpus() -> list[str]:
-    """Return the visible CUDA devices, by index or name, without importing torch."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
-    return [str(index) for index in range(len(glob.glob("/dev/nvidia[0-9]*")))]
+        own = ",".join(self.gpus[slot % count * each :][:each])
+        # A device such as cuda:1 counts among all GPUs that the launcher sees.
+        limit = {} if self.resources.device_index is not None else {devices.limiting(): own}
+        return (
+            scrubbed(os.environ)
+            | limit
+            | {
+                "OMP_NUM_THREADS": threads,
+                "MKL_NUM_THREADS": threads,
+                "OPENBLAS_NUM_THREADS": threads,
+            }
+        )
 
 
 def slots(resources: Resources, jobs: int | None = None) -> int:
@@ -133,8 +126,8 @@ def slots(resources: Resources, jobs: int | None = None) -> int:
     """
     if resources.nodes > 1:
         raise SpecError(f"nodes must be 1 on this machine, got {resources.nodes}; use --on slurm")
-    each, cores = resources.gpus_per_run, _cores()
-    found = len(gpus()) if _uses_gpus(resources) else 0
+    devices.check(resources.device)
+    each, cores, found = resources.gpus_per_run, _cores(), _gpus(resources)
     if 0 < found < each:
         raise SpecError(f"gpus_per_run must be at most {found}, the GPUs of this machine, got {each}")
     if jobs is not None:
@@ -142,6 +135,13 @@ def slots(resources: Resources, jobs: int | None = None) -> int:
             raise SpecError(f"--jobs must be 1 or more, got {jobs}")
         return jobs
     return found // each or max(1, cores // (resources.threads * each))
+
+
+def _gpus(resources: Resources) -> int:
+    """Return how many GPUs the slots share."""
+    if resources.device == "mps" or resources.device_index is not None:
+        return 1
+    return len(devices.gpus(resources.device)) if resources.uses_cuda else 0
 
 
 def _cores() -> int:

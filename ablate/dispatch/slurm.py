@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -15,8 +16,9 @@ from dataclasses import dataclass
 
 QUERY_EVERY_S = 5.0
 ANSWER_S = 30.0
-PENDING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT", "SUSPENDED"})
-RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING", "STOPPED"})
+UNKNOWN_JOB = "Invalid job id specified"
+PENDING = frozenset({"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT"})
+RUNNING = frozenset({"RUNNING", "COMPLETING", "STAGE_OUT", "RESIZING", "SIGNALING", "STOPPED", "SUSPENDED"})
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,26 @@ class Job:
 
 
 def call(command: Sequence[str]) -> str | None:
-    """Return the output of a Slurm command; None if it is missing, fails or does not answer."""
+    """Return the output of a Slurm command; None if it is missing, fails or does not answer.
+
+    That Slurm does not know a job is an answer: its output is then empty.
+    """
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=ANSWER_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
+    return done.stdout if done.returncode == 0 or UNKNOWN_JOB in done.stderr else None
+
+
+def installed() -> bool:
+    """Whether this machine has Slurm's commands."""
+    return shutil.which("squeue") is not None
+
+
+def state(job: str) -> str | None:
+    """Return the state of one job, of any user; "" if Slurm does not know it, None if it does not answer."""
+    output = call(["squeue", "--noheader", "--jobs", job, "-o", "%T"])
+    return None if output is None else output.strip()
 
 
 class Queue:
@@ -60,6 +76,7 @@ class Queue:
     def __init__(self) -> None:
         self._queried = float("-inf")
         self._jobs: dict[str, Job] | None = None
+        self._running: dict[str, tuple[float, bool]] = {}
 
     def jobs(self, *, newer_than_s: float = QUERY_EVERY_S) -> dict[str, Job] | None:
         """Return this user's jobs in the queue, by id, one per array element; None if Slurm does not answer."""
@@ -69,6 +86,14 @@ class Queue:
             self._jobs = None if output is None else {job.id: job for job in map(_job, output.splitlines()) if job}
             self._queried = time.monotonic()
         return self._jobs
+
+    def shows_running(self, job: str) -> bool:
+        """Whether Slurm shows a job, of any user, as running; clusters may hide the jobs of others."""
+        when, running = self._running.get(job, (float("-inf"), False))
+        if time.monotonic() - when > QUERY_EVERY_S:
+            running = state(job) in RUNNING
+            self._running[job] = time.monotonic(), running
+        return running
 
 
 QUEUE = Queue()
@@ -137,8 +162,23 @@ def cancel(ids: Collection[str]) -> bool:
 
 def max_array_size() -> int:
     """Return the longest array that Slurm accepts; its default if it does not answer, 1 if arrays are disabled."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", call(["scontrol", "show", "config"]) or "", re.MULTILINE)
-    return max(1, int(found.group(1))) if found else 1001
+    answer = call(["scontrol", "show", "config"]) or ""
+    longest = re.search(r"^MaxArraySize\s*=\s*(\d+)", answer, re.MULTILINE)
+    tasks = re.search(r"^SchedulerParameters\s*=.*\bmax_array_tasks=(\d+)", answer, re.MULTILINE)
+    return max(1, min([int(found[1]) for found in (longest, tasks) if found], default=1001))
+
+
+def most_minutes(partition: str = "") -> int | None:
+    """Return the longest time limit of a partition, of the default one without a name; None if there is no limit.
+
+    None also if Slurm does not answer.
+    """
+    for line in (call(["scontrol", "show", "partition", "--oneliner", *filter(None, [partition])]) or "").splitlines():
+        found = re.search(r"\bMaxTime=([\d:-]+)", line)
+        if found and (partition or "Default=YES" in line.split()):
+            days, hours, minutes, _ = [0, 0, 0, 0, *_clock(found[1])][-4:]
+            return (days * 24 + hours) * 60 + minutes
+    return None
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:

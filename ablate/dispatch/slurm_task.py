@@ -30,7 +30,7 @@ MARGIN_S = 120.0  # before the limit: for the last step, a checkpoint and the re
 MARGIN_SHARE = 0.2  # of the limit, where that is less than MARGIN_S
 MARGIN = "ABLATE_MARGIN_S"
 WAIT_S = 600.0
-QUERY_S = 2.0
+QUERY_S = 15.0  # between two queries of a job that waits for its end
 
 
 def task(path: str, keys: Sequence[str], fields: Mapping[str, Any]) -> None:
@@ -46,7 +46,8 @@ def task(path: str, keys: Sequence[str], fields: Mapping[str, Any]) -> None:
         os.environ[name] = str(resources.threads)
     job, restarts = slurm.own_job()
     clock = Clock(job)
-    clock.start(_limit(job, resources))
+    if clock.main:  # the first process watches the limit for all
+        clock.start(_limit(job, resources))
     try:
         # The name has no launch: a restarted job may resume the run that it held.
         work(path, keys, f"slurm{job}r{restarts}")
@@ -90,8 +91,8 @@ class Clock:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     def start(self, seconds: float | None) -> None:
-        """Stop the work before so many seconds have passed; the first process does it for all."""
-        if seconds is None or not self.main:
+        """Stop the work before so many seconds have passed."""
+        if seconds is None:
             return
         margin = float(os.environ.get(MARGIN) or min(MARGIN_S, MARGIN_SHARE * seconds))
         timer = threading.Timer(max(0.0, seconds - margin), self._time_is_over)
@@ -108,14 +109,16 @@ class Clock:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def end(self) -> None:
-        """Requeue the job if that is why the work was stopped, and wait for Slurm to end this process."""
+        """Requeue the job if that is why the work was stopped, and wait for Slurm to end this process.
+
+        Only the first process asks Slurm; when it ends, srun ends the others.
+        """
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self.main and self.requeues and not slurm.requeue(self.job):
             sys.exit(f"Slurm did not requeue job {self.job}; launch the study again to resume")
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             time.sleep(QUERY_S)
-            jobs = slurm.QUEUE.jobs(newer_than_s=0.0)
-            if jobs is not None and (self.job not in jobs or jobs[self.job].state != "RUNNING"):
+            if self.main and slurm.state(self.job) not in ("RUNNING", None):
                 break  # Slurm has decided
         sys.exit(128 + signal.SIGTERM)

@@ -1,9 +1,10 @@
 """The state of each run, derived from disk: its record, its lease, its failure note, and the launches that have it.
 
-A run is *done* when it has a record, *running* while a live worker holds its lease, *failed* when its folder has a
-failure note, *lost* when its worker disappeared, *queued* when a live launch or job will train it, *unreadable* when
-its request, its failure note or a lease without a heartbeat is damaged, and *waiting* otherwise, until a launch has it.
-A launch trains an unreadable run as a waiting one.
+A run is *done* when `ablate.dispatch.evidence` says so, *damaged* when its record was edited or damaged, *running*
+while a live worker holds its lease, *failed* when its folder has a failure note, *lost* when its worker disappeared,
+*queued* when a live launch or job will train it, *unreadable* when its request, its failure note or a lease without a
+heartbeat is damaged, and *waiting* otherwise, until a launch has it. A launch trains an unreadable run as a waiting
+one, and a damaged one never.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ablate.dispatch import lease, slurm
+from ablate.dispatch import evidence, lease, slurm
 from ablate.dispatch.data import fingerprint
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.notes import read_failure, read_progress, read_request
+from ablate.spec.errors import SpecError
 from ablate.spec.printable import printable
 from ablate.spec.run import Run
-from ablate.store import records
+from ablate.store import records, rows
 from ablate.store.json_files import Unreadable
 from ablate.store.root import Root
 
-State = Literal["done", "running", "failed", "lost", "queued", "waiting", "unreadable"]
+State = Literal["done", "running", "failed", "lost", "queued", "waiting", "unreadable", "damaged"]
 TO_TRAIN: tuple[State, ...] = ("waiting", "queued", "lost", "unreadable")
+SETTLED: tuple[State, ...] = ("done", "damaged")  # a run with a record is not trained
 
 
 @dataclass(frozen=True)
@@ -68,25 +71,34 @@ class StatusMonitor:
         root: with the results and the runs in progress.
         runs: the runs to monitor.
         data: paths of datasets, by name, to compare their fingerprints with those of the records.
+
+    Attributes:
+        stale: the records of other data, by key.
+        present: the present fingerprint of every dataset; None where it is not available.
     """
 
     def __init__(self, root: Root, runs: Sequence[Run], data: Mapping[str, str] | None = None) -> None:
         self.root, self.runs = root, list(runs)
-        self._fingerprints = {name: fingerprint(name, data or {}) for name in {run.dataset for run in runs}}
-        self._done: dict[str, RunStatus] = {}
+        self._data = data or {}
+        self._settled: dict[str, RunStatus] = {}
+        self.present: dict[str, str | None] = {}
         self.launches = Launches(root)
         self.stale: dict[str, Path] = {}
-        self._read_records()
+        self.read_records()
 
-    def _read_records(self) -> None:
-        found = records.index(self.root.results)
+    def read_records(self) -> None:
+        """Read which runs have a record, and whether it counts."""
+        by_variant: dict[Run, list[int]] = {}
         for run in self.runs:
-            if run.key in found:
-                record = records.read(found[run.key])
-                if record.answers(run, self._fingerprints[run.dataset]):
-                    self._done[run.key] = _done(run, record)
-                else:
-                    self.stale[run.key] = found[run.key]
+            by_variant.setdefault(run.replace(seed=0), []).append(run.seed)
+        self.present = {name: fingerprint(name, self._data) for name in {run.dataset for run in self.runs}}
+        found = evidence.gather(rows.read(self.root.results), by_variant.items(), self.present)
+        self.stale = {key: Path(path) for key, path in found.other_data.items()}
+        for run in self.runs:
+            if run.key in found.damaged:
+                self._settled[run.key] = RunStatus(run, "damaged", error=printable(found.damaged[run.key]))
+            elif run.key in found.places:
+                self._settled[run.key] = _done(run, Path(found.rows.paths[run.key]))
 
     def poll(self) -> list[RunStatus]:
         """Return the state of every run, in the given order."""
@@ -95,17 +107,20 @@ class StatusMonitor:
 
     def _state_of(self, run: Run) -> RunStatus:
         path = records.path_of(self.root.results, run)
-        if run.key not in self._done and run.key not in self.stale and path.exists():
-            self._done[run.key] = _done(run, records.read(path))
-        return self._done.get(run.key) or with_launch_info(
+        if run.key not in self._settled and run.key not in self.stale and path.exists():
+            self._settled[run.key] = _done(run, path)
+        return self._settled.get(run.key) or with_launch_info(
             unfinished(self.root.run_folder(run.key), run), self.launches
         )
 
 
-def _done(run: Run, record: records.Record) -> RunStatus:
-    return RunStatus(
-        run, "done", metrics={k: v for k, v in record.metrics.items() if not k.endswith("correct")} | record.cost
-    )
+def _done(run: Run, path: Path) -> RunStatus:
+    try:
+        record = records.read(path, history=False)
+    except SpecError as error:
+        return RunStatus(run, "damaged", error=printable(str(error)))
+    metrics = {k: v for k, v in record.metrics.items() if not k.endswith("correct")} | record.cost
+    return RunStatus(run, "done", metrics=metrics)
 
 
 def unfinished(folder: Path, run: Run) -> RunStatus:

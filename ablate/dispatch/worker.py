@@ -135,7 +135,7 @@ def _take(root: Root, key: str, worker: str, world: World) -> bool:
     except FileNotFoundError:
         return False  # cancelled before it started
     except SpecError as error:
-        note_failure(folder, str(error), worker, kind=SpecError.__name__)
+        note_failure(folder, str(error).partition("\n")[0], worker, kind=SpecError.__name__)
         return True
     if _settled(root, run) or _held_by_this_launch(folder, worker):
         return False

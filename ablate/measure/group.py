@@ -73,7 +73,7 @@ class Group:
             peak=self.setting.peak,
         )
         path = self.setting.folder / new.name
-        old = speed_record.read(path) if path.exists() else None
+        old = speed_record.read(path) if path.exists() and not self.setting.force else None
         if old and self._can_resume(old, new.provenance["versions"]):
             new.windows, new.thrown, new.sessions = old.windows, old.thrown, old.sessions
             new.protocol, new.latency_ms = old.protocol, old.latency_ms

@@ -1,9 +1,14 @@
-"""One speed measurement, and its file."""
+"""One speed measurement, and its file.
+
+`checksum` is a sha256 over the rest of the file. Measurements of version 0.1 have none, and are not checked.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from statistics import median, quantiles
@@ -14,11 +19,15 @@ import orjson
 from ablate.measure.protocol import METHOD, Mode, Protocol
 from ablate.spec.errors import SpecError
 from ablate.store.json_files import checked
+from ablate.store.listing import refusal
 from ablate.store.root import write_atomically
 
 SCHEMA = 1
 RENAMED = {"headline_batch": "reference_batch"}  # fields by the names that version 0.1 wrote
 FOLDER = "speed"
+FILE = re.compile(r"[0-9a-f]{10}(-[a-z0-9]+){4}-\d+\.json")  # the name of a measurement's file, see `Measurement.name`
+LARGEST = 64 * 2**20  # bytes
+REMEDY = "restore it, or delete it to measure again"
 DRIFT = 0.03  # of the control between its first and last window, above which a session is flagged
 # A training step's MACs in units of the forward pass: the backward pass has twice as many.
 WORK_OF = {"inference": 1, "training": 3}
@@ -60,6 +69,7 @@ class Measurement:
         complete: whether it has as many windows as its protocol's rounds, without the rejected ones and the control's
             last.
         method: the version of the method, see `ablate.measure.protocol.METHOD`.
+        checksum: of the file that it was read from; None if that has none.
     """
 
     subject: dict[str, Any]
@@ -81,6 +91,7 @@ class Measurement:
     complete: bool = False
     method: int = METHOD
     schema: int = SCHEMA
+    checksum: str | None = field(default=None, compare=False)
 
     @property
     def name(self) -> str:
@@ -148,8 +159,15 @@ def write(folder: Path, found: Measurement) -> Path:
     _check_plausible(found, summary["macs_per_s"])
     path = folder / found.name
     content = {"schema": found.schema, "summary": summary} | asdict(found)
+    content["checksum"] = checksum(content)
     write_atomically(path, orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     return path
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Return a sha256 over the content of a file except its checksum, independent of the order of keys."""
+    rest = {name: value for name, value in content.items() if name != "checksum"}
+    return hashlib.sha256(orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _check_plausible(found: Measurement, macs_per_s: float | None) -> None:
@@ -169,29 +187,34 @@ def read(path: Path) -> Measurement:
         SpecError: if the file is not a measurement, or of a newer schema.
     """
     try:
-        content = orjson.loads(path.read_bytes())
+        reason = refusal(path, LARGEST)
+        content = None if reason else orjson.loads(path.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
-        raise SpecError(
-            f"cannot read the measurement {path}: {error}; restore it, or delete it to measure again"
-        ) from None
-    if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
+        reason = str(error)
+    if reason:
+        raise SpecError(f"cannot read the measurement {path}: {reason}; {REMEDY}")
+    if not isinstance(content, dict) or type(content.get("schema")) is not int:
         raise SpecError(f"{path} must be a speed measurement, got no schema number; move it out of results/speed")
     if content["schema"] > SCHEMA:
         raise SpecError(
             f"the measurement {path} has schema {content['schema']}; this version of ablate knows up to {SCHEMA}: "
             "upgrade it"
         )
+    signed = content.get("checksum")
+    if signed is not None and signed != checksum(content):
+        raise SpecError(f"the measurement {path} was edited or damaged: it does not match its checksum; {REMEDY}")
     content = {RENAMED.get(name, name): value for name, value in content.items()}
-    names = [item.name for item in fields(Measurement)]
+    names = [item.name for item in fields(Measurement) if item.name != "checksum"]
     if missing := [name for name in names if name not in content]:
-        raise SpecError(f"the measurement {path} lacks {', '.join(missing)}; restore it, or delete it to measure again")
+        raise SpecError(f"the measurement {path} lacks {', '.join(missing)}; {REMEDY}")
     try:
         _check_shape(content)
     except ValueError as error:
-        raise SpecError(
-            f"the measurement {path} is damaged: {error}; restore it, or delete it to measure again"
-        ) from None
-    return Measurement(**{name: content[name] for name in names})
+        raise SpecError(f"the measurement {path} is damaged: {error}; {REMEDY}") from None
+    found = Measurement(**{name: content[name] for name in names}, checksum=signed)
+    if found.name != path.name:
+        raise SpecError(f"{path} is the measurement {found.name} under another name; move the copy away")
+    return found
 
 
 def _check_shape(content: Mapping[str, Any]) -> None:
@@ -217,6 +240,23 @@ def _check_shape(content: Mapping[str, Any]) -> None:
 
 
 def read_all(results: Path) -> Iterator[tuple[str, Measurement]]:
-    """Yield every measurement under a results folder, by path, with the name of its device's folder."""
-    for path in sorted((results / FOLDER).glob("*/[!.]*.json")):
-        yield path.parent.name, read(path)
+    """Yield every whole measurement under a results folder, by path, with the name of its device's folder."""
+    for path in paths(results):
+        with suppress(SpecError):  # `damage` names it
+            yield path.parent.name, read(path)
+
+
+def damage(results: Path) -> dict[str, str]:
+    """Return a sentence about every measurement that was edited or damaged, by the path of its file."""
+    found = {}
+    for path in paths(results):
+        try:
+            read(path)
+        except SpecError as error:
+            found[str(path)] = str(error)
+    return found
+
+
+def paths(results: Path) -> list[Path]:
+    """Return the path of every measurement under a results folder, sorted."""
+    return sorted(path for path in (results / FOLDER).glob("*/*.json") if FILE.fullmatch(path.name))

@@ -20,9 +20,9 @@ from ablate.measure.protocol import Mode, Protocol
 from ablate.measure.subjects import Subject
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import fingerprints
+from ablate.train import devices
 
 if TYPE_CHECKING:
-    import torch
     from torch import nn
 
 
@@ -84,7 +84,7 @@ class Measuring:
         from ablate.measure.model import Bench
 
         torch.set_num_threads(threads)
-        self.device = find_device(device)
+        self.device = devices.find(device)
         self.subject, self.mode = Subject.from_dict(subject), Mode(**mode)
         model, shape, classes, costs = build(self.subject)
         self.bench = Bench(model, self.mode, shape, classes, self.device)
@@ -138,26 +138,6 @@ class Measuring:
         """Free the memory of the last order for other workers."""
         gc.collect()
         self.bench.park()
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device with a name; for "auto", the first CUDA device, otherwise the CPU.
-
-    Raises:
-        SpecError: if there is none.
-    """
-    import torch
-
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
-        raise SpecError(
-            f"--device must be auto, cpu, or a device that torch finds here, such as cuda:0, got {name!r}"
-        ) from None
-    return device
 
 
 def build(subject: Subject) -> tuple[nn.Module, tuple[int, ...], int, dict[str, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -9,7 +10,10 @@ from timm.layers import LayerNorm
 from timm.models.vision_transformer import Block
 from torch import nn
 
+from ablate.spec.errors import SpecError
 from ablate.spec.parts import CHANNELS, MIXERS
+from ablate.spec.printable import shown
+from ablate.spec.registry import Registry
 from ablate.spec.run import Run
 
 BEHAVIOUR = 1
@@ -68,8 +72,25 @@ def order_of(block: Any) -> list[str]:
 
 def parts(run: Run) -> dict[str, Any]:
     """Return timm's arguments `block_fn`, `attn_layer` and `mlp_layer` for a run; timm's block where it suffices."""
-    mixer = MIXERS[run.mixer].layer(run, run.tokens)
-    channel = CHANNELS[run.channel].layer(run, run.tokens)
+    mixer = layer_class(MIXERS, run.mixer, run, run.tokens)
+    channel = layer_class(CHANNELS, run.channel, run, run.tokens)
     plain = mixer and channel and run.order == "token_first" and {run.token_norm, run.channel_norm} == {"channel"}
     block = Block if plain else type("VariantBlock", (VariantBlock,), {"run": run})
     return {"block_fn": block, "attn_layer": mixer, "mlp_layer": channel}
+
+
+def layer_class(registry: Registry, name: str, *args: Any) -> Any:
+    """Return the class of a part's layer; None if a block has no such part.
+
+    Raises:
+        SpecError: when `layer` of its file returns anything else.
+    """
+    found = registry[name].layer(*args)
+    if found is not None and not (
+        issubclass(found, nn.Module) if isinstance(found, type) else isinstance(found, partial)
+    ):
+        raise SpecError(
+            f"layer in {registry.path(name)} must return a class of torch.nn.Module (timm creates one object per "
+            f"block), got {shown(found)}"
+        )
+    return found

@@ -9,7 +9,8 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer, init_weights_vit_timm
 from torch import nn
 
-from ablate.model.block import parts
+from ablate.model.block import layer_class, parts
+from ablate.model.errors import explaining
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import STEMS
 from ablate.spec.run import Run
@@ -29,7 +30,8 @@ def build(run: Run, channels: int, classes: int) -> VisionTransformer:
         classes: number of classes.
     """
     model = assemble(run, channels, classes)
-    initialise(model, run)
+    with explaining(run):
+        initialise(model, run)
     return model
 
 
@@ -38,8 +40,19 @@ def assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "sk
 
     Args:
         weight_init: argument of timm; "skip" leaves the weights that PyTorch's layers draw.
+
+    Raises:
+        SpecError: when a part in the user's own file raises an error.
     """
-    model = VisionTransformer(
+    with explaining(run):
+        model = _assemble(run, channels, classes, weight_init)
+    if run.pos_embed == "sincos" and model.pos_embed is not None:
+        model.pos_embed.requires_grad_(False)
+    return model
+
+
+def _assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "skip"]) -> VisionTransformer:
+    return VisionTransformer(
         weight_init=weight_init,
         img_size=run.image_size,
         patch_size=run.patch_size,
@@ -56,12 +69,9 @@ def assemble(run: Run, channels: int, classes: int, weight_init: Literal["", "sk
         pos_drop_rate=run.drop,
         proj_drop_rate=run.drop,
         drop_path_rate=run.drop_path,
-        embed_layer=STEMS[run.stem].layer(run),
+        embed_layer=layer_class(STEMS, run.stem, run),
         **parts(run),
     )
-    if run.pos_embed == "sincos" and model.pos_embed is not None:
-        model.pos_embed.requires_grad_(False)
-    return model
 
 
 def initialise(model: VisionTransformer, run: Run) -> None:

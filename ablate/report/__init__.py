@@ -6,26 +6,36 @@ figures, which may differ between processors. `ablate.report.verification` deriv
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
 from ablate.report import files
 from ablate.report.content import Content
+from ablate.report.losses import refuse_losses
 from ablate.store.root import Root, write_atomically
 from ablate.study.study import Study
 
 
-def render(study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True) -> Path:
+def render(
+    study: Study, scale: str, root: Root, seeds: int | None = None, *, models: bool = True, force: bool = False
+) -> Path:
     """Write `reports/STUDY-SCALE/`: the page, its Markdown version, tables, plots and their data.
 
     Args:
-        seeds: only the first N seeds; None is all of them.
+        seeds: the first N seeds; None is the study's number.
         models: whether to compare each variant's model with the control's; new architectures need torch.
+        force: whether to replace a report that has more rows.
 
     Returns:
         The path of the page, `index.html`.
+
+    Raises:
+        SpecError: when the written report has rows that this one lacks.
     """
     content = gather(study, scale, root, seeds, models=models)
+    if not force:
+        refuse_losses(content)
     found = files.contents(content)
     for name in files.possible() - set(found):
         (content.folder / name).unlink(missing_ok=True)  # of a plot that has nothing to show now
@@ -41,5 +51,9 @@ def gather(study: Study, scale: str, root: Root, seeds: int | None = None, *, mo
 
 
 def folder_of(study: Study, scale: str) -> str:
-    """Return the name of a report's folder."""
-    return re.sub(r"[^\w.-]", "_", f"{study.name}-{scale}")
+    """Return the name of a report's folder; with a digest where another study and scale would have the same name."""
+    name = f"{study.name}-{scale}"
+    plain = re.sub(r"[^\w.-]", "_", name)
+    if plain == name and "-" not in scale:
+        return name
+    return f"{plain}-{hashlib.sha256(repr((study.name, scale)).encode()).hexdigest()[:6]}"

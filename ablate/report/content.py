@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -13,14 +12,17 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from ablate.dispatch.evidence import Evidence
 from ablate.measure import frames as speed_frames
+from ablate.measure import record as speed_record
 from ablate.measure.frames import Measured
+from ablate.measure.subjects import of_study as of_study_speeds
 from ablate.model.cost import inputs
 from ablate.report import facts, speeds
 from ablate.report.facts import Fact, Row
 from ablate.report.manifest import LOG, Local, Manifest, digests, versions
 from ablate.results import contrasts
-from ablate.results.table import curves, study_frame, study_records, summarise
+from ablate.results.table import curves, of_study, study_frame, study_records, summarise
 from ablate.results.verdict import Verdict, judge
 from ablate.spec.run import Run, differences
 from ablate.store import records
@@ -51,7 +53,7 @@ class Content:
 
     Args:
         folder: the report's folder, which links are relative to.
-        seeds: only the first N seeds; None is all of them.
+        seeds: the first N seeds; None is the study's number.
         models: whether to compare the models with the control's; if the cache lacks an architecture, torch is imported.
         given: the state of `runs/` when the report was written; None reads the current state.
     """
@@ -65,8 +67,13 @@ class Content:
     given: Local | None = field(default=None, repr=False)
 
     @cached_property
+    def evidence(self) -> Evidence:
+        """Return the records of the study's runs, with what is wrong with some of them."""
+        return of_study(self.study, self.scale, self.root.results, self.seeds)
+
+    @cached_property
     def _read(self) -> Read:
-        whole = study_records(self.study, self.scale, self.root.results, self.seeds)
+        whole = study_records(self.study, self.scale, self.root.results, self.seeds, self.evidence)
         digests = {record.key: records.checksum(record) for record in sorted(whole, key=lambda record: record.key)}
         found = [replace(record, history=[]) for record in whole]
         return Read(found, curves(self.study, self.scale, whole), digests)
@@ -102,20 +109,16 @@ class Content:
         return speed_frames.of_study(self.root.results, self.study, self.scale)
 
     @cached_property
+    def damaged_speeds(self) -> list[str]:
+        """Return a sentence about every speed measurement of the study's architectures that is edited or damaged."""
+        keys = {subject.key for subject in of_study_speeds(self.study, self.scale)}
+        found = speed_record.damage(self.root.results)
+        return [sentence for path, sentence in found.items() if Path(path).name.partition("-")[0] in keys]
+
+    @cached_property
     def seed_count(self) -> int:
         """Return the number of seeds that each variant should have."""
         return self.study.seed_count(self.scale, self.seeds)
-
-    @cached_property
-    def seeds_each(self) -> str:
-        """Return the number of seeds per variant, such as "3"; "3 to 4" if other studies trained more of some."""
-        counts = Counter(row.variant for row in self.rows).values()
-        return " to ".join(str(n) for n in sorted({min(counts), max(counts)}))
-
-    @cached_property
-    def most_seeds(self) -> int:
-        """Return the number of seeds to request to obtain every run that is shown."""
-        return max(Counter(row.variant for row in self.rows).values())
 
     @cached_property
     def summary(self) -> pd.DataFrame:
@@ -145,7 +148,7 @@ class Content:
     @cached_property
     def rows(self) -> list[Row]:
         """Return these runs, by variant and seed."""
-        paths = records.index(self.root.results)
+        paths = {key: Path(path) for key, path in self.evidence.rows.paths.items()}
         recorded = {record.key: record for record in self.found}
         order = {variant.run: (at, variant.label) for at, variant in enumerate(self.study.variants(self.scale))}
         places = sorted((*order[run.replace(seed=0)], run.seed, run.key, run) for run in self._wanted)

@@ -11,6 +11,8 @@ from ablate.spec.run import Run
 from ablate.store.records import Record
 
 PARTS = {"training images": "n_train", "held-out images": "n_heldout", "test images": "n_test"}
+# Settings of a run that may change its last bits or its speed; where it ran and what it kept change neither.
+SETTINGS = ("device", "workers", "micro_batch", "compile", "channels_last", "deterministic", "gpus_per_run", "nodes")
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,9 @@ def _dataset(rows: Sequence[Row]) -> list[Fact]:
 
 
 def environment(rows: Sequence[Row]) -> list[Fact]:
-    """Return facts about the environment; settings without influence on results only if the runs differ in them."""
+    """Return facts about the environment; settings that may change results or speed only if the runs differ in them."""
     found = [row.record for row in rows if row.record is not None]
     packages = dict.fromkeys(name for record in found for name in record.provenance["versions"])
-    settings = dict.fromkeys(name for record in found for name in record.provenance["resources"])
     facts = [
         _fact("source", rows, _source),
         _fact("device", rows, _value_at("provenance", "device")),
@@ -91,7 +92,7 @@ def environment(rows: Sequence[Row]) -> list[Fact]:
         _fact("platform", rows, _value_at("provenance", "platform")),
         *(_fact(name, rows, _value_at("provenance", "versions", name)) for name in packages),
     ]
-    more = [_fact(name, rows, _value_at("provenance", "resources", name)) for name in settings if name != "threads"]
+    more = [_fact(name, rows, _value_at("provenance", "resources", name)) for name in SETTINGS]
     return [fact for fact in facts if fact.values] + [fact for fact in more if fact.mixed]
 
 

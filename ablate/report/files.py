@@ -48,7 +48,7 @@ def contents(content: Content) -> dict[str, bytes]:
 def texts(content: Content, figures: Sequence[Figure]) -> dict[str, str]:
     """Return every text file, the page last; without figures in the page if these were not rendered."""
     files = {f"table.{name}": formats.render(content.summary, name) for name in TABLES}
-    files[RUNS] = content.runs.to_csv(index=False, lineterminator="\n")
+    files[RUNS] = formats.spreadsheet.as_text(content.runs)
     tables, ranked = _tables(content), speeds.ranked(content.speeds, content.variants[0])
     shared = {
         "c": content,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ablate.report.content import Content
 from ablate.report.facts import Fact, Row
+from ablate.spec.printable import printable
+from ablate.store.root import Root
 
 SHOWN = 6  # names in a sentence; the rest are counted
 
@@ -37,8 +39,14 @@ def _of_runs(content: Content) -> Iterator[Finding]:
     recorded = [(row, row.record) for row in content.measured if row.record is not None]
     if edited := [row for row, record in recorded if record.checksum not in (None, content.digests[record.key])]:
         yield Finding("edited", f"the checksum does not match the record of {_runs(edited)}", grave=True)
-    yield from (Finding("failed", f"{row.name}: {row.error}") for row in content.unmeasured if row.error)
-    if missing := [row for row in content.unmeasured if not row.error]:
+    found, lost = content.evidence, [row for row in content.unmeasured if row.run.key in content.evidence.damaged]
+    for row in lost:
+        yield Finding("damaged", relative(found.damaged[row.run.key], content.root), grave=True)
+    if other := [row for row in content.unmeasured if row.run.key in found.other_data]:
+        yield Finding("other data", f"left out, because the data have changed since: {_runs(other)}")
+    rest = [row for row in content.unmeasured if row not in lost]
+    yield from (Finding("failed", f"{row.name}: {row.error}") for row in rest if row.error)
+    if missing := [row for row in rest if not row.error]:
         yield Finding("missing", f"not measured: {some([row.name for row in missing])}")
     if dirty := [row for row, record in recorded if record.provenance.get("dirty")]:
         yield Finding("dirty", f"made from a source tree with uncommitted changes: {_runs(dirty)}")
@@ -66,6 +74,11 @@ def _of_models(content: Content) -> Iterator[Finding]:
 
 def _of_speeds(content: Content) -> Iterator[Finding]:
     """Yield speed measurements with drift of the machine, with unknown drift, or with missing windows."""
+    for sentence in content.damaged_speeds:
+        yield Finding("damaged", relative(sentence, content.root), grave=True)
+    if unchecked := [one for one in content.speeds if one.found.checksum is None]:
+        names = some(list(dict.fromkeys(one.variant for one in unchecked)))
+        yield Finding("unchecked", f"{len(unchecked)} speed measurements are older than checksums: {names}")
     rows = list(content.speed.itertuples())
     if drifted := dict.fromkeys(str(row.variant) for row in rows if row.drifted):
         yield Finding("drift", f"the speed of the machine changed during the measurement: {some(list(drifted))}")
@@ -73,6 +86,11 @@ def _of_speeds(content: Content) -> Iterator[Finding]:
         yield Finding("drift", f"whether the speed of the machine changed is unknown: {some(list(unknown))}")
     if partial := dict.fromkeys(str(row.variant) for row in rows if not row.complete):
         yield Finding("incomplete", f"fewer windows than requested, in some mode: {some(list(partial))}")
+
+
+def relative(sentence: str, root: Root) -> str:
+    """Return a sentence with paths relative to the root, which do not depend on the machine."""
+    return printable(sentence.replace(f"{root.path}/", ""))
 
 
 def _values(fact: Fact) -> str:

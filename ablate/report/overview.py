@@ -6,19 +6,18 @@ It is an HTML page, and a Markdown table for reading in a repository.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ablate.measure import frames as speed_frames
 from ablate.report import figures_json, gather, render
 from ablate.report.content import Content
+from ablate.report.losses import refuse_losses
 from ablate.report.opening import SHOWN, opening
 from ablate.report.page import fill
 from ablate.results.verdict import Verdict
 from ablate.spec.errors import SpecError
-from ablate.store.records import index
 from ablate.store.root import Root, write_atomically
 from ablate.study.load import load, named
 from ablate.study.study import Study
@@ -60,19 +59,34 @@ class Listed:
     error: str = ""
 
 
-def write_all(root: Root, *, models: bool = True) -> tuple[Path, list[Path]]:
+def write_all(root: Root, *, models: bool = True, force: bool = False) -> tuple[Path, list[Path]]:
     """Write the report of every study and scale with a record, and their index.
+
+    Args:
+        force: whether to replace reports that have more rows.
 
     Returns:
         The page of the index, and those of the reports.
+
+    Raises:
+        SpecError: when a written report has rows that its new one lacks; the others are written, the index is not.
     """
-    pages = [
-        render(study, entry.scale, root, models=models)
-        for study in _studies()
-        if isinstance(study, Study)
-        for entry in _entries(study, root)
-        if entry.done
-    ]
+    pages, refused = [], []
+    for study in _studies():
+        if not isinstance(study, Study):
+            continue
+        for scale in study.scales:
+            content = gather(study, scale, root)
+            done = content.speeds if study.benchmark_only else content.found
+            try:
+                if done:
+                    pages.append(render(study, scale, root, models=models, force=force))
+                elif not force:
+                    refuse_losses(content)
+            except SpecError as error:
+                refused.append(str(error))
+    if refused:
+        raise SpecError("\n".join(refused))
     for name, text in texts(root).items():
         write_atomically(root.reports / name, text.encode(), durable=False)
     return root.reports / PAGE, pages
@@ -105,14 +119,13 @@ def _studies() -> Iterator[Study | tuple[str, str]]:
 
 
 def _entries(study: Study, root: Root) -> Iterator[Entry]:
-    present = set(index(root.results))
     what = "variants" if study.benchmark_only else "runs"
     for scale in study.scales:
-        done, wanted = _measured(study, scale, root) if study.benchmark_only else _trained(study, scale, present)
+        content = gather(study, scale, root)
+        done, wanted = _measured(content) if study.benchmark_only else _trained(content)
         if not done:
             yield Entry(scale, "", 0, wanted, [], what)
             continue
-        content = gather(study, scale, root)
         verdicts = [verdict for verdict, _ in content.verdicts]
         yield Entry(scale, quote(content.folder.name), done, wanted, verdicts, what, _figure(content))
 
@@ -123,13 +136,12 @@ def _figure(content: Content) -> str:
     return next((quote(f"{content.folder.name}/{name}.png") for name in names if name in SHOWN), "")
 
 
-def _trained(study: Study, scale: str, present: Collection[str]) -> tuple[int, int]:
-    """Return how many runs have a record, and the number of runs."""
-    runs = study.runs(scale)
-    return sum(run.key in present for run in runs), len(runs)
+def _trained(content: Content) -> tuple[int, int]:
+    """Return how many runs are done, and the number of runs."""
+    return len(content.evidence.done), len(content.variants) * content.seed_count
 
 
-def _measured(study: Study, scale: str, root: Root) -> tuple[int, int]:
+def _measured(content: Content) -> tuple[int, int]:
     """Return how many variants have a speed measurement, and the number of variants."""
-    labels = {variant.label for variant in study.variants(scale)}
-    return len(labels & {one.variant for one in speed_frames.of_study(root.results, study, scale)}), len(labels)
+    labels = set(content.variants)
+    return len(labels & {one.variant for one in content.speeds}), len(labels)

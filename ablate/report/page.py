@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from ablate.results.formats import escape, units
+from ablate.spec.printable import UNSAFE, printable
 
 
 def fill(template: str, **values: Any) -> str:
@@ -22,6 +23,7 @@ def fill(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=shown,
     )
     environment.filters |= {
         "code": code,
@@ -36,6 +38,11 @@ def fill(template: str, **values: Any) -> str:
         "uri": data_uri,
     }
     return environment.get_template(template).render(**values)
+
+
+def shown(value: Any) -> Any:
+    """Return a value without control characters, which neither HTML nor a terminal should get; markup stays markup."""
+    return type(value)(printable(value)) if isinstance(value, str) and UNSAFE.search(value) else value
 
 
 def code(text: object) -> str:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
+from ablate.measure import record as speed_record
 from ablate.report.content import Content
-from ablate.report.findings import Finding
+from ablate.report.findings import Finding, relative
 from ablate.report.manifest import Manifest
-from ablate.spec.errors import SpecError
-from ablate.store import records
+from ablate.store import rows
 from ablate.store.root import Root
 
 
-def damaged(root: Root, read: Callable[[], object]) -> list[Finding]:
-    """Return a finding for every record that cannot be read, with the reason.
-
-    Args:
-        read: reads the records that the report needs.
-    """
-    try:
-        read()
-    except SpecError as error:
-        sentences = _unreadable(root.results) or [str(error)]
-        return [Finding("damaged", one.replace(f"{root.path}/", ""), grave=True) for one in sentences]
-    return []
-
-
-def _unreadable(results: Path) -> list[str]:
-    found = []
-    try:
-        for path in records.index(results).values():
-            try:
-                records.read(path)
-            except SpecError as error:
-                found.append(str(error))
-    except SpecError as error:
-        found.append(str(error))
-    return found
+def damaged(root: Root) -> list[Finding]:
+    """Return a finding for every record and speed measurement that was edited or damaged."""
+    sentences = [*rows.read(root.results).damage.values(), *speed_record.damage(root.results).values()]
+    return [Finding("damaged", relative(sentence, root), grave=True) for sentence in sentences]
 
 
 def other_records(written: Manifest, content: Content) -> Iterator[str]:
@@ -46,6 +24,8 @@ def other_records(written: Manifest, content: Content) -> Iterator[str]:
     for key in sorted({*written.records, *now}):
         before, after = written.records.get(key), now.get(key)
         what = f"the record {key}" + (f" ({names[key]})" if key in names else "")
+        if key in content.evidence.damaged:
+            continue  # a finding names it
         if before is None:
             yield f"{what} was added after the report was written"
         elif after is None:
@@ -54,6 +34,6 @@ def other_records(written: Manifest, content: Content) -> Iterator[str]:
             yield f"{what} was edited after the report was written"
     mine, its = written.speeds, content.manifest.speeds
     for path in sorted({*mine, *its}):
-        if mine.get(path) != its.get(path):
+        if mine.get(path) != its.get(path) and not any(path in sentence for sentence in content.damaged_speeds):
             how = "added" if path not in mine else "removed" if path not in its else "edited"
             yield f"the measurement {path} was {how} after the report was written"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.report import compare, figures_json, files, overview, record_changes
@@ -32,8 +32,10 @@ class Verification:
         report: the name of its folder.
         numbers: how many numbers its texts, tables and figure data contain, all derived again.
         figures: how many figures were drawn again and compared by their data.
-        differences: one sentence for each difference from the records.
+        differences: one sentence for each difference from the records, those of `causes` first.
         findings: problems with the records themselves.
+        causes: one sentence for each record that was added, removed or edited since the report was written; the other
+            differences may follow from them.
     """
 
     report: str
@@ -41,6 +43,7 @@ class Verification:
     figures: int
     differences: list[str]
     findings: list[Finding]
+    causes: list[str] = field(default_factory=list)
 
     @property
     def holds(self) -> bool:
@@ -62,16 +65,15 @@ def verify(folder: Path, root: Root, study: Study | None = None) -> Verification
     folder = folder.absolute()
     options = made_from.seeds, made_from.models, made_from.local
     content = Content(study, study.scale(made_from.scale), root, folder, *options)
-    if damaged := record_changes.damaged(root, lambda: content.found):
-        return Verification(report=folder.name, numbers=0, figures=0, differences=[], findings=damaged)
     figures = draw_all(content, rendered=False)
-    differences = [*record_changes.other_records(made_from, content), *_differences(folder, content, figures)]
+    causes = [*record_changes.other_records(made_from, content)]
     return Verification(
         report=folder.name,
         numbers=sum(_numbers(folder / name) for name in files.READ),
         figures=len(figures),
-        differences=differences,
+        differences=[*causes, *_differences(folder, content, figures)],
         findings=findings(content),
+        causes=causes,
     )
 
 
@@ -79,10 +81,9 @@ def verify_overview(root: Root) -> Verification | None:
     """Verify the index of all reports; return None if there is no index."""
     if not any((root.reports / name).is_file() for name in (overview.INDEX, overview.PAGE)):
         return None
-    derived: dict[str, str] = {}
-    damaged = record_changes.damaged(root, lambda: derived.update(overview.texts(root)))
-    differences = [*_compared(root.reports, derived)]
+    differences = [*_compared(root.reports, overview.texts(root))]
     numbers = _numbers(root.reports / overview.INDEX)
+    damaged = record_changes.damaged(root) if differences else []
     return Verification(report=overview.INDEX, numbers=numbers, figures=0, differences=differences, findings=damaged)
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ablate.dispatch.evidence import fingerprints, gather
 from ablate.spec.errors import SpecError
-from ablate.store.records import index
+from ablate.store import rows
 from ablate.store.root import Root
+from ablate.store.rows import Rows
 from ablate.study.load import load, named
 from ablate.study.study import Study
 
@@ -16,12 +18,12 @@ SPEED = "speed"  # the folder of `ablate.measure.record`, which imports more tha
 
 def summaries(root: Root) -> list[dict[str, Any]]:
     """Return every named study, ready for JSON."""
-    recorded = set(index(root.results))
+    recorded = rows.read(root.results)
     measured = {path.name.partition("-")[0] for path in (root.results / SPEED).glob("*/*.json")}
     return [_summary(path, recorded, measured) for path in named().values()]
 
 
-def _summary(path: Path, recorded: set[str], measured: set[str]) -> dict[str, Any]:
+def _summary(path: Path, recorded: Rows, measured: set[str]) -> dict[str, Any]:
     """Return a study with each of its scales, or with the error of its file."""
     try:
         study = load(path)
@@ -36,11 +38,13 @@ def _summary(path: Path, recorded: set[str], measured: set[str]) -> dict[str, An
     return head | {"scales": scales, "error": ""}
 
 
-def _trained(study: Study, scale: str, recorded: set[str]) -> dict[str, int]:
-    """Return how many runs a study has, and how many of them have a record."""
+def _trained(study: Study, scale: str, recorded: Rows) -> dict[str, int]:
+    """Return how many runs a study has, how many of them are done, and how many have a damaged record."""
     seeds = range(study.seed_count(scale))
-    keys = [key for variant in study.variants(scale) for key in variant.run.keys(seeds)]
-    return {"runs": len(keys), "done": len(recorded.intersection(keys))}
+    runs = [(variant.run, seeds) for variant in study.variants(scale)]
+    found = gather(recorded, runs, fingerprints(run.dataset for run, _ in runs))
+    counts = {"runs": len(runs) * len(seeds), "done": len(found.done)}
+    return counts | ({"damaged": len(found.damaged)} if found.damaged else {})
 
 
 def _measured(study: Study, scale: str, measured: set[str]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ablate.dispatch.evidence import fingerprints
 from ablate.model.cost import complexity
 from ablate.results.published import Published, find
 from ablate.results.stats import t_interval
@@ -107,7 +108,7 @@ def _row(entry: Entry, runs: pd.DataFrame, study: Study | None) -> dict[str, Any
         "params": costs["params"],
         "counted": entry.counted,
         "macs": costs["macs"],
-        **_measured(_top1(run, runs) if entry.trained else [], wanted, published),
+        **_measured(_top1(run, runs, wanted) if entry.trained else [], wanted, published),
     }
 
 
@@ -134,11 +135,16 @@ def _shape(run: Run) -> tuple[Any, ...]:
     return tuple(run.to_dict()[name] for name in _SHAPE)
 
 
-def _top1(run: Run, runs: pd.DataFrame) -> list[float]:
-    """Return the top-1 of every record of a run, for all seeds."""
+def _top1(run: Run, runs: pd.DataFrame, wanted: int | None) -> list[float]:
+    """Return the top-1 of the records of a run on the present data, for the wanted seeds; None is all."""
     if runs.empty:
         return []
     candidates = runs[runs["dataset"] == run.dataset]
+    if wanted is not None:
+        candidates = candidates[candidates["seed"] < wanted]
+    present = fingerprints([run.dataset])[run.dataset]
+    if present is not None:
+        candidates = candidates[candidates["fingerprint"] == present]
     keys = run.keys(candidates["seed"].astype(int))
     return [float(value) for value in candidates["top1"][candidates["key"].to_numpy() == np.array(keys, dtype=object)]]
 

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ablate.dispatch.evidence import SHARED, Evidence, fingerprints, gather
 from ablate.measure import frames as speed_frames
-from ablate.model.cost import complexity, inputs
+from ablate.model.cost import complexity
+from ablate.results.formats import spreadsheet
 from ablate.results.stats import ROUNDING, half_width
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
+from ablate.spec.plugins import files_of
 from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store import rows as flat
 from ablate.store.records import Record
 from ablate.store.root import Root
-from ablate.store.rows import Columns, row
+from ablate.store.rows import row
+from ablate.study.compare import known_classes
 from ablate.study.load import load
 from ablate.study.study import Study, Variant
 
 SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "ema_top1", "images_per_s", "training_s", "peak_memory_mib")
 CONSTANT = ("params", "macs", "tokens")
-
-# All fields of a run except its seed: the runs of one variant share them.
-SHARED = [item.name for item in fields(Run) if item.name != "seed"]
 
 
 def frame(
@@ -48,7 +48,7 @@ def frame(
     Args:
         study: a study or its name: only its runs, with a column `variant`, in the study's order. None: all records.
         scale: of the study; None is its first.
-        seeds: only the first N seeds; None is all of them.
+        seeds: the first N seeds; None is the study's number.
         root: the folder with `results/`; None is ABLATE_ROOT or the current folder.
         mode: joins the measurements of `ablate bench` in that mode, see `ablate.measure.frames.join`.
         device: the device they were made on; may be None if there is only one.
@@ -64,13 +64,10 @@ def frame(
         raise SpecError(
             f"device must be given with a mode, got device {device!r} alone; pass a mode that was measured on it"
         )
-    found = flat.columns(Root.at(root).results)
     study = load(study) if isinstance(study, str) else study
     scale = study.scale(scale)
-    if seeds is not None:
-        study.seed_count(scale, seeds)
-    labels = _labels(study, scale)
-    at = _places(_trained(study, scale), found, seeds)
+    labels, evidence = _labels(study, scale), of_study(study, scale, Root.at(root).results, seeds)
+    at, found = _places(study, scale, evidence, seeds), evidence.rows.columns
     places = [place for place, _ in at]
     chosen = {name: [*map(column.__getitem__, places)] for name, column in found.items()}
     runs = _by_variant({"variant": [label for _, label in at], **chosen}, labels)
@@ -86,11 +83,23 @@ def _refuse(**given: Any) -> None:
             )
 
 
-def study_records(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> list[Record]:
-    """Return the records of a study's variants, by variant and seed; of the first `seeds` seeds, or of all."""
-    found, paths = flat.columns(results), records.index(results)
-    at = _places(_trained(study, scale), found, seeds)
-    return [records.read(paths[found["key"][place]]) for place, _ in at]
+def of_study(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> Evidence:
+    """Return the records of a study's own runs, with what is wrong with some of them."""
+    runs = [(variant.run, range(study.seed_count(scale, seeds))) for variant in _trained(study, scale)]
+    return gather(flat.read(results), runs, fingerprints(run.dataset for run, _ in runs))
+
+
+def study_records(
+    study: Study, scale: str | None, results: Path, seeds: int | None = None, evidence: Evidence | None = None
+) -> list[Record]:
+    """Return the records of a study's variants, by variant and seed; of the first `seeds` seeds, or of its own.
+
+    Args:
+        evidence: from `of_study`, if it is known already.
+    """
+    found = evidence or of_study(study, scale, results, seeds)
+    keys = [found.rows.columns["key"][place] for place, _ in _places(study, scale, found, seeds)]
+    return [records.read(Path(found.rows.paths[key])) for key in keys]
 
 
 def _trained(study: Study, scale: str | None) -> list[Variant]:
@@ -98,34 +107,16 @@ def _trained(study: Study, scale: str | None) -> list[Variant]:
     return [] if study.benchmark_only else study.variants(scale)
 
 
-def _places(variants: Iterable[Variant], found: Columns, seeds: int | None) -> list[tuple[int, str]]:
-    """Return the row numbers of the runs of some variants, by variant and seed, each with its label."""
-    if not found:
-        return []
-    order = {_shared(variant.run): (at, variant) for at, variant in enumerate(variants)}
-    places: dict[int, list[int]] = {}
-    for place, values in enumerate(zip(*(found[name] for name in SHARED), strict=True)):
-        if values in order and (seeds is None or found["seed"][place] < seeds):
-            places.setdefault(order[values][0], []).append(place)
-    return [
-        (place, variant.label)
-        for at, variant in order.values()
-        for place in sorted(_current(variant.run, places.get(at, []), found), key=found["seed"].__getitem__)
-    ]
+def _places(study: Study, scale: str | None, found: Evidence, seeds: int | None) -> list[tuple[int, str]]:
+    """Return the row numbers of a study's runs, by variant and seed, each with its label."""
+    wanted = range(study.seed_count(scale, seeds))
+    keys = [(key, variant.label) for variant in _trained(study, scale) for key in variant.run.keys(wanted)]
+    return [(found.places[key], label) for key, label in keys if key in found.places]
 
 
 def _shared(run: Run) -> tuple[Any, ...]:
     values = run.to_dict()
     return tuple(values[name] for name in SHARED)
-
-
-def _current(run: Run, places: list[int], found: Columns) -> list[int]:
-    """Return the rows whose key is the run's current one: a raised behaviour number gives a run a new key.
-
-    Older records have the same fields, but do not belong to the study any more.
-    """
-    keys = run.keys(found["seed"][place] for place in places) if places else []
-    return [place for place, key in zip(places, keys, strict=True) if found["key"][place] == key]
 
 
 def study_frame(study: Study, scale: str, found: Iterable[Record]) -> pd.DataFrame:
@@ -205,15 +196,30 @@ def summarise(runs: pd.DataFrame, wanted: int | None = None, variants: Iterable[
 def sizes(runs: pd.DataFrame, variants: Iterable[Variant] = ()) -> pd.DataFrame:
     """Return `params`, `macs` and `tokens` of each variant: as recorded, otherwise from the formulas.
 
-    The formulas assume 1,000 classes for an image directory, so they are not mixed with records of one.
+    Those of models for an image directory need its number of classes, so they are missing if it is not available. They
+    are missing beside records of the directory too, so that a report is the same wherever it is rendered.
     """
     recorded = runs[[*CONSTANT]].astype(float).groupby(runs["variant"], observed=False).first()
-    counted = {
-        variant.label: complexity(variant.run, *inputs(variant.run.dataset))
+    missing = [
+        variant
         for variant in variants
         if recorded.loc[variant.label].isna().all() and (variant.run.dataset in DATASETS or runs.empty)
+    ]
+    shapes = {name: known_classes(name, {}) for name in {variant.run.dataset for variant in missing}}
+    counted = {
+        variant.label: _counted(variant.run, *shape) for variant in missing if (shape := shapes[variant.run.dataset])
     }
     return recorded.fillna(pd.DataFrame(counted, index=[*CONSTANT], dtype=float).T.reindex(recorded.index))
+
+
+def _counted(run: Run, channels: int, classes: int) -> dict[str, int]:
+    """Return parameters, MACs and tokens; nothing if a part in the user's own file fails, which hides no other row."""
+    try:
+        return complexity(run, channels, classes)
+    except SpecError:
+        if not files_of(run):
+            raise
+        return {}
 
 
 def differences(runs: pd.DataFrame) -> pd.Series[float]:
@@ -245,6 +251,6 @@ def write(found: pd.DataFrame, path: Path) -> None:
         raise SpecError(f"the suffix of {path} must be .parquet or .csv, got {path.suffix!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".csv":
-        found.to_csv(path, index=False, lineterminator="\n")
+        path.write_text(spreadsheet.as_text(found), encoding="utf-8", newline="")
     else:
         found.to_parquet(path, index=False)

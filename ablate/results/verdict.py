@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -39,8 +39,11 @@ class Verdict:
     interval: Interval | None
 
     def content(self) -> dict[str, Any]:
-        """Return the verdict for JSON; mean, low and high are of the expression minus its threshold."""
-        numbers = dict.fromkeys(("mean", "low", "high", "n")) if self.interval is None else asdict(self.interval)
+        """Return the verdict for JSON; mean, low and high are of the expression itself, as in the reason."""
+        one, threshold = self.interval, 0 - self.claim.holds.expression.constant
+        ends = (None, None, None) if one is None else (one.mean, one.low, one.high)
+        numbers = {"threshold": threshold, "n": one and one.n}
+        numbers |= {k: v if v is None else v + threshold for k, v in zip(("mean", "low", "high"), ends, strict=True)}
         named = {"claim": self.claim.sentence, "holds": str(self.claim.holds)}
         return {**named, "decision": self.decision, "reason": self.reason, **numbers}
 

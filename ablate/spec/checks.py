@@ -11,6 +11,7 @@ from dataclasses import MISSING, Field, field
 from typing import Any
 
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import shown
 
 Check = Callable[[Any], str | None]
 
@@ -34,9 +35,20 @@ def positive(value: float) -> str | None:
     return None if value > 0 else "positive"
 
 
-def at_least(smallest: int) -> Check:
-    """Require a number from `smallest` on."""
-    return lambda value: None if value >= smallest else f"{smallest} or more"
+def positive_to(largest: int) -> Check:
+    """Require a number above 0, up to a limit that only a mistake exceeds."""
+    return lambda value: positive(value) or (None if value <= largest else f"at most {largest:,}")
+
+
+def at_least(smallest: int, largest: int = LARGEST) -> Check:
+    """Require a number from `smallest` on, up to a limit that only a mistake exceeds."""
+
+    def check(value: float) -> str | None:
+        if value < smallest:
+            return f"{smallest} or more"
+        return None if value <= largest else f"at most {largest:,}"
+
+    return check
 
 
 not_negative = at_least(0)
@@ -66,7 +78,26 @@ def dataset_name(value: str) -> str | None:
     """Require a valid folder name."""
     if value == "speed":  # results/speed/ holds speed records
         return "another name, since results/speed is reserved"
+    if len(value) > 100:
+        return "at most 100 letters"
     return None if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", value) else "letters, digits, '_', '.' and '-'"
+
+
+def device_name(value: str) -> str | None:
+    """Require auto or the name of a torch device; whether a machine has it is checked there."""
+    known = re.fullmatch(r"auto|cpu|mps|(cuda|xpu)(:(0|[1-9]\d{0,2}))?", value)
+    return None if known else "auto, cpu, cuda, cuda:N, mps, xpu or xpu:N"
+
+
+def memory_size(value: str) -> str | None:
+    """Require a size with its unit, nothing, or 0, which is all memory of a node. Slurm would take 32 as megabytes."""
+    known = re.fullmatch(r"(0|[1-9]\d*[KMGT]B?)?", value, re.IGNORECASE | re.ASCII)
+    return None if known else "a whole number with a unit, such as 32G or 500M"
+
+
+def one_line(value: str) -> str | None:
+    """Require printable text."""
+    return None if value.isprintable() else "printable text on one line"
 
 
 def auto_augment(value: str) -> str | None:
@@ -89,19 +120,19 @@ def validate(item: Field[Any], value: Any) -> Any:
     kind = dict if item.default is MISSING else type(item.default)
     value = _convert(item.name, value, kind)
     if expected := item.metadata["check"](value):
-        raise SpecError(f"{item.name} must be {expected}, got {value!r}")
+        raise SpecError(f"{item.name} must be {expected}, got {shown(value)}")
     return value
 
 
 def _convert(name: str, value: Any, kind: type[Any]) -> Any:
     """Convert a value without loss; numpy scalars count as numbers."""
-    value = value.item() if getattr(value, "ndim", None) == 0 else value
+    value = value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
     if kind not in (int, float):
         if isinstance(value, Mapping if kind is dict else kind):
             return value
     elif isinstance(value, int | float) and not isinstance(value, bool):
         if not abs(value) < LARGEST:
-            raise SpecError(f"{name} must be a finite number below 2**63, got {value}")
+            raise SpecError(f"{name} must be a finite number below 2**63, got {shown(value)}")
         if kind(value) == value:
             return kind(value) + kind(0)  # -0.0 equals 0.0 and must have its key
-    raise SpecError(f"{name} must be {_TYPES[kind]}, got {value!r}")
+    raise SpecError(f"{name} must be {_TYPES[kind]}, got {shown(value)}")

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from ablate.spec.run import Run
 
 
+MOST_TOKENS, MOST_WEIGHTS, MOST_MIXED = 2**20, 2**38, 2**58
+
+
 def check_consistency(run: Run) -> None:
     """Raise a `SpecError` for the first combination of fields that describes no sensible run."""
     _check_widths(run)
@@ -31,6 +34,12 @@ def check_consistency(run: Run) -> None:
 def _check_widths(run: Run) -> None:
     if run.image_size % run.patch_size:
         raise SpecError(f"patch_size must divide image_size, which is {run.image_size}, got {run.patch_size}")
+    if run.tokens > MOST_TOKENS:
+        raise SpecError(
+            f"image_size {run.image_size} with patch_size {run.patch_size} gives {run.tokens:,} tokens, and must give "
+            f"at most {MOST_TOKENS:,}; increase patch_size"
+        )
+    _check_size(run)
     if run.dim % run.heads:
         raise SpecError(f"heads must divide dim, which is {run.dim}, got {run.heads}")
     if run.mlp_ratio * run.dim < 1:
@@ -41,9 +50,22 @@ def _check_widths(run: Run) -> None:
         raise SpecError(f"gating_ratio {run.gating_ratio:g} of dim {run.dim} leaves no gate; increase it")
 
 
+def _check_size(run: Run) -> None:
+    """Refuse models far above any that was ever trained; below, numbers of operations fit 64 bits."""
+    weights = run.depth * run.dim**2 * max(1.0, run.mlp_ratio, run.gating_ratio)
+    hidden = max(run.tokens, run.token_hidden or run.token_ratio * run.tokens)
+    if weights > MOST_WEIGHTS or run.depth * run.dim * run.tokens * hidden > MOST_MIXED:
+        raise SpecError(
+            f"a model of this size cannot be trained: depth {run.depth:,}, dim {run.dim:,}, {run.tokens:,} tokens; "
+            "reduce one"
+        )
+
+
 def _check_images(run: Run) -> None:
     if run.mixes and run.batch_size % 2:
         raise SpecError(f"batch_size must be even, since Mixup and CutMix pair images, got {run.batch_size}")
+    if run.crop_padding > run.image_size:
+        raise SpecError(f"crop_padding must be at most image_size, which is {run.image_size}, got {run.crop_padding}")
     if run.crop_padding and run.crop_min_area < 1:
         raise SpecError(
             f"only one kind of random crop is possible, got crop_padding {run.crop_padding} "

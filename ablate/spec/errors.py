@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from ablate.spec.printable import shown
+
 
 class SpecError(ValueError):
     """A request that cannot be fulfilled. The message is one sentence, which the user sees without a traceback."""
@@ -12,7 +14,7 @@ class SpecError(ValueError):
 
 def unknown(kind: str, name: object, known: Iterable[str]) -> SpecError:
     """Return the error for an unknown name, with the most similar known name and the list of all."""
-    return SpecError(f"unknown {kind} {name!r}: {known_names(name, sorted(known))}")
+    return SpecError(f"unknown {kind} {shown(name)}: {known_names(name, sorted(known))}")
 
 
 def known_names(name: object, names: Sequence[str]) -> str:

@@ -7,12 +7,14 @@ from listing the folder, and constants from reading the source: commands check a
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 from ablate.spec.errors import SpecError, unknown
 from ablate.spec.source import behaviour, load_file
+from ablate.spec.usercode import contained
 
 
 class Registry:
@@ -40,7 +42,12 @@ class Registry:
 
     def __getitem__(self, name: str) -> ModuleType:
         own = self.file(self.check(name))
-        return load_file(own) if own else importlib.import_module(self._modules[name])
+        if own:
+            return load_file(own)
+        if module := sys.modules.get(self._modules[name]):
+            return module
+        with contained(self._paths[name]):
+            return importlib.import_module(self._modules[name])
 
     def file(self, name: str) -> Path | None:
         """Return the file of an entry that was added by path; None for a module of a package."""

@@ -10,9 +10,22 @@ from dataclasses import Field, asdict, dataclass, field, fields
 from typing import Any
 
 from ablate.spec import sbatch, settings
-from ablate.spec.checks import anything, at_least, checked, not_negative, one_of, probability, validate
+from ablate.spec.checks import (
+    anything,
+    at_least,
+    checked,
+    device_name,
+    memory_size,
+    not_negative,
+    one_line,
+    one_of,
+    probability,
+    validate,
+)
 from ablate.spec.errors import SpecError, known_names
 
+# Limits that only a mistake exceeds.
+MOST_CPUS, MOST = 4_096, 10**6
 SECTION = "resources"
 # Old names of fields, which files written by earlier versions hold.
 RENAMED: Mapping[str, str] = {"allow_broken": "max_corrupt"}
@@ -29,14 +42,18 @@ class Resources:
         SpecError: when a value is invalid; the message names the field.
     """
 
-    threads: int = checked(1, "CPU threads of each training process.", at_least(1))
+    threads: int = checked(1, "CPU threads of each training process.", at_least(1, MOST_CPUS))
     workers: int = checked(
-        0, "Loader processes per training process; 0 decodes images in the training process.", not_negative
+        0, "Loader processes per training process; 0 decodes images in the training process.", at_least(0, MOST_CPUS)
     )
-    device: str = checked("auto", "auto (the first CUDA device, else the CPU) or the name of a torch device.")
+    device: str = checked(
+        "auto",
+        "auto (the first CUDA device, else the CPU) or the name of a torch device, such as cpu, cuda, cuda:0 or mps.",
+        device_name,
+    )
     data: Mapping[str, str] = field(default_factory=dict)
     micro_batch: int = checked(
-        0, "Images per forward pass in one process; 0 takes the whole batch at once.", not_negative
+        0, "Images per forward pass in one process; 0 takes the whole batch at once.", at_least(0, MOST)
     )
     compile: bool = checked(False, "Compile the model with torch.compile.")
     channels_last: bool = checked(False, "Use the channels-last memory format.")
@@ -51,27 +68,51 @@ class Resources:
         0.001, "Largest share of images that may be corrupt (not decodable); a run fails above it.", probability
     )
     tensorboard: bool = checked(False, "Write training curves for TensorBoard.")
-    gpus_per_run: int = checked(1, "Training processes per node, one per GPU if there are GPUs.", at_least(1))
-    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1))
-    cpus: int = checked(0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", not_negative)
-    memory: str = checked("", "Slurm: memory per node, such as 32G; empty uses the default of the partition.")
-    minutes: int = checked(
-        0, "Slurm: time limit of a job; the next job resumes the run. 0 uses the limit of the partition.", not_negative
+    gpus_per_run: int = checked(
+        1, "Training processes per node, one per GPU if there are GPUs.", at_least(1, MOST_CPUS)
     )
-    partition: str = checked("", "Slurm: partition.")
-    account: str = checked("", "Slurm: account to charge.")
-    qos: str = checked("", "Slurm: quality of service.")
-    constraint: str = checked("", "Slurm: features that the nodes must have.")
+    nodes: int = checked(1, "Nodes per run; more than 1 requires --on slurm.", at_least(1, MOST))
+    cpus: int = checked(
+        0, "Slurm: CPUs per process; 0 requests one per thread and loader process.", at_least(0, MOST_CPUS)
+    )
+    memory: str = checked(
+        "", "Slurm: memory per node, such as 32G; empty uses the default of the partition.", memory_size
+    )
+    minutes: int = checked(
+        0,
+        "Slurm: time limit of a job; the next job resumes the run. 0 is half more than its runs are expected to take, "
+        "or the limit of the partition where that is not known.",
+        at_least(0, MOST),
+    )
+    partition: str = checked("", "Slurm: partition.", one_line)
+    account: str = checked("", "Slurm: account to charge.", one_line)
+    qos: str = checked("", "Slurm: quality of service.", one_line)
+    constraint: str = checked("", "Slurm: features that the nodes must have.", one_line)
     slurm: Mapping[str, str] = field(
         default_factory=dict,
         metadata={"meaning": "Slurm: another sbatch option, such as reservation=NAME; repeatable.", "check": anything},
     )
-    runs_per_job: int = checked(1, "Slurm: runs per job, one after the other.", at_least(1))
+    minutes_per_job: float = checked(
+        10.0, "Slurm: short runs share jobs of about so many minutes; 0 gives each run a job.", at_least(0, MOST)
+    )
+    run_minutes: float = checked(
+        0.0, "Slurm: expected minutes of a run; 0 takes them from records and probes.", at_least(0, MOST)
+    )
+    runs_per_job: int = checked(
+        0, "Slurm: runs per job, one after the other; 0 takes as many as --minutes-per-job holds.", at_least(0, MOST)
+    )
 
     def __post_init__(self) -> None:
         for item in options():
             object.__setattr__(self, item.name, validate(item, getattr(self, item.name)))
-        _check_sbatch(self.slurm)
+        sbatch.check(self.slurm)
+        sbatch.check_memory(self.memory, self.slurm)
+        if (found := sbatch.gpus_in(self.slurm.get("gres", ""))) not in (0, self.gpus_per_run):
+            raise SpecError(f"slurm option gres requests {found} GPUs, and gpus_per_run is {self.gpus_per_run}")
+        if self.device_index is not None and self.gpus_per_run > 1:
+            raise SpecError(
+                f"device {self.device} is one GPU, and gpus_per_run is {self.gpus_per_run}; use --device cuda"
+            )
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Resources:
@@ -95,6 +136,17 @@ class Resources:
         return asdict(self)
 
     @property
+    def uses_cuda(self) -> bool:
+        """Whether runs use CUDA devices; with "auto", where there are any."""
+        return self.device == "auto" or self.device.startswith("cuda")
+
+    @property
+    def device_index(self) -> int | None:
+        """Number of the device, such as 1 for cuda:1."""
+        _, colon, index = self.device.partition(":")
+        return int(index) if colon else None
+
+    @property
     def processes(self) -> int:
         """Number of processes that train one run together."""
         return self.nodes * self.gpus_per_run
@@ -103,14 +155,6 @@ class Resources:
 def options() -> list[Field[Any]]:
     """Return the fields that are options of commands: all but `data`."""
     return [item for item in fields(Resources) if item.metadata]
-
-
-def _check_sbatch(options: Mapping[str, str]) -> None:
-    for name in options:
-        if own := sbatch.OWN.get(name):
-            raise SpecError(f"slurm option {name} must be set with {own}")
-        if name not in sbatch.OPTIONS:
-            raise SpecError(f"sbatch has no option {name}; {known_names(name, sbatch.OPTIONS)}")
 
 
 def from_settings() -> dict[str, Any]:
@@ -126,5 +170,7 @@ def from_settings() -> dict[str, Any]:
             hint = f"it is now called {RENAMED[name]}" if name in RENAMED else known_names(name, known)
             raise SpecError(f"{settings.NAME} sets the unknown {SECTION}.{name}; {hint}")
     if isinstance(extra := found.get("slurm"), dict):
-        found["slurm"] = {name: str(value) for name, value in extra.items()}
+        flags = {True: "", False: None}
+        texts = {name: flags[value] if isinstance(value, bool) else str(value) for name, value in extra.items()}
+        found["slurm"] = {name: text for name, text in texts.items() if text is not None}
     return found

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.spec.checks import (
+    at_least,
     auto_augment,
     checked,
     dataset_name,
@@ -21,6 +22,7 @@ from ablate.spec.checks import (
     not_negative,
     one_of,
     positive,
+    positive_to,
     probability,
     share,
     validate,
@@ -45,6 +47,7 @@ ADDED_LATER: Mapping[str, Any] = {
     "cls_init": 1e-6,
     "decay_pos_embed": False,
     "loader": "auto",
+    "exif_transpose": False,
     "crop_padding": 0,
     "color_jitter": 0.0,
     "auto_augment": "",
@@ -57,6 +60,9 @@ ADDED_LATER: Mapping[str, Any] = {
     "train_fraction": 1.0,
 }
 
+# Limits that only a mistake exceeds: it is refused before anything is built.
+MOST_WIDTH, MOST_BLOCKS, MOST_PIXELS, MOST_RATIO = 65_536, 10_000, 16_384, 1_000
+MOST_BATCH, MOST_EPOCHS, MOST_REPEATS = 2**20, 10**6, 1_000
 
 # The parts whose behaviour number belongs to the architecture.
 SHAPING_PARTS = ("mixers/", "channels/", "stems/", "block.", "models.")
@@ -71,22 +77,28 @@ class Run:
     """
 
     mixer: str = checked("attention", "token mixer of every block")
-    token_ratio: float = checked(4.0, "hidden width of patch_ff, as a multiple of the number of tokens", positive)
-    token_hidden: int = checked(0, "hidden width of patch_ff as a fixed number; 0 uses token_ratio", not_negative)
-    gating_ratio: float = checked(3.0, "width of gMLP's gate, as a multiple of dim", positive)
+    token_ratio: float = checked(
+        4.0, "hidden width of patch_ff, as a multiple of the number of tokens", positive_to(MOST_RATIO)
+    )
+    token_hidden: int = checked(
+        0, "hidden width of patch_ff as a fixed number; 0 uses token_ratio", at_least(0, MOST_WIDTH)
+    )
+    gating_ratio: float = checked(3.0, "width of gMLP's gate, as a multiple of dim", positive_to(MOST_RATIO))
     token_norm: str = checked("channel", "axis of the norm before the token mixer", one_of("channel", "token"))
     channel: str = checked("ff", "channel mixer of every block")
     channel_norm: str = checked("channel", "axis of the norm before the channel mixer", one_of("channel", "token"))
-    channel_heads: int = checked(1, "heads of attention over channels; must divide the number of tokens", positive)
+    channel_heads: int = checked(
+        1, "heads of attention over channels; must divide the number of tokens", positive_to(MOST_WIDTH)
+    )
     order: str = checked("token_first", "which mixer of a block comes first", one_of("channel_first", "token_first"))
     stem: str = checked("patchify", "how patches become tokens")
     pos_embed: str = checked("learned", "position embedding", one_of("learned", "none", "sincos"))
     cls_init: float = checked(1e-6, "initial standard deviation of the class token", not_negative)
-    patch_size: int = checked(16, "side of a square patch, in pixels", positive)
-    dim: int = checked(192, "embedding width", positive)
-    depth: int = checked(12, "number of blocks", positive)
-    heads: int = checked(3, "attention heads", positive)
-    mlp_ratio: float = checked(4.0, "hidden width of the channel MLP, as a multiple of dim", positive)
+    patch_size: int = checked(16, "side of a square patch, in pixels", positive_to(MOST_PIXELS))
+    dim: int = checked(192, "embedding width", positive_to(MOST_WIDTH))
+    depth: int = checked(12, "number of blocks", positive_to(MOST_BLOCKS))
+    heads: int = checked(3, "attention heads", positive_to(MOST_WIDTH))
+    mlp_ratio: float = checked(4.0, "hidden width of the channel MLP, as a multiple of dim", positive_to(MOST_RATIO))
     pool: str = checked("cls", "input of the head: the class token or the average of all tokens", one_of("avg", "cls"))
     norm_before_pool: bool = checked(
         True, "apply the last norm before the pooling; after it, the norm would couple the tokens"
@@ -97,7 +109,7 @@ class Run:
     drop_path: float = checked(0.0, "stochastic depth rate of the last block; it rises linearly from 0", fraction)
 
     dataset: str = checked("digits_shifted", "name of the dataset", dataset_name)
-    image_size: int = checked(16, "side of the square input, in pixels", positive)
+    image_size: int = checked(16, "side of the square input, in pixels", positive_to(MOST_PIXELS))
     holdout: float = checked(0.0, "fraction of the training part held out for model selection", fraction)
     train_fraction: float = checked(
         1.0, "share of each class to train on, after holdout; the steps per epoch stay the same", share
@@ -107,7 +119,10 @@ class Run:
         "decode images once and keep them (resident), or when needed (workers)",
         one_of("auto", "resident", "workers"),
     )
-    crop_padding: int = checked(0, "black pixels around an image before a random crop of image_size", not_negative)
+    exif_transpose: bool = checked(False, "turn images by their EXIF orientation, which timm ignores")
+    crop_padding: int = checked(
+        0, "black pixels around an image before a random crop of image_size", at_least(0, MOST_PIXELS)
+    )
     crop_min_area: float = checked(1.0, "smallest area of a random resized crop; 1 disables it", share)
     hflip: float = checked(0.0, "probability of a horizontal flip", probability)
     color_jitter: float = checked(
@@ -119,7 +134,9 @@ class Run:
     cutmix: float = checked(0.0, "alpha of CutMix; 0 disables it", not_negative)
     mix_switch: float = checked(0.5, "share of steps that use CutMix when Mixup is on too", probability)
     repeats: int = checked(
-        1, "augmented copies of each image in an epoch, which then has fewer images (repeated augmentation)", positive
+        1,
+        "augmented copies of each image in an epoch, which then has fewer images (repeated augmentation)",
+        positive_to(MOST_REPEATS),
     )
     eval_crop: float = checked(1.0, "centre crop at evaluation, as a fraction of the resized side", share)
 
@@ -127,8 +144,8 @@ class Run:
     lr: float = checked(1e-3, "peak learning rate at this batch size", positive)
     weight_decay: float = checked(0.05, "weight decay; none on biases, norms and embeddings", not_negative)
     decay_pos_embed: bool = checked(False, "decay the position embedding too")
-    batch_size: int = checked(64, "global batch size", positive)
-    epochs: int = checked(30, "passes over the training part", positive)
+    batch_size: int = checked(64, "global batch size", positive_to(MOST_BATCH))
+    epochs: int = checked(30, "passes over the training part", positive_to(MOST_EPOCHS))
     warmup_epochs: int = checked(0, "epochs of linear warm-up", not_negative)
     warmup_lr: float = checked(1e-6, "learning rate at the start of the warm-up", not_negative)
     min_lr: float = checked(1e-5, "learning rate at the end of the cosine schedule", not_negative)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import shown
 
 NAME = "ablate.toml"
 
@@ -43,14 +44,18 @@ def section(name: str) -> dict[str, Any]:
 
 def _table(path: Path, name: str) -> dict[str, Any]:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except RecursionError:
+        raise SpecError(f"cannot read the settings {path}: it is nested too deeply") from None
+    except OSError as error:
+        raise SpecError(f"cannot read the settings {path}: {error.strerror}") from None
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"cannot read the settings {path}: {error}") from None
     table = content.get(name, {})
     if not isinstance(table, dict):
-        raise SpecError(f"{name} in {path} must be a table [{name}] with lines NAME = VALUE, got {table!r}")
+        raise SpecError(f"{name} in {path} must be a table [{name}] with lines NAME = VALUE, got {shown(table)}")
     return table
 
 
@@ -71,7 +76,7 @@ def _data_table(path: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for name, value in _table(path, "data").items():
         if not isinstance(value, str):
-            raise SpecError(f"data.{name} in {path} must be a path, in quotes, got {value!r}")
+            raise SpecError(f"data.{name} in {path} must be a path, in quotes, got {shown(value)}")
         found[name] = path.parent / os.path.expanduser(value)
     return found
 

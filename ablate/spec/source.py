@@ -1,4 +1,4 @@
-"""Read the constants, functions and BEHAVIOUR number of a Python file without importing it; or import it by path.
+"""Read the constants, functions and formulas of a Python file without importing it; or import it by path.
 
 The file of a mixer contains its class, which needs torch, next to its cost formulas, which do not. Plans, tables and
 matched variants need only the formulas.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import operator
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -17,6 +18,8 @@ from types import ModuleType
 from typing import Any
 
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import shown
+from ablate.spec.usercode import PACKAGE, called, contained, sentence
 
 
 def behaviour(path: Path) -> int:
@@ -70,44 +73,51 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 
 def _statements(path: Path) -> list[ast.stmt]:
+    """Return the statements of a file, as Python reads it: with a byte order mark or an encoding line, if it has one.
+
+    Raises:
+        SpecError: when Python cannot read it.
+    """
     try:
-        return ast.parse(path.read_text(encoding="utf-8")).body
-    except SyntaxError as error:
-        raise SpecError(f"{path}, line {error.lineno}: {error.msg}") from None
+        return ast.parse(path.read_bytes(), str(path)).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise SpecError(sentence(error, path)) from None
 
 
 def load_file(path: Path) -> ModuleType:
     """Import a file outside any package, once; its module name contains a hash of its path.
 
     Raises:
-        SpecError: when the file raises an error.
+        SpecError: when the file raises an error; the message contains the line.
     """
     name = f"ablate_file_{hashlib.sha256(str(path).encode()).hexdigest()[:10]}_{path.stem}"
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None, "a .py file can always be loaded"
-    assert spec.loader is not None
+    loader = spec.loader
+    assert loader is not None
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        called(path, lambda: loader.exec_module(module))
+    except SpecError:
         del sys.modules[name]
-        raise SpecError(f"{path} cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return module
 
 
 @cache
-def formula(path: Path, name: str) -> Callable[..., Any] | None:
+def formula(path: Path, name: str) -> Callable[..., int] | None:
     """Return the function `name` of a source file; None if the file does not define it.
 
     Only the statements that the function depends on are executed: its helpers, constants and imports. A formula that
     uses a class needs the imports of that class too, such as torch.
 
     Raises:
-        SpecError: when one of these statements raises an error.
+        SpecError: when one of these statements raises an error. The returned function raises it too, when a call does,
+            or returns no number of parameters or operations.
     """
-    body = ast.parse(path.read_text(encoding="utf-8")).body
+    body = _statements(path)
     binding = {bound: node for node in body for bound in _binds(node)}
     if name not in binding:
         return None
@@ -115,12 +125,25 @@ def formula(path: Path, name: str) -> Callable[..., Any] | None:
     module = ast.Module([node for node in body if node in needed], type_ignores=[])
     # This file's `from __future__ import annotations` applies to the compiled code too: no annotation is evaluated.
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
+    with contained(path):
         exec(compile(module, str(path), "exec"), names)  # noqa: S102 - the file of the entry
-    except Exception as error:
-        raise SpecError(f"{name} of {path} cannot be read: {type(error).__name__}: {error}") from error
-    found: Callable[..., Any] = names[name]
-    return found
+
+    def count(*args: Any) -> int:
+        return _count(called(path, lambda: names[name](*args)), f"{name} in {path}")
+
+    tested = PACKAGE in path.parents  # the formulas of the package are called thousands of times to match sizes
+    return names[name] if tested else count
+
+
+def _count(value: Any, what: str) -> int:
+    """Return the result of a formula, a whole number such as a NumPy integer, as an integer."""
+    try:
+        number = int(value) if isinstance(value, float) and value.is_integer() else operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**63 or isinstance(value, bool):
+        raise SpecError(f"{what} must return a whole number, 0 or more, got {shown(value)}")
+    return number
 
 
 def _closure(name: str, binding: dict[str, ast.stmt]) -> list[ast.stmt]:

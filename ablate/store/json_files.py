@@ -76,7 +76,7 @@ def checked(content: Any, required: Shape, optional: Shape | None = None) -> dic
     found = {name: content[name] for name in required} | given
     kinds = {**(optional or {}), **required}
     for name, value in found.items():
-        if not _is(value, kinds[name]):
+        if not is_of(value, kinds[name]):
             raise ValueError(f"{name} must be {NAMES[kinds[name]]}, got {shown(value)}")
     return found
 
@@ -87,7 +87,8 @@ def shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 
-def _is(value: Any, kind: type) -> bool:
+def is_of(value: Any, kind: type) -> bool:
+    """Return whether a decoded value is of a type, as `checked` defines it."""
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is kind

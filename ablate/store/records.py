@@ -4,8 +4,8 @@ A record has `schema`, `key`, `run` (every field), `metrics`, `history` (one ent
 `cost` (times, rates, memory) and `provenance`. Only the last two may differ between two equal runs: on a CPU, equal
 runs have bit-equal `metrics` and `history`.
 
-`checksum` is a sha256 over the rest. A record with a wrong checksum is still read; `intact` checks it, and the
-verification of a report reports it.
+`checksum` is a sha256 over the rest. A record with a wrong checksum is still read; `damage` checks it, and whoever uses
+the record marks it.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,28 @@ import orjson
 
 from ablate.spec.errors import SpecError
 from ablate.spec.run import ADDED_LATER, Run
+from ablate.store.json_files import NAMES, is_of, shown
+from ablate.store.listing import listing, refusal
 from ablate.store.root import write_atomically
 
 SCHEMA = 1
-NOT_RECORDS = frozenset({"speed"})
-NUMBER = (int, float)
-REQUIRED: dict[str, dict[str, Any]] = {
+REMEDY = "restore it, or move it away to train the run again"
+LARGEST = 64 * 2**20  # bytes; a record of 300 epochs and 50,000 test images has a tenth of a MiB
+REQUIRED: dict[str, dict[str, type]] = {
     "run": {"dataset": str, "seed": int},
-    "metrics": {"top1": NUMBER, "loss": NUMBER, "n": int},
+    "metrics": {"top1": float, "loss": float, "n": int},
     "complexity": {"params": int, "macs": int},
     "dataset": {"fingerprint": str},
-    "cost": {"total_s": NUMBER, "training_s": NUMBER, "images_per_s": NUMBER},
+    "cost": {"total_s": float, "training_s": float, "images_per_s": float},
     "provenance": {"versions": dict, "resources": dict, "finished": str},
+}
+OPTIONAL: dict[str, dict[str, type]] = {
+    "metrics": dict.fromkeys(("top5", "heldout_top1", "heldout_loss", "ema_top1", "ema_top5"), float)
+    | {"correct": str, "ema_correct": str},
+    "complexity": {"tokens": int},
+    "dataset": {"classes": list, "channels": int, "n_train": int, "n_heldout": int, "n_test": int, "broken": dict},
+    "cost": {"peak_memory_mib": float},
+    "provenance": {"commit": str, "dirty": bool, "device": str, "host": str, "platform": str},
 }
 
 
@@ -88,11 +98,25 @@ def intact(record: Record) -> bool | None:
     return None if record.checksum is None else record.checksum == checksum(record)
 
 
-def set_aside(path: Path) -> None:
-    """Rename the record of a run on other data, so that it no longer counts as a record."""
+def damage(record: Record, path: str | Path) -> str:
+    """Return a sentence about a record that was edited or damaged after it was written; empty if it is whole."""
+    if intact(record) is not False:
+        return ""
+    return f"the record {path} was edited or damaged: it does not match its checksum; {REMEDY}"
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the record of a run on other data, so that it no longer counts as a record; return its new path.
+
+    Raises:
+        FileNotFoundError: when another launcher has done it.
+    """
+    record = path.read_bytes()
     fingerprint = re.sub(r"\W", "_", str(read(path).dataset["fingerprint"])[:8])  # part of a file name
-    with suppress(FileNotFoundError):  # another launcher has done it
-        os.replace(path, path.with_suffix(f".{fingerprint}.superseded"))
+    names = (f".{fingerprint}{number}.superseded" for number in chain([""], (f"-{at}" for at in count(2))))
+    kept = next(one for one in map(path.with_suffix, names) if not one.exists() or one.read_bytes() == record)
+    os.replace(path, kept)
+    return kept
 
 
 def read(path: Path, *, history: bool = True) -> Record:
@@ -105,12 +129,15 @@ def read(path: Path, *, history: bool = True) -> Record:
         SpecError: when the file is not a record, or has a newer schema than this version.
     """
     try:
-        data = path.read_bytes()
-        content = orjson.loads(data if history else _without_history(data))
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise SpecError(
-            f"cannot read the record {path}: {error}; restore it, or move it away to train the run again"
-        ) from None
+        reason = refusal(path, LARGEST)
+        data = b"" if reason else path.read_bytes()
+        content = None if reason else orjson.loads(data if history else _without_history(data))
+    except OSError as error:
+        reason = error.strerror or str(error)
+    except orjson.JSONDecodeError as error:
+        reason = str(error)
+    if reason:
+        raise SpecError(f"cannot read the record {path}: {reason}; {REMEDY}")
     if not isinstance(content, dict) or not isinstance(content.get("schema"), int):
         raise SpecError(
             f"{path} is not the record of a run: it has no schema number; move it out of the results folder"
@@ -121,9 +148,9 @@ def read(path: Path, *, history: bool = True) -> Record:
             f"got {content['schema']}; upgrade ablate"
         )
     if missing := list(_missing(content)):
-        raise SpecError(
-            f"the record {path} lacks {', '.join(missing)}; restore it, or move it away to train the run again"
-        )
+        raise SpecError(f"the record {path} lacks {', '.join(missing)}; {REMEDY}")
+    if odd := list(_odd(content)):
+        raise SpecError(f"the record {path} is damaged: {'; '.join(odd)}; {REMEDY}")
     if content["key"] != path.stem:
         raise SpecError(f"{path} is the record of run {content['key']} under another name; move the copy away")
     return Record(**{item.name: content[item.name] for item in fields(Record) if item.name in content})
@@ -148,34 +175,29 @@ def _missing(content: dict[str, Any]) -> Iterator[str]:
     for part, names in REQUIRED.items():
         values = content.get(part)
         if isinstance(values, dict):
-            yield from (f"{part}.{name}" for name, kind in names.items() if not isinstance(values.get(name), kind))
+            yield from (f"{part}.{name}" for name, kind in names.items() if not is_of(values.get(name), kind))
+
+
+def _odd(content: dict[str, Any]) -> Iterator[str]:
+    """Yield what is wrong with the values that a record need not have."""
+    for part, names in OPTIONAL.items():
+        for name, kind in names.items():
+            value = content[part].get(name)
+            if value is not None and not is_of(value, kind):
+                yield f"{part}.{name} must be {NAMES[kind]}, got {shown(value)}"
+    broken = content["dataset"].get("broken")
+    if broken and not (is_of(broken.get("count"), int) and is_of(broken.get("names"), list)):
+        yield f"dataset.broken must have a count and names, got {shown(broken)}"
+    if not all(isinstance(entry, dict) and is_of(entry.get("epoch"), int) for entry in content["history"]):
+        yield "history must have an object with an epoch for each epoch"
 
 
 def index(results: Path) -> dict[str, Path]:
-    """Return the path of every record under a folder, by key.
-
-    Raises:
-        SpecError: when two files have the same key.
-    """
-    return {key: Path(name) for key, name in names(results).items()}
-
-
-def names(results: Path) -> dict[str, str]:
-    """Return the same as strings, which are much faster to create than `Path`s."""
-    found: dict[str, str] = {}
-    for folder, name in _files(results):
-        key, path = name.removesuffix(".json"), os.path.join(folder, name)
-        if key in found:
-            raise SpecError(f"run {key} has two records, {found[key]} and {path}; move one of them away")
-        found[key] = path
+    """Return the path of every record under a folder, by key; the first of several, which `rows.read` names."""
+    found: dict[str, Path] = {}
+    for path in map(Path, listing(results).records):
+        found.setdefault(path.stem, path)
     return found
-
-
-def _files(results: Path) -> Iterator[tuple[str, str]]:
-    """Yield folder and name of every record's file, sorted."""
-    for folder, subfolders, files in os.walk(results):
-        subfolders[:] = sorted(set(subfolders) - NOT_RECORDS)
-        yield from ((folder, name) for name in sorted(files) if name.endswith(".json") and name[0] != ".")
 
 
 def read_all(results: Path) -> list[Record]:

@@ -1,4 +1,4 @@
-"""Records as rows of a table, cached so that each record is read once.
+"""Records as rows of a table, cached so that each record is read once; and what is wrong with some of them.
 
 The table is a list per column: thousands of dicts with equal keys would be slow to read and large. The cache may be
 deleted at any time. A cached row is valid while the size, times and inode of its record's file are unchanged, and while
@@ -10,25 +10,46 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache as once
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
+from ablate.spec.errors import SpecError
 from ablate.spec.run import ADDED_LATER, Run
 from ablate.store import cache, records
+from ablate.store.listing import Listing, listing
 from ablate.store.records import Record
 
 Columns = dict[str, list[Any]]
 Stamp = list[int]
 
 KIND: cache.Kind = "rows"
-SOURCES = ("store/rows", "store/records", "spec/run")
+SOURCES = ("store/rows", "store/records", "store/json_files", "spec/run")
 FIRST = ("key", *(item.name for item in fields(Run)), "top1", "top5", "loss", "n", "params", "macs", "tokens")
+DAMAGE = "damage"  # the column of what is wrong with a record
 # A file changed within this time may change again without a new time stamp, as clocks of file systems are coarse: its
 # row is not cached.
 SETTLED_NS = 2 * 10**9
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All records under a folder.
+
+    Args:
+        columns: of equal length, sorted by path; None for missing values. Records that cannot be used have no row.
+        paths: the file of every row, by key.
+        damage: a sentence about every record that was edited or damaged, by key. An edited record may have a row.
+        note: a sentence that names the files that were passed over; empty if there are none.
+    """
+
+    columns: Columns
+    paths: Mapping[str, str]
+    damage: Mapping[str, str]
+    note: str
 
 
 def row(record: Record) -> dict[str, Any]:
@@ -52,29 +73,86 @@ def row(record: Record) -> dict[str, Any]:
 
 
 def columns(results: Path) -> Columns:
-    """Return every record under a folder, sorted by path, as columns of equal length; None for missing values.
+    """Return every usable record under a folder as columns; those of edited ones say so in the column `damage`."""
+    found = read(results)
+    marks = [found.damage.get(key) for key in found.columns.get("key", ())]
+    return found.columns | {DAMAGE: marks} if any(marks) else found.columns
 
-    Raises:
-        SpecError: when a file is not a record, or a run has two records.
-    """
-    paths = records.names(results)
-    stamps = {key: stamp for key, path in paths.items() if (stamp := _stamp(path))}
+
+def read(results: Path) -> Rows:
+    """Return all records under a folder, with what is wrong with them."""
+    listed = listing(results)
+    paths, found = _columns(results, listed)
+    if not found:
+        return Rows({}, {}, {}, listed.note)
+    keys, damage = found["key"], found.pop(DAMAGE)
+    usable = [dataset is not None for dataset in found["dataset"]]
+    if len(set(keys)) < len(paths):
+        usable, damage = _one_each(paths, keys, usable, damage, listed)
+    if not all(usable):
+        found = {name: list(compress(column, usable)) for name, column in found.items()} if any(usable) else {}
+    named = dict(zip(compress(keys, usable), compress(paths, usable), strict=True))
+    return Rows(found, named, {key: text for key, text in zip(keys, damage, strict=True) if text}, listed.note)
+
+
+def _one_each(
+    paths: Sequence[str], keys: Sequence[str], usable: Sequence[bool], damage: Sequence[str | None], listed: Listing
+) -> tuple[list[bool], list[str | None]]:
+    """Let one file count for each run that has several: the only whole one, or one of several that are equal."""
+    chosen, told = list(usable), list(damage)
+    several: dict[str, list[int]] = {}
+    for at, key in enumerate(keys):
+        several.setdefault(key, []).append(at)
+    for key, places in several.items():
+        whole = [at for at in places if usable[at] and not damage[at]]
+        kept = (whole or places)[0]
+        if len({Path(paths[at]).read_bytes() for at in whole}) > 1:
+            names = " and ".join(paths[at] for at in whole)
+            chosen[kept], told[kept] = False, f"run {key} has several records, {names}; move all but one away"
+        for at in places:
+            if at != kept:
+                chosen[at], told[at] = False, None
+                listed.others.append(f"{paths[at]} (beside {paths[kept]})")
+    return chosen, told
+
+
+def _columns(results: Path, listed: Listing) -> tuple[list[str], Columns]:
+    """Return the paths of all files named after a run, and a row for each."""
+    stamps = {path: stamp for path in listed.records if (stamp := _stamp(path))}
     name = cache.key_of(results.absolute(), _sources())
     cached_stamps, cached = _read_cached(name)
     if cached_stamps == stamps and list(cached_stamps) == list(stamps):
-        return cached
-    fresh = {
-        key: row(records.read(Path(paths[key]), history=False))
-        for key in stamps
-        if cached_stamps.get(key) != stamps[key]
-    }
+        return list(stamps), cached
+    fresh = {path: _row(path) for path in stamps if cached_stamps.get(path) != stamps[path]}
     found = _merge(list(stamps), fresh, list(cached_stamps), cached)
     settled = time.time_ns() - SETTLED_NS
-    recent = [key for key, (_, modified, changed, _) in stamps.items() if max(modified, changed) > settled]
+    recent = [path for path, (_, modified, changed, _) in stamps.items() if max(modified, changed) > settled]
     if len(recent) < len(stamps):
         # No file has an empty stamp, so the row is read again.
-        cache.write_note(KIND, name, {"stamps": stamps | {key: [] for key in recent}, "columns": found})
-    return found
+        content = {"stamps": stamps | {path: [] for path in recent}, "columns": found}
+        cache.write_note(KIND, name, content)
+    return list(stamps), found
+
+
+def _row(path: str) -> dict[str, Any]:
+    """Return the row of a file; without the values of a record if it is not the one of the run it is named after."""
+    empty = {"key": Path(path).stem, "dataset": None}
+    try:
+        record = records.read(Path(path))
+    except SpecError as error:
+        return empty | {DAMAGE: str(error)}
+    damage = records.damage(record, path)
+    if damage and not _has_its_key(record):
+        return empty | {DAMAGE: damage}
+    return row(record) | {DAMAGE: damage or None}
+
+
+def _has_its_key(record: Record) -> bool:
+    """Whether the fields of a record are those of the run it is named after, in this version of ablate."""
+    try:
+        return record.as_run().key == record.key
+    except (SpecError, TypeError):
+        return False
 
 
 def _stamp(path: str) -> Stamp | None:
@@ -82,7 +160,9 @@ def _stamp(path: str) -> Stamp | None:
     try:
         stat = os.stat(path)
     except FileNotFoundError:
-        return None
+        return None if not os.path.islink(path) else [0, 0, 0, 0]
+    except OSError:
+        return [0, 0, 0, 0]  # such as a link to itself
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 

@@ -14,14 +14,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import orjson
 
 from ablate.spec.parts import CHANNELS, MIXERS, STEMS
 from ablate.spec.plugins import files_of
 from ablate.spec.run import Run
-from ablate.store.root import write_atomically
+from ablate.store.cache import read_sealed, write_sealed
 
 _PACKAGE = Path(__file__).parents[1]
 SOURCES = (
@@ -29,6 +28,7 @@ SOURCES = (
     "model/build",
     "model/cost",
     "model/mixers/_grid",
+    "model/own",
     "spec/source",
     "study/architecture",
     "study/outline",
@@ -98,16 +98,16 @@ def _digest(path: Path) -> str:
 def read(path: Path) -> Architecture | None:
     """Read a cached architecture; return None if the file is missing or damaged."""
     try:
-        content: dict[str, Any] = orjson.loads(path.read_bytes())
-        return Architecture(**content)
-    except (OSError, ValueError, TypeError):
+        content = read_sealed(path)
+        return Architecture(**content) if content else None
+    except TypeError:
         return None
 
 
 def write(path: Path, found: Architecture) -> None:
     """Cache an architecture if the folder is writable."""
     try:
-        write_atomically(path, orjson.dumps(asdict(found)), durable=False)
+        write_sealed(path, asdict(found))
     except OSError:
         return  # the cache is optional: the architecture is made again when needed
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.printable import shown
+from ablate.study.checks import MOST_VARIANTS, check_name, check_sequence
 from ablate.study.match import check_mode
 
 AxisValues = Sequence[Any] | Mapping[str, Mapping[str, Any]]
+VALUES = "a list of values, the control's first"
 Step = tuple[str, Mapping[str, Any]]
 
 
@@ -17,7 +21,7 @@ def check_match(match: str, axes: Mapping[str, AxisValues]) -> None:
     """Check that matching is requested once, as an argument or as an axis with a list of modes."""
     modes = axes.get("match", [match])
     if isinstance(modes, Mapping):
-        raise SpecError(f"axis match must be a list of modes, such as ['none', 'params'], got {dict(modes)!r}")
+        raise SpecError(f"axis match must be a list of modes, such as ['none', 'params'], got {shown(dict(modes))}")
     for mode in modes:
         check_mode(mode)
     if "match" in axes and match != "none":
@@ -25,13 +29,18 @@ def check_match(match: str, axes: Mapping[str, AxisValues]) -> None:
 
 
 def check_axes(axes: Mapping[str, AxisValues]) -> None:
-    """Check that every axis has values, and that no two axes set the same field."""
+    """Check that every axis has values, in an order, and that no two axes set the same field."""
     set_by: dict[str, str] = {}
     for axis, values in axes.items():
-        if isinstance(values, str) or not len(values):
-            raise SpecError(f"axis {axis} must be a list of values, the control's first, got {values!r}")
+        check_name("the name of an axis", axis)
         if isinstance(values, Mapping):
             _check_labels(axis, values)
+        else:
+            check_sequence(f"axis {axis}", values, VALUES)
+        if not values:
+            raise SpecError(f"axis {axis} must be {VALUES}, got {shown(values)}")
+        if len(values) > MOST_VARIANTS:
+            raise SpecError(f"axis {axis} must have at most {MOST_VARIANTS:,} values, got {len(values):,}")
         parts = values.values() if isinstance(values, Mapping) else [{axis: None}]
         for name in {name for part in parts for name in part}:
             if name in set_by:
@@ -44,7 +53,8 @@ def check_axes(axes: Mapping[str, AxisValues]) -> None:
 def _check_labels(axis: str, values: Mapping[str, Mapping[str, Any]]) -> None:
     for label, part in values.items():
         if not isinstance(label, str) or not isinstance(part, Mapping):
-            raise SpecError(f"axis {axis} must map labels to the fields they set, got {label!r}: {part!r}")
+            raise SpecError(f"axis {axis} must map labels to the fields they set, got {shown(label)}: {shown(part)}")
+        check_name(f"a label of axis {axis}", label)
 
 
 def steps_of(axis: str, values: AxisValues, *, first: bool) -> list[Step]:
@@ -96,6 +106,11 @@ def bundled_by(axes: Sequence[str], choice: tuple[Step, ...], steps: Sequence[li
         if step is not known[0] and axis not in fields:
             found.append(fields)
     return found
+
+
+def number_of_choices(steps: Sequence[list[Step]], cross: bool) -> int:
+    """Return how many combinations `choices` yields."""
+    return math.prod(map(len, steps)) if cross else 1 + sum(len(axis) - 1 for axis in steps)
 
 
 def choices(steps: Sequence[list[Step]], cross: bool) -> Iterator[tuple[Step, ...]]:

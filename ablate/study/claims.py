@@ -10,8 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ablate.spec.errors import SpecError
+from ablate.spec.errors import SpecError, unknown
+from ablate.spec.printable import one_line, shown
+from ablate.study.checks import check_number, check_sequence, check_text
 
+SIZES = ("tokens", "depth", "dim", "batch")  # over which an exponent is fitted
 UNTRAINED = ("throughput", "exponent", "params", "macs")  # the columns that need no training
 
 
@@ -102,10 +105,16 @@ class Claim:
     scales: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        check_text("the sentence of a claim", self.sentence)
+        object.__setattr__(self, "sentence", one_line(self.sentence))
         if not isinstance(self.holds, Inequality):
-            raise SpecError(f"claim {self.sentence!r} must have a comparison by < or >, got {self.holds!r}")
-        if self.scales is not None and (isinstance(self.scales, str) or not self.scales):
-            raise SpecError(f"scales of claim {self.sentence!r} must be a list of names, got {self.scales!r}")
+            raise SpecError(f"claim {self.sentence!r} must have a comparison by < or >, got {shown(self.holds)}")
+        for number in (self.holds.expression.constant, *(factor for factor, _ in self.holds.expression.terms)):
+            check_number(f"every number in claim {self.sentence!r}", number)
+        if self.scales is not None:
+            check_sequence(f"scales of claim {self.sentence!r}", self.scales, "a list of names")
+            if not self.scales:
+                raise SpecError(f"scales of claim {self.sentence!r} must be a list of names, got {shown(self.scales)}")
 
     def quantities(self) -> list[Quantity]:
         """Return the measured quantities in the claim."""
@@ -126,6 +135,8 @@ def exponent(label: str | None = None, /, over: str = "tokens", **where: Any) ->
 
     Of the variant labelled `label`, or of the control changed by `where`, over its measured sizes.
     """
+    if over not in SIZES:
+        raise unknown("size of an exponent", over, SIZES)
     return Expression(((1.0, Quantity("exponent", label, where, over)),))
 
 

@@ -17,6 +17,7 @@ from ablate.data.datasets import is_available, source
 from ablate.model.cost import inputs
 from ablate.spec.errors import SpecError
 from ablate.spec.parts import DATASETS
+from ablate.spec.plugins import files_of
 from ablate.spec.run import SHAPING, Run, differences
 from ablate.store.root import Root
 from ablate.study.architecture import Architecture, fill, key_of, read, write
@@ -185,15 +186,32 @@ def check_matches(study: Study, scale: str, data: Mapping[str, str]) -> None:
             check(variant.label, variant.run, variants[0].run, variant.match, sizes)
 
 
+def check_own_parts(study: Study, scale: str, data: Mapping[str, str]) -> None:
+    """Refuse mixers, channel mixers and stems in the user's own files that do not work; see `ablate.model.own`."""
+    own = {variant.run.architecture: variant.run for variant in study.variants(scale) if files_of(variant.run)}
+    if own:
+        from ablate.model.own import check_own
+
+        for run in own.values():
+            check_own(run, *classes_of(run.dataset, data))
+
+
 def classes_of(dataset: str, data: Mapping[str, str]) -> tuple[int, int]:
     """Return channels and classes: of the image directory if available, otherwise from `ablate.model.cost.inputs`."""
-    if dataset in DATASETS or not is_available(dataset, data):
+    return known_classes(dataset, data) or inputs(dataset)
+
+
+def known_classes(dataset: str, data: Mapping[str, str]) -> tuple[int, int] | None:
+    """Return channels and classes of a dataset; None for an image directory that is not available or not valid."""
+    if dataset in DATASETS:
         return inputs(dataset)
+    if not is_available(dataset, data):
+        return None
     module, location = source(dataset, data)
     try:
         return inputs(dataset)[0], len(module.DIRECTORY.facts(location).classes)
     except SpecError:
-        return inputs(dataset)  # errors in it are reported before training
+        return None  # errors in it are reported before training
 
 
 def architecture_of(run: Run, channels: int, classes: int, folder: Path) -> Architecture:

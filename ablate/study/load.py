@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import linecache
-import traceback
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.usercode import contained
+from ablate.study.checks import check_name
 from ablate.study.study import Study
 
 
@@ -41,10 +42,15 @@ def load(name: str | Path) -> Study:
         path = known[str(name)]
     if not path.is_file():
         raise SpecError(f"there is no study file {path}; pass a path to a .py file or one of " + ", ".join(named()))
+    check_name("the name of a study", path.stem)
+    if path.stem.startswith("-"):
+        raise SpecError(
+            f"the name of a study must not begin with '-', as an option does, got {path.stem!r}; rename {path}"
+        )
     study = execute(path).get("study")
     if not isinstance(study, Study):
         raise SpecError(f"{path} must assign a study; add a line `study = Study(...)`")
-    study = replace(study, name=path.stem, source=Path(name).name)
+    study = replace(study, name=path.stem, source=Path(name).name, argument=shlex.quote(str(name)))
     try:
         _check(study)
     except SpecError as error:
@@ -68,21 +74,6 @@ def execute(path: Path) -> dict[str, Any]:
         SpecError: if it fails; the message contains the line of the file.
     """
     names: dict[str, Any] = {"__name__": path.stem, "__file__": str(path)}
-    try:
-        code = compile(path.read_text(encoding="utf-8"), str(path), "exec", dont_inherit=True)
-        exec(code, names)  # noqa: S102 - a study is a program
-    except (Exception, SystemExit) as error:
-        raise SpecError(_blame(path, error)) from error
+    with contained(path):
+        exec(compile(path.read_bytes(), str(path), "exec", dont_inherit=True), names)  # noqa: S102 - a study is a program
     return names
-
-
-def _blame(path: Path, error: BaseException) -> str:
-    """Return the error in a study file, with the line of the file."""
-    number = error.lineno if isinstance(error, SyntaxError) else None
-    for frame in traceback.extract_tb(error.__traceback__):
-        number = frame.lineno if frame.filename == str(path) else number
-    line = linecache.getline(str(path), number or 0).strip()
-    reason = error.msg if isinstance(error, SyntaxError) else str(error)
-    what = reason if isinstance(error, SpecError) else f"{type(error).__name__}: {reason}"
-    where = f"{path}, line {number}" if number else str(path)
-    return f"{where}: {what}" + (f"\n    {line}" if line else "")

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode
 from ablate.model.block import TokenNorm, order_of
 from ablate.model.build import assemble
 from ablate.model.cost import complexity
+from ablate.model.own import check_own
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import use
 from ablate.spec.run import Run
@@ -43,6 +44,7 @@ class _NoValues(TorchFunctionMode):
 
 def outline(run: Run, channels: int, classes: int) -> Architecture:
     """Return the architecture of a run's model."""
+    check_own(run, channels, classes)
     model = _skeleton(run, channels, classes)
     modules = {name: module for name, module in _modules(model) if not isinstance(module, SILENT)}
     treatment, sizes = _treatment(run, model)

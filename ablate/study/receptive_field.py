@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from ablate.model.build import assemble
+from ablate.model.errors import explaining
 from ablate.spec.errors import SpecError
 from ablate.spec.run import SHAPING, Run
 
@@ -68,7 +69,7 @@ def _widen(fields: dict[str, object], dim: int) -> Run:
 @cache
 def _seen(run: Run) -> torch.Tensor:
     """Return (patches,), bool: where the gradient is not zero for some image."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), explaining(run):
         torch.manual_seed(0)
         model = assemble(run, CHANNELS, CLASSES, weight_init="skip").double().eval()
         _redraw(model)

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.printable import one_line
 from ablate.spec.run import Run
 from ablate.study.axes import (
     AxisValues,
@@ -23,8 +24,21 @@ from ablate.study.axes import (
     choices,
     declared_by,
     label_of,
+    number_of_choices,
     step_of,
     steps_of,
+)
+from ablate.study.checks import (
+    check_distinct,
+    check_fields,
+    check_flag,
+    check_name,
+    check_runs,
+    check_seeds,
+    check_sequence,
+    check_text,
+    check_type,
+    check_variants,
 )
 from ablate.study.claims import UNTRAINED, Claim, Quantity
 from ablate.study.match import Match, solve
@@ -45,6 +59,13 @@ class Scale:
     expect: str = ""
     seeds: int | None = None
     axes: Mapping[str, AxisValues] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields("fields of a scale", self.fields)
+        check_type("axes of a scale", self.axes, Mapping, "a dict of axes with their values")
+        check_type("expect of a scale", self.expect, str, "text")
+        if self.seeds is not None:
+            check_seeds(self.seeds)
 
     def replace(
         self, *, axes: Mapping[str, AxisValues] | None = None, seeds: int | None = None, expect: str = "", **fields: Any
@@ -98,7 +119,8 @@ class Study:
         claims: its claims, judged from the records.
         benchmark_only: it is measured by `ablate bench` and trains nothing, so it has no runs.
         name: set by `load` from the file's name.
-        source: set by `load`: its name or file, as given to commands.
+        source: set by `load`: its name, or the name of its file.
+        argument: set by `load`: its name or the path of its file, quoted for a shell.
     """
 
     question: str
@@ -112,12 +134,16 @@ class Study:
     benchmark_only: bool = False
     name: str = "unnamed"
     source: str = ""
+    argument: str = ""
 
     def __post_init__(self) -> None:
+        self._check_types()
         if not self.scales:
             raise SpecError(f"study {self.name} must have at least one scale, got none")
-        _check_seeds(self.seeds)
+        check_seeds(self.seeds)
+        check_distinct("the scales of a study", self.scales)
         for scale in self.scales:
+            check_name("the name of a scale", scale)
             axes = self.axes_at(scale)
             check_axes(axes)
             check_match(self.match, axes)
@@ -125,6 +151,20 @@ class Study:
             raise SpecError(f"study {self.name} must not set the field seed; set the number of seeds, as in seeds=3")
         for claim in self.claims:
             self._check_claim(claim)
+
+    def _check_types(self) -> None:
+        check_text("question", self.question)
+        object.__setattr__(self, "question", one_line(self.question))
+        check_fields("fixed", self.fixed)
+        check_type("axes", self.axes, Mapping, "a dict of axes with their values")
+        check_type("scales", self.scales, Mapping, "a dict of names with a Scale each")
+        for name, scale in self.scales.items():
+            check_type(f"scale {name}", scale, Scale, "a Scale, such as DIGITS or Scale({...})")
+        check_flag("cross", self.cross)
+        check_flag("benchmark_only", self.benchmark_only)
+        check_sequence("claims", self.claims, "a list of Claim(...)")
+        for claim in self.claims:
+            check_type("claims", claim, Claim, "a list of Claim(...)")
 
     def _check_claim(self, claim: Claim) -> None:
         for scale in claim.scales or ():
@@ -180,6 +220,7 @@ class Study:
     def _variants(self, scale: str) -> list[Variant]:
         base, axes = self.base(scale), self._steps(scale)
         names, steps = list(axes), list(axes.values())
+        check_variants(number_of_choices(steps, self.cross) * len(self._modes(scale)), scale)
         found: dict[str, Variant] = {}
         for choice in choices(steps, self.cross):
             run = Run.from_dict({**base, **changes_of(choice), "seed": 0})
@@ -187,6 +228,7 @@ class Study:
             variant = Variant(label_of(choice, steps, self.cross), run, *moved)
             for sized in self._matched(variant, next(iter(found.values()), variant).run, scale):
                 found.setdefault(sized.run.key, sized)
+        _check_labels([variant.label for variant in found.values()])
         return list(found.values())
 
     def _steps(self, scale: str) -> dict[str, list[Step]]:
@@ -247,7 +289,8 @@ class Study:
     def seed_count(self, scale: str | None = None, seeds: int | None = None) -> int:
         """Return the seeds per variant: as requested, else the scale's, else the study's; 0 if benchmark_only."""
         requested = seeds if seeds is not None else self.scales[self.scale(scale)].seeds
-        wanted = self.seeds if requested is None else _check_seeds(requested)
+        wanted = self.seeds if requested is None else check_seeds(requested)
+        check_runs(wanted * len(self.variants(scale)))
         return 0 if self.benchmark_only else wanted
 
     def runs(self, scale: str | None = None, seeds: int | None = None) -> list[Run]:
@@ -256,7 +299,7 @@ class Study:
         return [v.run.replace(seed=seed) for seed in range(self.seed_count(scale, seeds)) for v in variants]
 
 
-def _check_seeds(seeds: int) -> int:
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise SpecError(f"seeds must be an integer, 1 or more, got {seeds!r}")
-    return seeds
+def _check_labels(labels: Sequence[str]) -> None:
+    for label in labels:
+        check_name("the label of a variant", label)
+    check_distinct("the labels of variants", labels)

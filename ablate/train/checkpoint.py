@@ -25,6 +25,7 @@ from ablate.train.distributed import ALONE, World
 from ablate.train.errors import TakenOverError
 
 KEPT = 2
+FOLDER = 0x10  # attribute of a folder in a zip file, whose content torch would not read
 State = dict[str, Any]
 LOG = logging.getLogger("ablate")
 
@@ -166,6 +167,8 @@ def read(path: Path) -> State:
         with zipfile.ZipFile(path) as archive:
             if (damaged := archive.testzip()) is not None:
                 raise DamagedError(f"{path} is damaged: the checksum of {damaged} is wrong")
+            if folders := [member.filename for member in archive.infolist() if member.external_attr & FOLDER]:
+                raise DamagedError(f"{path} is damaged: {folders[0]} must be a file")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except DamagedError:
         raise

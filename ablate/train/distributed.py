@@ -15,13 +15,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from ablate.spec.errors import SpecError
+from ablate.train import devices
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
 TIMEOUT_MIN = 10  # a process that waits longer for another one fails with a message
-PORTS = range(20_000, 40_000)
+PORTS = range(20_000, 32_768)  # below those that systems give to clients
 
 Ranks = tuple[int, int, int]  # rank, size, local rank
 
@@ -103,16 +104,12 @@ class World:
         return DistributedDataParallel(model, gradient_as_bucket_view=True, broadcast_buffers=False)
 
     def device(self, name: str) -> torch.device:
-        """Return a device by name; "auto" is the GPU of this process, else the CPU."""
-        import torch
+        """Return a device by name; "auto" is the GPU of this process, else the CPU.
 
-        if name == "auto" and not torch.cuda.is_available():
-            return torch.device("cpu")
-        if name not in ("auto", "cuda") or self.size == 1:
-            return torch.device("cuda" if name == "auto" else name)
-        device = torch.device("cuda", self.local_rank % torch.cuda.device_count())
-        torch.cuda.set_device(device)
-        return device
+        Raises:
+            SpecError: when torch cannot use it here.
+        """
+        return devices.find(name, self.local_rank, self.size)
 
 
 ALONE = World()
@@ -201,13 +198,14 @@ def _set_address() -> None:
         if not nodes:
             raise SpecError("MASTER_ADDR is not set; start the processes with torchrun or srun, or set it")
         os.environ["MASTER_ADDR"] = first_host(nodes)
-    job = os.environ.get("SLURM_JOB_ID", "0")
-    os.environ.setdefault("MASTER_PORT", str(PORTS[int(job) % len(PORTS)]))
+    # Several steps of one job may share a machine, as several jobs do.
+    job, step = (int(os.environ.get(name, "0")) for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    os.environ.setdefault("MASTER_PORT", str(PORTS[(job + 997 * step) % len(PORTS)]))
 
 
 def first_host(nodes: str) -> str:
-    """Return the first host of a Slurm node list, such as node07 of "node[07-09,12],gpu1"."""
-    found = re.match(r"([^,\[]+)(?:\[(\w+)[^\]]*\]([^,]*))?", nodes)
+    """Return the first host of a Slurm node list, such as rack1n07 of "rack[1-2]n[07-09,12],gpu1"."""
+    found = re.match(r"([^,\[\]]|\[\w+(-\w+)?(,\w+(-\w+)?)*\])+(?=,|$)", nodes)
     if not found:
         raise SpecError(f"the node list must have the format of Slurm, such as node[01-04], got {nodes!r}")
-    return "".join(part or "" for part in found.groups())
+    return re.sub(r"\[(\w+)[^\]]*\]", r"\1", found[0])

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
+from ablate.spec.usercode import PACKAGE, line_of, sentence
 
 GROUP = 64  # micro-batches of complete groups work with every recipe; see ablate.data.images
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -41,11 +42,13 @@ def explain(error: BaseException, run: Run, resources: Resources, state: Mapping
         size: number of processes that train the run.
     """
     if isinstance(error, DivergedError | SpecError):
-        return str(error)
+        return str(error).partition("\n")[0]  # without the line of the user's file
     for known in (_full_disk, _out_of_memory, _lost_loader, _lost_peer, _missing_file):
         if found := known(error, _Setup(run, resources, size)):
             what, advice = found
             return f"{what}, {after(state)}; {advice}"
+    if line_of(error):
+        return sentence(error, PACKAGE).partition("\n")[0]
     return f"{type(error).__name__}: {error}"
 
 

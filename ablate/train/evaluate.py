@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,12 +18,27 @@ from ablate.train.distributed import ALONE, World
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of an exact evaluation. `correct` is bool, (n,), in the fixed order of the part."""
+    """The result of an exact evaluation.
+
+    Args:
+        loss: mean cross-entropy, in nats.
+        correct: whether the label has the highest logit, bool, (n,), in the fixed order of the part.
+        in_five: number of images whose label has one of the five highest logits.
+    """
 
     loss: float
-    top1: float
-    top5: float
     correct: torch.Tensor
+    in_five: int
+
+    @property
+    def top1(self) -> float:
+        """Top-1 accuracy in percent."""
+        return 100 * int(self.correct.sum()) / len(self.correct)
+
+    @property
+    def top5(self) -> float:
+        """Top-5 accuracy in percent."""
+        return 100 * self.in_five / len(self.correct)
 
     def metrics(self) -> dict[str, Any]:
         """Return loss (nats), top-1 and top-5 (percent), n, and `correct` as packed bits in base64."""
@@ -40,7 +55,7 @@ def evaluate(
     Args:
         model: maps images (B, C, S, S) to logits (B, classes); it is left in evaluation mode.
         batches: batches of this process, which are a contiguous part of all images, as from `Images.evaluation`; none
-            if there are fewer images than processes.
+            if there are fewer images than processes. Images without a label are padding.
         n: number of images of all processes.
         precision: precision of the forward pass, as in `Run`.
         world: the processes that share the images.
@@ -51,18 +66,22 @@ def evaluate(
         if not len(labels):
             continue
         with autocast(precision, images.device):
-            logits_of.append(model(images).float())
+            logits_of.append(model(images)[: len(labels)].float())
         labels_of.append(labels)
     logits, labels = _gather(logits_of, labels_of, model, world)
     assert len(labels) == n, f"an evaluation must read each of {n} images once, got {len(labels)}"
     hits = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
-    correct = hits[:, 0]
-    return Outcome(
-        loss=F.cross_entropy(logits, labels).item(),
-        top1=100 * correct.float().mean().item(),
-        top5=100 * hits.any(dim=1).float().mean().item(),
-        correct=correct,
-    )
+    loss = F.cross_entropy(logits, labels).item()
+    return Outcome(loss=loss, correct=hits[:, 0], in_five=int(hits.any(dim=1).sum()))
+
+
+def padded(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """Pad short batches to the size of the first, by repeating an image: a compiled model then has one shape."""
+    size = 0
+    for images, labels in batches:
+        size = max(size, len(labels))
+        lacking = size - len(labels) if len(labels) else 0
+        yield (torch.cat([images, images[-1:].expand(lacking, -1, -1, -1)]) if lacking else images), labels
 
 
 def _gather(

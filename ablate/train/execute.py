@@ -47,6 +47,7 @@ def execute(
 
     from ablate.data.open import open_images
     from ablate.model.cost import complexity
+    from ablate.model.own import check_own
     from ablate.train.loop import fit
     from ablate.train.memory import peak
     from ablate.train.provenance import conditions, provenance_of
@@ -56,6 +57,7 @@ def execute(
     device = world.device(resources.device)
     with peak(device) as memory, _deterministic(on=resources.deterministic):
         images, facts = open_images(run, resources, device)
+        check_own(run, images.channels, len(images.classes))
         present = conditions(resources, device, world) | {"fingerprint": facts["fingerprint"]}
         fitted = fit(run, images, device, report, resources, checkpoints, world, present)
         where = provenance_of(resources, device, world)

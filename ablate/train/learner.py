@@ -59,8 +59,12 @@ class Learner:
         self.scaler = torch.amp.GradScaler(device.type, enabled=run.precision == "fp16")
         self.ema: Any = ModelEmaV3(self.model, decay=run.ema) if run.ema else None
         self.net = world.share_gradients(self.model)
-        if resources.compile:
-            self.net.compile()  # in place, so that parameters keep their names
+        self.compiled = resources.compile
+        if self.compiled:
+            # Without what was compiled for earlier runs of this process, whose shapes would make this one's dynamic:
+            # all variants are compiled alike.
+            torch.compiler.reset()
+            self.net.compile(dynamic=False)  # in place, so that parameters keep their names
         self.mixing = Mixing(run, classes)
 
     @property

@@ -21,7 +21,7 @@ from ablate.train import memory
 from ablate.train.checkpoint import Checkpoints
 from ablate.train.distributed import ALONE, World
 from ablate.train.errors import DivergedError, Interrupted
-from ablate.train.evaluate import Outcome, evaluate
+from ablate.train.evaluate import Outcome, evaluate, padded
 from ablate.train.learner import Learner
 from ablate.train.signals import Due, Watch
 
@@ -259,8 +259,14 @@ class _Training:
 
     def _outcome(self, model: nn.Module, part: Part) -> Outcome:
         """Evaluate a part; raise a `DivergedError` if the loss is not finite, as the last steps were not checked."""
-        batches = self.images.evaluation(part, self.learner.share)
-        outcome = evaluate(model, self._interruptible(batches), self.images.sizes[part], self.run.precision, self.world)
+        batches = self._interruptible(self.images.evaluation(part, self.learner.share))
+        outcome = evaluate(
+            model,
+            padded(batches) if self.learner.compiled else batches,
+            self.images.sizes[part],
+            self.run.precision,
+            self.world,
+        )
         if not math.isfinite(outcome.loss):
             raise DivergedError(f"the loss over part {part!r} is {outcome.loss}; {ADVICE}")
         return outcome

@@ -28,6 +28,7 @@ def peak(device: torch.device) -> Iterator[dict[str, float | None]]:
 
 def _reset(device: torch.device) -> bool:
     if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call] # it counts nothing before
         torch.cuda.reset_peak_memory_stats(device)
         return True
     try:

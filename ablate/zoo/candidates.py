@@ -21,20 +21,21 @@ from ablate.spec.errors import SpecError
 from ablate.spec.recipes import DEIT
 from ablate.spec.run import Run
 from ablate.store.root import Root
-from ablate.zoo import released
+from ablate.zoo import released, weight_files
 
 WEIGHTS = "weights.pt"  # in the folder of a run
 
 
 @dataclass(frozen=True)
 class OfRun:
-    """The model of a run, with its weights."""
+    """The model of a run, with its weights; `checked` tells whether their file has checksums, which were right."""
 
     run: Run
     channels: int
     classes: int
-    weights: released.Weights
+    weights: weight_files.Weights
     path: Path
+    checked: bool = True
 
     @property
     def source(self) -> str:
@@ -69,6 +70,11 @@ class OfTimm:
             return "pretrained"
         return "random" if self.path is None else self.path.name
 
+    @property
+    def checked(self) -> bool:
+        """Whether the weights are from no file, or from one with checksums, which were right."""
+        return self.path is None or weight_files.has_checksums(self.path)
+
     def model(self, classes: int, image_size: int | None = None) -> nn.Module:
         """Return the model. Random weights get a head for the given number of classes; other weights keep theirs.
 
@@ -80,7 +86,7 @@ class OfTimm:
             return self._downloaded(classes, size)
         model = timm.create_model(self.name, num_classes=classes, **size)
         if self.path is not None:
-            weights = released.read(self.path, averaged=self.averaged)
+            weights = weight_files.read(self.path, averaged=self.averaged)
             check_classes(str(self.path), _classes_in(weights, model), classes)
             released.fit(model, weights, self.path)
         return model
@@ -161,24 +167,26 @@ def _not_found(target: str, root: Root) -> SpecError:
 
 def _in_file(path: Path, averaged: bool) -> OfRun:
     """Return the model of a file of ablate, which contains its run, or of the paper, which has characteristic names."""
-    found, weights = released.content(path), released.read(path, averaged=averaged)
+    found = weight_files.content(path)
+    weights = weight_files.tensors(found, path, averaged=averaged)
     if isinstance(found, Mapping) and "run" in found:
         return _own(found, weights, path)
     if released.is_released(weights):
         run, channels, classes = released.describe(weights)
         run = run.replace(dataset=DEIT["dataset"], eval_crop=DEIT["eval_crop"])
-        return OfRun(run, channels, classes, weights, path)
+        return OfRun(run, channels, classes, weights, path, weight_files.has_checksums(path))
     raise SpecError(f"{path} does not contain the name of its model; use evaluate MODEL --weights {path}")
 
 
-def _own(found: Mapping[str, Any], weights: released.Weights, path: Path) -> OfRun:
+def _own(found: Mapping[str, Any], weights: weight_files.Weights, path: Path) -> OfRun:
     try:
-        return OfRun(Run.from_dict(found["run"]), int(found["channels"]), len(found["classes"]), weights, path)
+        run, channels, classes = Run.from_dict(found["run"]), int(found["channels"]), len(found["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise SpecError(f"{path} is not a weight file of this version of ablate: {error}") from None
+    return OfRun(run, channels, classes, weights, path, weight_files.has_checksums(path))
 
 
-def _classes_in(weights: released.Weights, model: nn.Module) -> int:
+def _classes_in(weights: weight_files.Weights, model: nn.Module) -> int:
     """Return the number of classes in the head of weights; that of the model if they have no head."""
     own = getattr(model, "num_classes", 0)
     name = getattr(model, "default_cfg", {}).get("classifier")

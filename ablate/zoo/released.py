@@ -1,4 +1,4 @@
-"""The released weights of arXiv 2105.02723, and weight files that are read without running code.
+"""The released weights of arXiv 2105.02723.
 
 After `accept`, a model converts such weights whenever weights are loaded: with `checkpoint_path=` in timm,
 `--checkpoint` of a timm script, or `load_state_dict`. Parameters are renamed, and the map of position embeddings is
@@ -7,9 +7,7 @@ resized once, whereas the released code resizes it at every step. `load` also re
 
 from __future__ import annotations
 
-import argparse
 import math
-import pickle
 import re
 from collections.abc import Mapping
 from functools import partial
@@ -17,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn import functional as F
@@ -25,14 +22,12 @@ from torch.nn import functional as F
 from ablate.spec.errors import SpecError
 from ablate.spec.recipes import PAPER
 from ablate.spec.run import Run
-
-Weights = dict[str, Any]
+from ablate.zoo.weight_files import Weights, read
 
 # Names of the parts of a block in the released code and in timm. The released ones are numbered in the order of
 # computation, channels first.
 PARTS = {"norm1": "norm2", "mlp1": "mlp", "norm2": "norm1", "mlp2": "attn"}
 MAP, CLASS_POSITION = "pos_encoding.pos_embed", "pos_encoding.cls_pos_embed"
-AVERAGES = ("ema", "state_dict_ema", "model_ema")
 
 # Fields that change what a model computes with the same weights.
 _COMPUTATION = ("mixer", "channel", "order", "token_norm", "channel_norm", "pool")
@@ -62,63 +57,6 @@ def fit(model: nn.Module, weights: Weights, path: str | Path) -> None:
         model.load_state_dict(weights)
     except (RuntimeError, SpecError) as error:
         raise SpecError(f"{path} does not fit the model: {' '.join(str(error).split())}") from None
-
-
-def read(path: str | Path, *, averaged: bool = False) -> Weights:
-    """Read the tensors of a weight file, which may be under "model" or "state_dict".
-
-    Args:
-        path: path of the file.
-        averaged: return the moving average of the weights instead.
-
-    Raises:
-        SpecError: when the file does not exist, is damaged, contains more than tensors, or has no moving average.
-    """
-    found = content(path)
-    if averaged:
-        return _average(found, path)
-    for outer in ("state_dict", "model"):
-        found = found.get(outer, found) if isinstance(found, Mapping) else found
-    if not isinstance(found, Mapping):
-        raise SpecError(f"{path} must contain tensors by name, got a {type(found).__name__}")
-    return dict(found)
-
-
-def _average(found: Any, path: str | Path) -> Weights:
-    """Return the averaged weights under the name of ablate, timm or DeiT."""
-    for name in AVERAGES:
-        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping) and found[name]:
-            return dict(found[name])
-    raise SpecError(f"{path} must contain averaged weights under {' or '.join(AVERAGES)}; it has none")
-
-
-def content(path: str | Path) -> Any:
-    """Read a weight file without running code: tensors, plain values, and containers of them.
-
-    Raises:
-        SpecError: when the file does not exist, is damaged, or contains anything else.
-    """
-    try:
-        if Path(path).suffix == ".safetensors":
-            return load_file(path)
-        # Training checkpoints of timm contain their options as a Namespace, which is plain data.
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise SpecError(f"there is no weight file {path}") from None
-    except pickle.UnpicklingError:
-        raise SpecError(f"{path} is refused: {_unsafe_content(path)}") from None
-    except Exception as error:  # a file that is not a pickle can raise anything
-        raise SpecError(f"{path} cannot be read as a weight file: {' '.join(str(error).split())}") from None
-
-
-def _unsafe_content(path: str | Path) -> str:
-    try:
-        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
-    except Exception:  # as above
-        names = []
-    what = f"unpickling its {', '.join(names)} could run code" if names else "it is not a pickle of tensors"
-    return f"{what}; pass a file that contains only tensors by name"
 
 
 def convert(weights: Mapping[str, Any], run: Run) -> Weights:

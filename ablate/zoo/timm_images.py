@@ -69,16 +69,15 @@ class _Preprocessed(Dataset[tuple[torch.Tensor, int, bool]]):
             crop_mode=config["crop_mode"],
         )
         self.side = config["input_size"][-1]
-        self.grey = config["input_size"][0] == 1
+        self.mode = "L" if config["input_size"][0] == 1 else "RGB"  # as in timm's validate.py
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, position: int) -> tuple[torch.Tensor, int, bool]:
         index = self.indices[position]
-        image, problem = decode(lambda: self._open(index), self.side)
-        prepared = self.transform(image.convert("L") if self.grey else image)
-        return prepared, int(self.data.labels[index]), problem is None
+        image, problem = decode(lambda: self._open(index), self.side, self.mode)
+        return self.transform(image), int(self.data.labels[index]), problem is None
 
     def _open(self, index: int) -> Image.Image:
         if isinstance(self.data, Arrays):

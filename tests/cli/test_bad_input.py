@@ -89,7 +89,8 @@ def test_unknown_dataset(tmp_path: Path) -> None:
     said = sentence("run", path, "--root", str(tmp_path))
     for words in ("unknown dataset 'digit'", "did you mean 'digits'?", "--data digit=PATH"):
         assert words in said
-    assert "digit is not available" in invoke("plan", path, "--root", str(tmp_path)).stdout
+    words = "digit is not available, so its images were not checked, and models are counted for 1,000 classes"
+    assert words in invoke("plan", path, "--root", str(tmp_path)).stdout
 
 
 def test_a_study_that_fails_shows_its_own_line(tmp_path: Path) -> None:
@@ -216,6 +217,7 @@ def test_root_that_is_a_file(tmp_path: Path, command: str) -> None:
 @pytest.mark.parametrize("command", [["plot", "--plot", "accuracy_params"], ["report"]], ids=" ".join)
 def test_reports_that_are_a_file(tmp_path: Path, command: list[str]) -> None:
     (tmp_path / "reports").write_text("mine")
+    records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
     assert "reports" in sentence(*command, "quickstart", "--root", str(tmp_path))
     assert (tmp_path / "reports").read_text() == "mine"
 

@@ -130,6 +130,13 @@ def test_status_as_json(finished: Path) -> None:
     assert content[0]["name"] == "attention, seed 0"
 
 
+@pytest.mark.parametrize("name", ["heatmap", "scaling_batch", "throughput_depth"])
+def test_a_plot_without_data_is_refused(finished: Path, name: str) -> None:
+    """The quickstart varies the mixer alone, and its speed is not measured."""
+    refused = invoke("plot", "quickstart", "--root", str(finished), "--plot", name, code=2).stderr
+    assert f"plot {name} has nothing to draw: " in refused
+
+
 def test_plot_writes_files(finished: Path) -> None:
     shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", "accuracy_params").stdout
     written = [Path(line) for line in shown.split()]
@@ -161,7 +168,8 @@ def test_a_study_in_the_current_folder_precedes_that_of_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    invoke("new", "quickstart")
+    invoke("new", "mine")
+    Path("studies", "mine.py").rename(Path("studies", "quickstart.py"))
     assert load("quickstart").question == "What does this study ask?"
 
 

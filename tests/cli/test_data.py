@@ -38,13 +38,14 @@ def test_all_are_listed_with_their_paths(folder: Path) -> None:
     assert listed["digits"] == {"name": "digits", "needs_path": False, "path": None}
 
 
-def test_one_is_described_in_one_line(folder: Path) -> None:
+def test_one_is_described_in_two_lines(folder: Path) -> None:
     shown = invoke("mine").stdout
     assert shown.startswith(f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint ")
-    assert shown.count("\n") == 1
+    assert shown.splitlines()[1:] == ["all 15 images decoded: none corrupt, none with an EXIF orientation"]
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)
     assert found["fingerprint"] in shown
+    assert (found["decoded"], found["with_orientation"], found["corrupt"]) == (15, 0, [])
 
 
 def test_a_tilde_is_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,13 +59,13 @@ def test_a_tilde_is_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_what_is_left_out_is_reported(folder: Path) -> None:
     (folder / "train" / "cat" / "notes.txt").touch()
-    assert invoke("mine").stdout.endswith("; 1 file left out (not images)\n")
+    assert "; 1 file left out (not images)\n" in invoke("mine").stdout
     assert json.loads(invoke("mine", "--json").stdout)["left_out"] == {"not images": 1}
 
 
 def test_plan_and_run_show_the_same_line(folder: Path) -> None:
     (line,) = describe({"mine", "digits"}, {})
-    assert line + "\n" == invoke("mine").stdout
+    assert line == invoke("mine").stdout.splitlines()[0]
     assert describe({"digits"}, {}) == []
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import orjson
 import pytest
+import timm
 import torch
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from ablate.cli import app
@@ -62,6 +64,17 @@ def test_a_timm_model(data: str) -> None:
     assert weights == "weights: random"
 
 
+def test_weights_that_cannot_be_checked_or_give_no_numbers_are_remarked_on(data: str, tmp_path: Path) -> None:
+    state = timm.create_model("test_vit", num_classes=2).state_dict()
+    path = tmp_path / "weights.safetensors"
+    save_file(state, path)
+    words = ("test_vit", "--data", data, "--weights", str(path))
+    assert shown(*words).splitlines()[2:] == ["weights: weights.safetensors (unchecked: the file has no checksums)"]
+    save_file(state | {"head.bias": torch.full((2,), float("inf"))}, path)
+    assert shown(*words).splitlines()[3].startswith("some logits are not finite, so the accuracy means nothing; try")
+    assert orjson.loads(shown(*words, "--json"))["weights_checked"] is False
+
+
 def test_as_json(data: str) -> None:
     words = ("--data", data, "--json", "--split", "train", "--image-size", "32", "--eval-crop", "0.5")
     found = orjson.loads(shown("test_vit", *words, "--precision", "bf16", "--batch-size", "3", "--device", "cpu"))
@@ -105,11 +118,11 @@ def test_the_numbers_are_those_of_the_record(root: Root) -> None:
         (("--data", "digits", "--batch-size", "0"), "--batch-size must be 1 or more, got 0"),
         (("--data", "digits", "--image-size", "0"), "--image-size must be 1 or more, got 0"),
         (("--data", "digits", "--eval-crop", "2"), "--eval-crop must be above 0 and at most 1, got 2"),
-        (("--data", "digits", "--device", "gpu"), "--device must be auto, cpu or cuda, got 'gpu': "),
+        (("--data", "digits", "--device", "gpu"), "mps, xpu or xpu:N, got 'gpu'"),
         (("--data", "digits", "--workers", "-1"), "--workers must be 0 or more, got -1"),
         (("--data", "digits", "--ema"), "--ema needs --weights; test_vit alone has no averaged weights"),
         (("--data", "digits", "--weights", "nowhere.pth"), "there is no weight file nowhere.pth"),
-        (("--data", "digits", "--device", "meta"), "--device must be auto, cpu or cuda, got 'meta': "),
+        (("--data", "digits", "--device", "meta"), "mps, xpu or xpu:N, got 'meta'"),
         (("--data", "digits", "--weights", __file__), "test_evaluate.py is refused: it is not a pickle of tensors"),
         (("--data", "digits", "--weights", "x", "--pretrained"), "--weights and --pretrained cannot be combined"),
         (("--data", "digits", "--pretrained"), "test_vit must have 10 classes, as the data, got 1,000"),

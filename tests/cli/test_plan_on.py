@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ablate.cli import app
 from ablate.dispatch import probe as probing
 from ablate.dispatch.probe import Probe, probe
 from ablate.spec.resources import Resources
-from ablate.store import records
+from ablate.store import cache, records
 from tests import synthetic
 from tests.fake_slurm import FakeSlurm
 from tests.tiny import TINY
@@ -33,7 +34,9 @@ study = Study(
 
 
 @pytest.fixture
-def study(tmp_path: Path) -> Path:
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return its file; probes of other tests are not remembered."""
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
     path = tmp_path / "long.py"
     path.write_text(STUDY)
     return path
@@ -53,9 +56,35 @@ def test_here(study: Path) -> None:
 def test_on_slurm(study: Path, fake_slurm: FakeSlurm) -> None:
     fake_slurm.longest = 4
     shown = plan(study, "--on", "slurm", "--minutes", "30", "--jobs", "3")
-    assert "slurm: 6 jobs in 2 arrays (4 + 2), 3 side by side; each 1 node with 1 process and 30 minutes" in shown
+    assert (
+        "slurm: 6 jobs in 2 arrays (4 + 2), 3 side by side; each 1 node with 1 process and a limit of 30 minutes"
+        in shown
+    )
     shown = plan(study, "--on", "slurm", "--runs-per-job", "6", "--gpus-per-run", "4", "--nodes", "2")
     assert "slurm: 1 job, 1 side by side; each 2 nodes with 4 processes and the partition's time limit" in shown
+
+
+def test_short_runs_share_jobs(study: Path, fake_slurm: FakeSlurm) -> None:
+    """Of three seeds each: a record gives the time of attention, a probe that of none."""
+    slow, fast = load(study).runs()[0], load(study).runs()[-1]
+    records.write(study.parent / "results", synthetic.record(slow, cost={"total_s": 240.0}))
+    cache.write_note("probes", fast.replace(seed=0).key, asdict(Probe(1.0, 60, "cpu")))
+    shown = plan(study, "--on", "slurm")
+    assert "slurm: 2 jobs, 2 side by side; each 1 node with 1 process and a limit of 20 minutes\n" in shown
+    times = "times from a probe on cpu, records on Synthetic CPU"
+    assert f"jobs × runs × minutes: 1 × 4 × about 10, 1 × 1 × about 1; {times}\n" in shown
+    assert "not known" not in shown
+    launch = plan(study, "--on", "slurm", "--json")["launch"]
+    assert [(len(job["runs"]), job["minutes"]) for job in launch["jobs"]] == [(4, 10), (1, 1)]
+    assert launch["sbatch"]["time"] == 20
+    assert "slurm: 5 jobs" in plan(study, "--on", "slurm", "--minutes-per-job", "0")
+
+
+def test_runs_of_unknown_length_have_a_job_each(study: Path, fake_slurm: FakeSlurm) -> None:
+    shown = plan(study, "--on", "slurm")
+    assert "slurm: 6 jobs" in shown
+    assert "jobs × runs × minutes: 6 × 1 × unknown\nhow long 6 runs will take is not known" in shown
+    assert "1 × 6 × about 9" in plan(study, "--on", "slurm", "--run-minutes", "1.5")
 
 
 def test_what_has_a_record_is_not_planned(study: Path) -> None:

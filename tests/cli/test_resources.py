@@ -26,7 +26,7 @@ def run(folder: Path, *more: str) -> Result:
 @pytest.fixture(autouse=True)
 def _instant(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
-    monkeypatch.setattr("ablate.report.render", lambda *_: tmp_path)
+    monkeypatch.setattr("ablate.report.render", lambda *_, **__: tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 
@@ -79,6 +79,10 @@ def test_no_option_changes_a_key(tmp_path: Path) -> None:
             "sbatch has no option reservatoin; did you mean 'reservation'?",
         ),
         (["--slurm", "partition=x"], "", "slurm option partition must be set with --partition"),
+        (["--slurm", "=x"], "", "--slurm must be NAME or NAME=VALUE, got '=x'"),
+        (["--slurm", "reservation"], "", "slurm option reservation needs a value; use --slurm reservation=VALUE"),
+        (["--memory", "32"], "", "memory must be a whole number with a unit, such as 32G or 500M, got '32'"),
+        (["--memory", "8G", "--slurm", "mem-per-cpu=1G"], "", "sbatch accepts only one request for memory"),
         (["--keep", "some"], "", "keep must be one of all, final, none, got 'some'"),
         (
             [],

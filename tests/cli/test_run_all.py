@@ -61,7 +61,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / f"{name}.py").write_text(text)
     monkeypatch.setattr(study_load, "folders", lambda: [folder])
     monkeypatch.setattr(worker, "execute", lambda run, *_: synthetic.record(run))
-    monkeypatch.setattr("ablate.report.render", lambda study, scale, *_: Path(f"{study.name}-{scale}.html"))
+    monkeypatch.setattr("ablate.report.render", lambda study, scale, *_, **__: Path(f"{study.name}-{scale}.html"))
     return tmp_path
 
 

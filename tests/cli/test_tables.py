@@ -188,7 +188,7 @@ def test_costs_are_judged_and_shown_with_nothing_trained(tmp_path: Path) -> None
     assert linear["reason"].startswith("not measured")
     rows = orjson.loads(invoke("table", *words, "--json").stdout)
     assert rows[0]["params"] - rows[1]["params"] == -smaller["mean"] > 0
-    assert "first: ablate bench costs.py" in " ".join(invoke("plot", *words, code=2).output.split())
+    assert f"first: ablate bench {path}" in " ".join(invoke("plot", *words, code=2).output.split())
 
 
 def test_help_explains_the_exit_codes() -> None:

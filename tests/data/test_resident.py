@@ -139,7 +139,8 @@ def decoded(folder: Path, workers: int = 0, max_corrupt: float = 0.0, **changes:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted((folder.parent / "cache" / "decoded").glob("*/*"))
+    """Return `broken.json` and `pictures.npy` of each entry of the cache."""
+    return sorted((folder.parent / "cache" / "decoded").glob("*/[bp]*"))
 
 
 def test_images_are_decoded_once(folder: Path) -> None:
@@ -205,6 +206,28 @@ def test_a_run_on_kept_images_trains_to_a_record(folder: Path) -> None:
     one, other = (execute(run, Resources(data={"mine": str(folder)})) for _ in range(2))
     assert one.history == other.history
     assert one.metrics["n"] == 6
+
+
+@pytest.mark.parametrize("name", ["pictures.npy", "broken.json"])
+@pytest.mark.parametrize("damage", ["flipped", "emptied", "cut", "missing"])
+def test_damaged_images_are_named_and_decoded_again(
+    folder: Path, name: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run on them has the same numbers as before."""
+    run, resources = kept_run(epochs=1), Resources(data={"mine": str(folder)})
+    expected = execute(run, resources)
+    path = files(folder)[("broken.json", "pictures.npy").index(name)]
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    else:
+        flipped = content[:-1] + bytes([content[-1] ^ 64])
+        path.write_bytes({"flipped": flipped, "emptied": b"", "cut": content[: len(content) // 2]}[damage])
+    found = execute(run, resources)
+    assert str(path.parent) in caplog.text
+    assert "this part of the cache is made again" in caplog.text
+    assert path.read_bytes() == content
+    assert (found.metrics, found.history) == (expected.metrics, expected.history)
 
 
 def test_a_full_disk_is_an_error_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,19 +5,22 @@ The images here are as large as the run's, so that both ways crop the same; they
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from PIL import Image, ImageOps
+from timm.data import create_transform
 
 from ablate.data.images import Images, Share
 from ablate.data.open import open_images
 from ablate.data.resident import Decoded
 from ablate.data.workers import FromFiles
 from ablate.spec.resources import Resources
-from tests.tiny import TINY, noise, noise_folder
+from tests.tiny import TINY, as_parquet, noise, noise_folder, odd_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 CPU = torch.device("cpu")
@@ -113,7 +116,33 @@ def test_real_cifar_is_the_same_both_ways(real: Callable[[str], Path], monkeypat
     data = cifar10.load(run, real("cifar10"))
     monkeypatch.setattr(type(data.reader), "random_access", lambda self: self)
     indices = torch.arange(49_900, 50_100)
-    squares, corrupt = Squares(data, 32, 32)[indices]
+    squares, corrupt = Squares(run, data, 32)[indices]
     needed, _ = Decoding(run, data)[None, torch.stack([indices, indices * 0], dim=1)]
     assert torch.equal(squares, needed)
     assert not corrupt
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("layout", ["folder", "parquet"])
+def test_both_show_timms_pixels_and_turn_them_only_on_request(tmp_path: Path, layout: str, turn: bool) -> None:
+    folder = odd_folder(tmp_path / "odd")
+    place = folder if layout == "folder" else as_parquet(folder, tmp_path / "parquet")
+    transform = create_transform(SIDE, interpolation="bicubic", crop_pct=0.8)
+    with warnings.catch_warnings(action="ignore"):  # of transparency
+        opened = [Image.open(path) for path in sorted((folder / "val").rglob("*.*"))]
+        images = [(ImageOps.exif_transpose(image) if turn else image).convert("RGB") for image in opened]
+    expected = torch.stack([transform(image) for image in images])
+    for found in both(place, eval_crop=0.8, batch_size=4, exif_transpose=turn):
+        shown = torch.cat([batch for batch, _ in found.evaluation("test")])
+        assert found.corrupt == set()
+        assert (shown - expected).abs().max() < 1e-6
+
+
+def test_images_decoded_for_one_setting_are_not_used_for_the_other(tmp_path: Path) -> None:
+    folder = odd_folder(tmp_path / "odd")
+    plain, _ = both(folder, batch_size=4)
+    turned, _ = both(folder, batch_size=4, exif_transpose=True)
+    again, _ = both(folder, batch_size=4)
+    shown = [torch.cat([batch for batch, _ in one.evaluation("test")]) for one in (plain, turned, again)]
+    assert not torch.equal(shown[0], shown[1])
+    assert torch.equal(shown[0], shown[2])

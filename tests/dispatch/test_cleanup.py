@@ -352,3 +352,69 @@ def test_runs_of_a_worker_that_outlived_its_launcher_are_kept(root: Root) -> Non
     assert find(root, [STUDY]) == []
     lease.release()
     assert len(paths(find(root, [STUDY]), "runs")) == 2
+
+
+@pytest.mark.parametrize("change", [{"epochs": 7}, {"epochs": 7, "seed": 3}, {"train_fraction": 0.5}])
+def test_weights_of_runs_that_differ_in_budget_only_are_kept_unless_asked_for(
+    root: Root, change: dict[str, float]
+) -> None:
+    folder = done(root, TINY.replace(**change))
+    assert [one.path for one in find(root, [STUDY])] == [folder / "checkpoints"]
+    assert [one.path for one in find(root, [STUDY], weights=True)] == [folder]
+
+
+def test_a_run_of_another_budget_without_record_or_weights_is_not_kept(root: Root) -> None:
+    without_record, without_weights = worked_on(root, TINY.replace(epochs=7)), done(root, TINY.replace(epochs=8))
+    (without_weights / "weights.pt").unlink()
+    assert set(paths(find(root, [STUDY]), "runs")) == {without_record, without_weights}
+
+
+def test_a_cancelled_run_of_any_seed_of_a_study_is_needed(root: Root) -> None:
+    for seed in (0, 1, 5):
+        (worked_on(root, TINY.replace(seed=seed)) / "run.json").unlink()
+    assert find(root, [STUDY]) == []
+
+
+def test_a_run_that_was_just_requested_is_kept(root: Root) -> None:
+    """Its launch may not have a file yet."""
+    worker.request(root, OTHER, Resources())
+    folder = root.run_folder(OTHER.key)
+    assert find(root, [STUDY]) == []
+    os.utime(folder / "run.json", (time.time() - 7200,) * 2)
+    assert paths(find(root, [STUDY]), "runs") == [folder]
+
+
+def test_a_damaged_record_keeps_its_checkpoints(root: Root) -> None:
+    done(root, TINY)
+    path = records.path_of(root.results, TINY)
+    path.write_bytes(path.read_bytes().replace(b'"top1": 50.0', b'"top1": 99.0'))
+    assert find(root, [STUDY]) == []
+
+
+def test_the_log_of_a_detached_launch_goes_with_it(root: Root) -> None:
+    done(root, TINY)
+    log = root.runs / "launches" / "20260101-120000-12.log"
+    ledger = Ledger(root, "local", [TINY.key])
+    log.write_text("a line")
+    assert log not in paths(find(root, [STUDY]), "launches"), "it is supervised"
+    ledger.leave()
+    assert paths(find(root, [STUDY]), "launches") == [ledger.path, log]
+    ledger.path.unlink()
+    assert find(root, [STUDY])[-1].path != log, "a launch that begins has no file yet"
+    os.utime(log, (time.time() - 7200,) * 2)
+    assert paths(find(root, [STUDY]), "launches") == [log]
+
+
+def test_the_log_of_a_launch_with_a_missing_run_is_kept(root: Root) -> None:
+    worked_on(root, TINY)
+    ledger = Ledger(root, "local", [TINY.key])
+    (root.runs / "launches" / "20260101-120000-12.log").write_text("why it ended")
+    ledger.leave()
+    assert find(root, [STUDY]) == []
+
+
+def test_what_an_ended_slurm_job_had_reached_is_found(root: Root) -> None:
+    folder = root.runs / "launches"
+    folder.mkdir(parents=True)
+    (folder / "7_0.reached").write_text("[]")
+    assert paths(find(root, [STUDY]), "launches") == [folder / "7_0.reached"]

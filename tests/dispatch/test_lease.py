@@ -302,26 +302,60 @@ def in_job(job: str = "77_0", restarts: int = 0) -> Owner:
     [
         ({"77_0": slurm.Job("77_0", "RUNNING")}, True),
         ({"77_0": slurm.Job("77_0", "COMPLETING")}, True),
+        ({"77_0": slurm.Job("77_0", "SUSPENDED")}, True),
         ({"77_0": slurm.Job("77_0", "PENDING", 1)}, False),
         ({"77_0": slurm.Job("77_0", "RUNNING", 1)}, False),
         ({"77_1": slurm.Job("77_1", "RUNNING")}, False),
         ({}, False),
         (None, True),
     ],
-    ids=["runs", "ends", "requeued", "runs again", "is another", "has ended", "no answer"],
+    ids=["runs", "ends", "suspended", "requeued", "runs again", "is another", "has ended", "no answer"],
 )
+@pytest.mark.parametrize("age_s", [lease.QUIET_S + 1, 100 * STALE_S])
 def test_a_remote_owner_with_a_late_heartbeat_is_alive_while_its_job_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: dict[str, slurm.Job] | None, alive: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: dict[str, slurm.Job] | None, alive: bool, age_s: float
 ) -> None:
+    """However late it is: its file system may hang, and Slurm knows better."""
+    monkeypatch.setattr(slurm, "installed", lambda: True)
     monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: jobs)
-    put(tmp_path, in_job(), age_s=lease.QUIET_S + 1)
+    put(tmp_path, in_job(), age_s=age_s)
     held = current(tmp_path)
     assert held is not None
     assert held.alive is alive
 
 
-@pytest.mark.parametrize(("owner", "age_s"), [(in_job(), 1.0), (elsewhere(), 20.0), (replace(in_job(), user=-2), 20.0)])
-def test_slurm_is_only_queried_for_own_jobs_with_a_late_heartbeat(
+@pytest.mark.parametrize(("state", "alive"), [("RUNNING\n", True), ("", False), (None, False)])
+def test_the_job_of_another_user_is_alive_if_slurm_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str | None, alive: bool
+) -> None:
+    """A cluster may hide it, so that only the heartbeat counts."""
+    queries: list[Any] = []
+    monkeypatch.setattr(slurm, "installed", lambda: True)
+    monkeypatch.setattr(slurm, "call", lambda words: queries.append(words) or state)
+    monkeypatch.setattr(slurm, "QUEUE", slurm.Queue())
+    put(tmp_path, replace(in_job(), user=-2), age_s=2 * STALE_S)
+    for _ in range(3):
+        held = current(tmp_path)
+        assert held is not None
+        assert held.alive is alive
+    assert len(queries) == 1, "it is not asked each time"
+    put(tmp_path, replace(in_job(), user=-2), age_s=STALE_S / 2)
+    held = current(tmp_path)
+    assert held is not None
+    assert held.alive
+
+
+def test_without_slurm_s_commands_only_the_heartbeat_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurm, "installed", lambda: False)
+    for age_s, alive in ((STALE_S - 10, True), (STALE_S + 10, False)):
+        put(tmp_path, in_job(), age_s=age_s)
+        held = current(tmp_path)
+        assert held is not None
+        assert held.alive is alive
+
+
+@pytest.mark.parametrize(("owner", "age_s"), [(in_job(), 1.0), (elsewhere(), 20.0)])
+def test_slurm_is_only_queried_for_jobs_with_a_late_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: Owner, age_s: float
 ) -> None:
     monkeypatch.setattr(slurm.QUEUE, "jobs", lambda **_: pytest.fail("Slurm was queried"))

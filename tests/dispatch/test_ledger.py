@@ -146,3 +146,16 @@ def test_a_known_launch_counts_while_its_file_is_damaged(root: Root) -> None:
     found.refresh()
     assert [launch.keys for launch in found.all()] == [["a"]]
     assert [one.path for one in found.unreadable] == [ledger.path]
+
+
+def test_the_name_of_a_launch_is_one_reading_of_the_clock(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a launch at the turn of a second would sort before an earlier one, whose jobs would count."""
+    names = []
+    for now in (1_700_000_000_999_999_000, 1_700_000_001_000_001_000):
+        monkeypatch.setattr(time, "time_ns", lambda now=now: now)
+        ledger = Ledger(root, "slurm", [])
+        ledger.leave()
+        names.append(ledger.launch.name)
+    assert names == sorted(names)
+    assert [name.split("-")[2] for name in names] == ["999999", "000001"]
+    assert names[0].startswith(time.strftime("%Y%m%d-%H%M%S", time.localtime(1_700_000_000)))

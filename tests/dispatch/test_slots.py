@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from ablate import load
 from ablate.dispatch import lease, slots, worker
@@ -19,17 +20,18 @@ from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.store import records
 from ablate.store.root import Root
+from ablate.train import devices
 from tests.dispatch.test_chaos import processes_of
 from tests.processes import LIMIT_S, wait_for
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "gpus", list)
+    monkeypatch.setattr(devices, "gpus", lambda _: [])
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     assert slots.slots(Resources(threads=2)) == 4
     assert slots.slots(Resources(threads=16)) == 1
     assert slots.slots(Resources(), jobs=3) == 3
-    monkeypatch.setattr(slots, "gpus", lambda: ["0", "1"])
+    monkeypatch.setattr(devices, "gpus", lambda _: ["0", "1"])
     assert slots.slots(Resources()) == 2
     assert slots.slots(Resources(gpus_per_run=2)) == 1
     assert slots.slots(Resources(device="cpu", gpus_per_run=2)) == 4
@@ -41,12 +43,20 @@ def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         slots.slots(Resources(nodes=2))
 
 
-@pytest.mark.parametrize(
-    ("visible", "expected"), [("0,3", ["0", "3"]), ("", []), ("MIG-1f2e, GPU-77aa", ["MIG-1f2e", "GPU-77aa"])]
-)
-def test_gpus_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, visible: str, expected: list[str]) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert slots.gpus() == expected
+def test_a_device_with_a_number_has_one_slot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It counts among all GPUs, so none of them is hidden from the worker."""
+    monkeypatch.setattr(devices, "check", lambda _: None)
+    monkeypatch.setattr(devices, "gpus", lambda _: ["4", "5"])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    assert slots.slots(Resources(device="cuda:1")) == slots.slots(Resources(device="mps")) == 1
+    backend = slots.Local(Root(tmp_path), Resources(device="cuda:1"), tmp_path / "logs")
+    assert backend._environment(0)["CUDA_VISIBLE_DEVICES"] == "4,5"
+
+
+def test_a_device_that_is_not_there_is_refused_before_a_worker_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(SpecError, match="device mps cannot be used on this machine: torch finds no MPS device"):
+        slots.slots(Resources(device="mps"))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +66,8 @@ def test_gpus_are_the_visible_ones(monkeypatch: pytest.MonkeyPatch, visible: str
 def test_each_slot_has_gpus_and_threads_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str, each: int, expected: list[str]
 ) -> None:
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(devices, "gpus", lambda _: [name for name in visible.split(",") if name])
+    monkeypatch.delenv("HIP_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("SLURM_STEP_ID", "7")
     backend = slots.Local(Root(tmp_path), Resources(gpus_per_run=each, threads=3), tmp_path / "logs")
     found = [backend._environment(slot) for slot in range(3)]

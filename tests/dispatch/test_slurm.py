@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +58,23 @@ def test_no_answer_is_not_an_empty_queue(monkeypatch: pytest.MonkeyPatch) -> Non
     assert Queue().jobs() is None
 
 
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ("echo RUNNING", "RUNNING"),
+        ("exit 0", ""),
+        ("echo 'slurm_load_jobs error: Invalid job id specified' >&2; exit 1", ""),
+        ("echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1", None),
+    ],
+)
+def test_the_state_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected: str | None) -> None:
+    """That Slurm does not know a job is an answer; that the controller is down is none."""
+    (tmp_path / "squeue").write_text(f"#!/bin/sh\n{script}\n")
+    (tmp_path / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert slurm.state("7_1") == expected
+
+
 def test_a_missing_command_gives_no_answer() -> None:
     assert slurm.call(["no-such-command-of-slurm"]) is None
 
@@ -76,11 +95,41 @@ def test_how_jobs_ended(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("MaxArraySize            = 6\n", 6), ("MaxArraySize = 0\n", 1), ("nothing", 1001), (None, 1001)]
+    ("text", "size"),
+    [
+        ("MaxArraySize            = 6\n", 6),
+        ("MaxArraySize = 0\n", 1),
+        ("nothing", 1001),
+        (None, 1001),
+        ("MaxArraySize = 9\nSchedulerParameters     = bf_continue,max_array_tasks=4,x\n", 4),
+    ],
 )
 def test_the_longest_array(monkeypatch: pytest.MonkeyPatch, text: str | None, size: int) -> None:
     answer(monkeypatch, text)
     assert slurm.max_array_size() == size
+
+
+PARTITIONS = """\
+PartitionName=a AllowGroups=ALL Default=NO MaxTime=2-01:30:00 State=UP
+PartitionName=b AllowGroups=ALL Default=YES MaxTime=01:00:00 State=UP
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "partition", "minutes"),
+    [
+        (PARTITIONS, "", 60),
+        (PARTITIONS.splitlines()[0], "a", 2970),
+        ("PartitionName=c Default=YES MaxTime=UNLIMITED", "", None),
+        ("", "d", None),
+        (None, "", None),
+    ],
+)
+def test_the_longest_limit_of_a_partition(
+    monkeypatch: pytest.MonkeyPatch, text: str | None, partition: str, minutes: int | None
+) -> None:
+    answer(monkeypatch, text)
+    assert slurm.most_minutes(partition) == minutes
 
 
 def test_the_environment_of_an_allocation_is_removed() -> None:

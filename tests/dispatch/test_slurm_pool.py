@@ -17,7 +17,7 @@ from ablate.dispatch import launch, lease, worker
 from ablate.dispatch.cancel import cancel
 from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.retries import RetryPolicy
-from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters
+from ablate.dispatch.slurm_pool import SlurmPool, arrays, by_submitit, parameters, with_output
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec import sbatch
 from ablate.spec.errors import SpecError
@@ -220,12 +220,64 @@ def test_cancel_of_one_run_leaves_its_job_to_the_others(root: Root, fake_slurm: 
     assert study.states() == ["waiting", "done", "done", "done"]
 
 
-def test_runs_are_sliced_and_arrays_split(fake_slurm: FakeSlurm) -> None:
+def test_jobs_are_split_into_arrays(fake_slurm: FakeSlurm) -> None:
     fake_slurm.longest = 3
-    keys = [str(number) for number in range(11)]
-    assert arrays(keys, 2) == [[["0", "1"], ["2", "3"], ["4", "5"]], [["6", "7"], ["8", "9"], ["10"]]]
-    assert arrays(keys[:1], 5) == [[["0"]]]
-    assert arrays([], 1) == []
+    slices = [["0", "1"], ["2"], ["3", "4"], ["5"]]
+    assert arrays(slices) == [slices[:3], slices[3:]]
+    assert arrays(slices[:1]) == [slices[:1]]
+    assert arrays([]) == []
+
+
+def test_short_runs_share_a_job_with_its_own_limit(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, run_minutes=4.0).submit()
+    assert list(study.ledger.launch.jobs.values()) == [study.keys[:2], study.keys[2:]]
+    assert [one["time"] for one in fake_slurm.submissions] == [17], "1.5 times 8 minutes, and 5 for its start"
+    fake_slurm.work_all()
+    assert study.states() == ["done"] * 4
+
+
+def test_a_job_that_ends_early_leaves_its_other_runs_to_the_next(root: Root, fake_slurm: FakeSlurm) -> None:
+    """Its first run is done, its second one lost its worker, and the others were not tried: only the second failed."""
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        if "100" in fake_slurm.jobs:
+            worker.work(str(root.path), study.keys[:1], "slurm100r0")
+            hold(root, study.keys[1], "100")
+            fake_slurm.end("100", "OUT_OF_MEMORY|0:125")
+        fake_slurm.work_all()
+
+    assert study.supervise(act) == ["done", "failed", "done", "done"]
+    assert study.ledger.launch.jobs == {"100": study.keys, "101": study.keys[2:]}
+
+
+def test_a_job_that_begins_nothing_is_not_submitted_for_ever(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        for name in list(fake_slurm.jobs):
+            fake_slurm.end(name, "FAILED|1:0")
+
+    assert study.supervise(act) == ["failed"] * 4
+    assert len(fake_slurm.submissions) == 1
+
+
+def test_a_rejected_array_loses_nothing(root: Root, fake_slurm: FakeSlurm) -> None:
+    """The arrays before it are submitted, and the same command submits the rest."""
+    fake_slurm.longest = 3
+    study = Study(root, fake_slurm)
+
+    def submit(*given: Any) -> Sequence[str]:
+        if fake_slurm.submissions:
+            raise SpecError("Slurm rejected the jobs: limit")
+        return fake_slurm.submit(*given)
+
+    study.batch.submit = submit
+    with pytest.raises(SpecError, match=r"limit; 3 of 4 runs were submitted, the same command submits the rest"):
+        study.batch.fill(study.monitor.poll())
+    study.ledger.leave()
+    assert study.states() == ["queued"] * 3 + ["waiting"]
+    assert Study(root, fake_slurm).submit().ledger.launch.jobs == {"101": study.keys[3:]}
 
 
 def test_jobs_are_limited_over_all_arrays(root: Root, fake_slurm: FakeSlurm) -> None:
@@ -268,6 +320,9 @@ def test_the_default_is_one_gpu_and_the_defaults_of_the_partition() -> None:
         "cpus_per_task": 1,
     }
     assert parameters(Resources(device="cpu"))["gpus_per_node"] is None
+    named = parameters(Resources(gpus_per_run=2, slurm={"gres": "gpu:a100:2"}))
+    assert named["gpus_per_node"] is None, "gres requests them"
+    assert (named["ntasks_per_node"], named["additional_parameters"]["gres"]) == (2, "gpu:a100:2")
 
 
 def test_submitit_accepts_the_parameters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,6 +343,48 @@ def test_a_missing_slurm_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SpecError, match="--on slurm needs the Slurm commands on this machine"):
         by_submitit({}, tmp_path, [("root", [], {})])
+
+
+def test_a_job_that_dies_in_its_first_run_leaves_the_others(root: Root, fake_slurm: FakeSlurm) -> None:
+    study = Study(root, fake_slurm, runs_per_job=4)
+
+    def act(_: Sequence[RunStatus]) -> None:
+        if "100" in fake_slurm.jobs:
+            hold(root, study.keys[0], "100")
+            fake_slurm.end("100", "OUT_OF_MEMORY|0:125")
+        fake_slurm.work_all()
+
+    assert study.supervise(act) == ["failed", "done", "done", "done"]
+
+
+@pytest.mark.parametrize(("jobs", "name"), [(1, "%j"), (2, "%A_%a")])
+def test_a_percent_sign_in_the_root_is_no_pattern(jobs: int, name: str) -> None:
+    found = with_output(parameters(Resources()), Path("/100% new"), jobs)
+    assert found["additional_parameters"] == {"requeue": True, "output": f"/100%% new/{name}_0_log.out"}
+    assert found["srun_args"][-1] == f"--output=/100%% new/{name}_%t_log.out"
+
+
+@pytest.mark.parametrize("name", ["a%jb", "%t", "%A", "%a", "a\\b"])
+def test_a_root_with_a_pattern_of_submitit_is_refused(name: str) -> None:
+    with pytest.raises(SpecError, match=r"the root must not contain .* with --on slurm"):
+        with_output({}, Path("/data") / name, 1)
+
+
+def test_the_words_of_sbatch_reach_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, script in (
+        ("srun", "exit 0"),
+        ("sbatch", "echo 'sbatch: error: Batch job submission failed: Job violates policy' >&2; exit 1"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(SpecError) as error:
+        by_submitit(parameters(Resources()), tmp_path / "logs", [("root", [], {})])
+    assert str(error.value) == "Slurm rejected the jobs: Batch job submission failed: Job violates policy"
+    (tmp_path / "sbatch").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SpecError, match=r"--on slurm needs the Slurm commands on this machine: .*sbatch"):
+        by_submitit(parameters(Resources()), tmp_path / "logs", [("root", [], {})])
 
 
 def test_jobs_do_not_inherit_an_allocation(

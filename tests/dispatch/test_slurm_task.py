@@ -181,3 +181,22 @@ def test_a_job_without_progress_is_not_requeued_for_ever(
     assert stopped("0001-000000005.pt") == stopped("0002-000000009.pt") == str(128 + signal.SIGTERM)
     assert "made no progress; increase --minutes" in stopped("0003-000000009.pt")
     assert requeued == ["7", "7"]
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_only_the_first_process_asks_slurm_and_only_about_its_job(
+    root: Root, monkeypatch: pytest.MonkeyPatch, fake_slurm: FakeSlurm, rank: str
+) -> None:
+    """A thousand tasks near their limit must not query the controller; the others are ended by srun."""
+    asked: list[list[str]] = []
+    answers = iter(["RUNNING\n", None, ""])
+    monkeypatch.setattr(slurm, "call", lambda words: asked.append(list(words)) or next(answers))
+    monkeypatch.setattr(slurm, "seconds_left", lambda _: asked.append(["limit"]))
+    monkeypatch.setattr(slurm_task, "work", lambda *_: signal.raise_signal(signal.SIGTERM) or sleep())
+    monkeypatch.setattr(slurm_task, "WAIT_S", 600.0 if rank == "0" else 0.05)
+    monkeypatch.setenv("SLURM_PROCID", rank)
+    with pytest.raises(SystemExit) as end:
+        slurm_task.task(str(root.path), ["a"], Resources().to_dict())
+    assert end.value.code == 128 + signal.SIGTERM
+    query = ["squeue", "--noheader", "--jobs", "7", "-o", "%T"]
+    assert asked == ([["limit"], query, query, query] if rank == "0" else [])

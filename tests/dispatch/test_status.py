@@ -158,17 +158,23 @@ def test_a_record_anywhere_under_results_counts(place: Root) -> None:
     assert state_of(place).state == "done"
 
 
-@pytest.mark.parametrize("change", [{"run": RUN.replace(depth=2).to_dict()}, {"fingerprint": "of other data"}])
-def test_a_record_that_does_not_answer_does_not_count(place: Root, change: dict[str, object]) -> None:
-    real = synthetic.record(RUN)
-    facts = {**real.dataset, "fingerprint": change.pop("fingerprint", real.dataset["fingerprint"])}
-    content = {**real.__dict__, **change, "dataset": facts}
-    path = records.path_of(place.results, RUN)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(orjson.dumps(content))
+def test_a_record_of_other_data_does_not_count(place: Root) -> None:
+    path = records.write(place.results, synthetic.record(RUN, dataset={"fingerprint": "of other data"}))
     monitor = status.StatusMonitor(place, [RUN])
     assert monitor.poll()[0].state == "waiting"
     assert monitor.stale == {RUN.key: path}
+
+
+def test_a_record_with_the_fields_of_another_run_is_damaged(place: Root) -> None:
+    """Its run is not trained again by itself, and the record is not set aside."""
+    real = synthetic.record(RUN)
+    path = records.path_of(place.results, RUN)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(orjson.dumps({**real.__dict__, "run": RUN.replace(depth=2).to_dict()}))
+    monitor = status.StatusMonitor(place, [RUN])
+    assert monitor.poll()[0].state == "damaged"
+    assert f"its fields are not those of run {RUN.key}" in monitor.poll()[0].error
+    assert monitor.stale == {}
 
 
 def test_a_dataset_that_is_not_available_has_no_fingerprint() -> None:

@@ -63,7 +63,7 @@ def worker(tmp_path: Path) -> Any:
 
 def test_a_worker_answers_lives_on_after_an_error_and_its_death_is_told(worker: Process) -> None:
     worker.send(order(SUBJECTS[0]) | {"device": "cudda"})
-    with pytest.raises(WorkerError, match=r"^--device must be auto, cpu, or a device that torch finds"):
+    with pytest.raises(WorkerError, match=r"^device must be auto, cpu, cuda, cuda:N, mps, xpu or xpu:N, got 'cudda'"):
         worker.receive(600)
     worker.send(order(Subject("resmlp", timm="resmlp_13_224")))
     with pytest.raises(WorkerError, match="Unknown model") as caught:

@@ -131,3 +131,38 @@ def test_values_of_another_type_are_a_sentence(tmp_path: Path, name: str) -> Non
 def test_every_field_is_in_the_file(tmp_path: Path) -> None:
     content = orjson.loads(write(tmp_path, found()).read_bytes())
     assert set(content) == set(asdict(found())) | {"summary"}
+
+
+def test_a_measurement_that_was_edited_is_refused_and_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "speed" / "a-cpu", found())
+    content = orjson.loads(path.read_bytes())
+    for window in content["windows"]:
+        window["rate"] *= 7
+    path.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2))
+    with pytest.raises(SpecError, match="was edited or damaged: it does not match its checksum; restore it, or delete"):
+        read(path)
+    assert list(speed_record.read_all(tmp_path)) == []
+    assert list(speed_record.damage(tmp_path)) == [str(path)]
+
+
+def test_a_measurement_older_than_checksums_is_read_and_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path, found())
+    content = orjson.loads(path.read_bytes())
+    del content["checksum"]
+    path.write_bytes(orjson.dumps(content))
+    assert read(path).checksum is None
+
+
+def test_other_files_among_measurements_are_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "speed" / "a-cpu", found())
+    for name in (f"{path.stem} (1).json", f"{path.name}~", ".DS_Store", "x.json"):
+        (path.parent / name).write_text("{")
+    (path.parent / "X.json").mkdir()
+    assert [one.batch for _, one in speed_record.read_all(tmp_path)] == [64]
+    assert speed_record.damage(tmp_path) == {}
+
+
+def test_the_committed_measurements_match_their_checksums() -> None:
+    results = Path(__file__).parents[2] / "results"
+    assert speed_record.damage(results) == {}
+    assert {one.checksum is None for _, one in speed_record.read_all(results)} == {False}

@@ -24,5 +24,11 @@ GOOD = {"variant": "a", "drifted": False, "drift_known": True, "complete": True}
     ],
 )
 def test_measurements_that_cannot_be_trusted_are_told(changes: dict[str, Any], told: list[str]) -> None:
-    content = cast(Content, SimpleNamespace(speed=pd.DataFrame([GOOD | changes])))
+    content = cast(Content, SimpleNamespace(speed=pd.DataFrame([GOOD | changes]), speeds=[], damaged_speeds=[]))
     assert [finding.sentence for finding in _of_speeds(content)] == told
+
+
+def test_measurements_without_a_checksum_are_told() -> None:
+    older = SimpleNamespace(variant="a", found=SimpleNamespace(checksum=None))
+    content = cast(Content, SimpleNamespace(speed=pd.DataFrame([GOOD]), speeds=[older], damaged_speeds=[]))
+    assert [finding.kind for finding in _of_speeds(content)] == ["unchecked"]

@@ -222,7 +222,7 @@ def test_a_truncated_record_is_found(fixture_root: Root, verified: Callable[[], 
     path.write_bytes(path.read_bytes()[:100])
     found = verified()
     assert not found.holds
-    assert [finding.kind for finding in found.findings] == ["damaged"]
+    assert found.findings[0].kind == "damaged"
     assert found.findings[0].sentence.startswith(f"cannot read the record results/digits_shifted/{path.name}")
 
 
@@ -247,6 +247,12 @@ def test_a_measurement_of_speed_that_changes_is_found(fixture_root: Root) -> Non
     written = render(fixture_study(), "digits", fixture_root, models=False).parent
     assert verify(written, fixture_root, fixture_study()).holds
     edit(path, "101.0", "109.0")
+    found = verify(written, fixture_root, fixture_study())
+    assert found.findings[0].kind == "damaged"
+    assert found.findings[0].sentence.startswith(
+        f"the measurement results/speed/a-cpu/{path.name} was edited or damaged"
+    )
+    speed_record.write(folder, measurement(of_study(fixture_study(), "digits")[0], [100.0, 109.0]))
     found = verify(written, fixture_root, fixture_study())
     assert found.differences[0] == f"the measurement speed/a-cpu/{path.name} was edited after the report was written"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from pathlib import Path
 
 import orjson
 import pandas as pd
@@ -11,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from ablate.results import formats
-from ablate.results.formats import escape, units
+from ablate.results.formats import escape, spreadsheet, units
 from ablate.results.formats.columns import COLUMNS, comparison
 from ablate.results.formats.sheet import Column, Sheet
-from ablate.results.table import study_frame, study_records, summarise
+from ablate.results.table import study_frame, study_records, summarise, write
 from ablate.spec.errors import SpecError
 from tests.synthetic import GOLDEN, ROOT, fixture_study
 
@@ -190,3 +191,29 @@ def test_rules_stand_between_groups_alone() -> None:
     assert formats.render(sheet, "md").endswith("\nA note.\n")
     assert '<p class="note">A note.</p>' in formats.render(sheet, "html")
     assert formats.as_html(sheet).endswith("</table>\n"), "a page of one's own has notes of its own"
+
+
+FORMULAS = ["=1+1", "@SUM(A1)", "+x", "-x", "\tx", "\rx", " =1", "\uff1d1"]
+
+
+@pytest.mark.parametrize("label", FORMULAS)
+def test_no_text_in_a_csv_file_is_a_formula(label: str, tmp_path: Path) -> None:
+    found = pd.DataFrame({"variant": [label, "plain"], "difference": [-0.3, 0.5]})
+    for text in (spreadsheet.as_text(found), spreadsheet.as_text(found.astype({"variant": "category"}))):
+        (_, first, second) = csv.reader(text.splitlines())
+        assert first[0].startswith("'")
+        assert first[1] == "-0.3"
+        assert second == ["plain", "0.5"]
+    write(found, tmp_path / "runs.csv")
+    assert (tmp_path / "runs.csv").read_text(encoding="utf-8") == spreadsheet.as_text(found)
+
+
+@pytest.mark.parametrize("label", ["plain", "-0.3", "+1", "1e-3", "a=b", "x-y"])
+def test_other_texts_in_a_csv_file_are_unchanged(label: str) -> None:
+    assert spreadsheet.as_text(pd.DataFrame({"variant": [label], "n": [1]})) == f"variant,n\n{label},1\n"
+
+
+def test_control_characters_are_written_as_escapes() -> None:
+    for format_ in (escape.markdown, escape.latex):
+        assert "\x1b" not in format_("a\x1b[31mb")
+    assert "\x1b" not in spreadsheet.as_text(pd.DataFrame({"variant": ["a\x1b[31mb"]}))

@@ -21,7 +21,7 @@ from ablate.store import rows as flat
 from ablate.store.records import Record
 from ablate.store.root import Root
 from ablate.study.study import Scale, Study
-from tests.tiny import TINY, record_of
+from tests.tiny import TINY, image_folder, record_of
 
 FIELDS = {name: value for name, value in TINY.to_dict().items() if name not in ("seed", "mixer")}
 STUDY = Study(
@@ -214,15 +214,20 @@ def test_a_variant_without_runs_has_its_sizes_by_formula() -> None:
     assert list(kept["params"]) == [8, 9, 4], "what is recorded stands"
 
 
-def test_formulas_for_a_thousand_classes_stand_beside_no_record_of_fewer() -> None:
-    """How many classes a directory of images has is known where it was read."""
+def test_sizes_for_a_directory_of_images_are_for_its_own_number_of_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are missing where it is not available, and beside records."""
     study = dataclasses.replace(STUDY, scales={"small": Scale(FIELDS | {"dataset": "mine"})})
     runs = [variant.run for variant in study.variants()]
     one = study_frame(study, "small", [record_of(runs[0])])
     assert summarise(one, variants=study.variants())["params"].isna().tolist() == [False, True, True]
     none = study_frame(study, "small", [])
+    assert summarise(none, variants=study.variants())["params"].isna().all()
+    monkeypatch.setenv("ABLATE_DATA", str(tmp_path))
+    image_folder(tmp_path / "mine", {"a": 1, "b": 1, "c": 1}, {"a": 1, "b": 1, "c": 1})
     assert list(summarise(none, variants=study.variants())["params"]) == [
-        complexity(run, 3, 1000)["params"] for run in runs
+        complexity(run, 3, 3)["params"] for run in runs
     ]
 
 

@@ -228,6 +228,37 @@ def test_two_launchers_at_once_train_each_run_once(tmp_path: Path, eight: dict[s
     assert all(place.log(run).count(f"run {run.key}, ") == 1 for run in place.runs)
 
 
+def test_short_runs_share_jobs(tmp_path: Path, eight: dict[str, Numbers]) -> None:
+    """Their time limit follows from what they take; the root has characters that mean something to Slurm and shells."""
+    folder = tmp_path / "100% of 'it'"
+    folder.mkdir()
+    place = Place(folder, 3, MIXERS, 2)
+    first, second = place.submit("--minutes", "0", "--run-minutes", "2")
+    shown = subprocess.run(["scontrol", "show", "job", first], capture_output=True, text=True, check=True).stdout
+    assert "TimeLimit=00:20:00" in shown, "1.5 times five runs of two minutes, and five for the start"
+    until(lambda: place.states() == ["done"] * 8)
+    assert place.numbers() == eight
+    logs = [path.name for path in folder.rglob("*_log.out")]
+    assert sorted(logs) == sorted(f"{job}_0_log.out" for job in (first, second))
+    assert place.ablate("run", "--on", "slurm", "--json")["runs"], "nothing is left to submit"
+
+
+def test_a_killed_job_leaves_the_runs_that_it_did_not_try(tmp_path: Path) -> None:
+    """The supervisor submits them again; only the run that was in training has failed."""
+    place = Place(tmp_path, 40, ("none", "pool"))
+    more = ["--on", "slurm", "--device", "cpu", "--minutes", "5", "--runs-per-job", "2", "--no-detach"]
+    with open(tmp_path / "out.txt", "wb") as out:
+        launcher = subprocess.Popen(
+            [sys.executable, "-m", "ablate", *place.words("run", *more)], stdout=out, stderr=out
+        )
+    until(lambda: place.epoch(place.runs[0]) >= 1)
+    (holder,) = place.holders()
+    assert holder.owner is not None
+    os.kill(holder.owner.pid, signal.SIGKILL)
+    assert launcher.wait(timeout=300) == 1, (tmp_path / "out.txt").read_text()
+    assert place.states() == ["failed", "done"]
+
+
 def test_two_tasks_train_one_run_together(tmp_path: Path) -> None:
     place = Place(tmp_path, 3)
     place.submit("--gpus-per-run", "2")
@@ -277,4 +308,6 @@ def test_sbatch_knows_the_options_we_offer() -> None:
     """A few belong to newer or older versions."""
     shown = subprocess.run(["sbatch", "--help"], capture_output=True, text=True, check=True).stdout
     unknown = {name for name in [*sbatch.OPTIONS, *sbatch.OWN] if f"--{name}" not in shown}
-    assert unknown <= {"hint", "mem-bind", "network", "prefer", "tres-bind", "tres-per-task", "wait-all-nodes", "x11"}
+    unlisted = {"open-mode", "ntasks-per-gpu"}  # accepted, and missing in the help of some versions
+    newer = {"hint", "mem-bind", "network", "prefer", "tres-bind", "tres-per-task", "wait-all-nodes", "x11"}
+    assert unknown <= unlisted | newer

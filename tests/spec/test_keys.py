@@ -77,8 +77,8 @@ KEYS = [
     ("dataset", "digits", "a54891a68d", "d0ced3ef30"),
     ("dataset", "digits_pairs", "9aff165a5d", "d0ced3ef30"),
     ("dataset", "digits_shifted", "faf279bf19", "d0ced3ef30"),
-    ("dataset", "imagenet", "20d0aa0b24", "d0ced3ef30"),
-    ("dataset", "a_folder", "4d71b95f67", "d0ced3ef30"),
+    ("dataset", "imagenet", "e0dff6ffac", "d0ced3ef30"),
+    ("dataset", "a_folder", "3df940fab7", "d0ced3ef30"),
     ("loader", "auto", "faf279bf19", "d0ced3ef30"),
     ("loader", "resident", "b1fd9aa53d", "d0ced3ef30"),
     ("loader", "workers", "371e9055ac", "d0ced3ef30"),
@@ -113,10 +113,10 @@ def test_the_key_of_a_default_run() -> None:
 
 
 def test_the_key_of_deits_recipe() -> None:
-    """The number of workers.py is the only one above 1."""
+    """The numbers of workers.py and imagenet.py are the only ones above 1."""
     run = Run(**DEIT)
-    assert behaviours(run) == {"workers.py": 2}
-    assert (run.key, run.architecture) == ("9b5ec09dad", "e869e1f777")
+    assert behaviours(run) == {"workers.py": 2, "datasets/imagenet": 2}
+    assert (run.key, run.architecture) == ("6b61d3e960", "e869e1f777")
 
 
 def declare(monkeypatch: pytest.MonkeyPatch, behaviour: Callable[[Path], int]) -> None:

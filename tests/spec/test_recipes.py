@@ -70,6 +70,7 @@ def test_fields_outside_the_recipe_deit_are_the_model_or_neutral() -> None:
         "holdout": 0.0,
         "train_fraction": 1.0,
         "loader": "auto",
+        "exif_transpose": False,
         "crop_padding": 0,
         "decay_pos_embed": False,
         "seed": 0,

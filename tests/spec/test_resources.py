@@ -39,12 +39,55 @@ def test_no_resource_is_a_field_of_run() -> None:
             "sbatch has no option reservatoin; did you mean 'reservation'? known are bb,",
         ),
         ("slurm", {"time": "1"}, "slurm option time must be set with --minutes"),
+        ("slurm", {"array": "0-9"}, "slurm option array is set by ablate itself; leave it out"),
+        ("slurm", {"reservation": ""}, "slurm option reservation needs a value; use --slurm reservation=VALUE"),
+        ("slurm", {"hold": "yes"}, "slurm option hold has no value, got 'yes'; use --slurm hold"),
+        ("slurm", {"nice": 5}, "slurm option nice must be text, in quotes, got 5"),
+        ("slurm", {"comment": "a\nrm -r b"}, "slurm option comment must be printable text on one line"),
+        ("slurm", {"gres": "gpu:a100:4"}, "slurm option gres requests 4 GPUs, and gpus_per_run is 1"),
+        ("partition", "a\nb", "partition must be printable text on one line, got 'a\\nb'"),
+        ("memory", "32", "memory must be a whole number with a unit, such as 32G or 500M, got '32'"),
+        ("memory", "1.5G", "memory must be a whole number with a unit"),
+        ("memory", "-1G", "memory must be a whole number with a unit"),
+        ("memory", "32 GB", "memory must be a whole number with a unit"),
+        ("gpus_per_run", 0, "gpus_per_run must be 1 or more, got 0"),
+        ("gpus_per_run", -1, "gpus_per_run must be 1 or more, got -1"),
+        ("minutes", -1, "minutes must be 0 or more, got -1"),
+        ("device", "gpu", "device must be auto, cpu, cuda, cuda:N, mps, xpu or xpu:N, got 'gpu'"),
     ],
 )
 def test_invalid_values_are_refused(name: str, value: Any, sentence: str) -> None:
     with pytest.raises(SpecError) as error:
         Resources(**{name: value})
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"memory": "8G", "slurm": {"mem-per-cpu": "2G"}}, "got --memory 8G and --slurm mem-per-cpu=2G; keep one"),
+        ({"slurm": {"mem-per-cpu": "2G", "mem-per-gpu": "1G"}}, "got --slurm mem-per-cpu=2G and --slurm mem-per-gpu"),
+        ({"device": "cuda:1", "gpus_per_run": 2}, "device cuda:1 is one GPU, and gpus_per_run is 2"),
+    ],
+)
+def test_values_that_exclude_each_other_are_refused(given: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SpecError) as error:
+        Resources(**given)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({"memory": memory} for memory in ("", "0", "32G", "32GB", "500m", "1T")),
+        {"slurm": {"exclusive": "", "hold": "", "nice": "", "x11": "all"}},
+        {"slurm": {"gres": "gpu:a100:4,tmp:1"}, "gpus_per_run": 4},
+        {"slurm": {"gres": "tmp:9"}, "gpus_per_run": 4},
+        {"device": "cuda:0"},
+    ],
+)
+def test_valid_values_are_accepted(given: dict[str, Any]) -> None:
+    assert Resources.from_dict(Resources(**given).to_dict()) == Resources(**given)
 
 
 def test_an_unknown_sbatch_option_lists_the_known_ones() -> None:
@@ -77,9 +120,9 @@ def write_settings(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> 
 
 
 def test_the_settings_may_hold_any_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    text = '[resources]\nthreads = 4\npartition = "gpu"\n[resources.slurm]\nnice = 5\n'
+    text = '[resources]\nthreads = 4\npartition = "gpu"\n[resources.slurm]\nnice = 5\nhold = true\nreboot = false\n'
     write_settings(monkeypatch, tmp_path, text)
-    assert Resources(**from_settings()) == Resources(threads=4, partition="gpu", slurm={"nice": "5"})
+    assert Resources(**from_settings()) == Resources(threads=4, partition="gpu", slurm={"nice": "5", "hold": ""})
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ OTHER: dict[str, Any] = {
     "image_size": 32,
     "holdout": 0.2,
     "loader": "workers",
+    "exif_transpose": True,
     "crop_padding": 4,
     "crop_min_area": 0.5,
     "hflip": 0.5,

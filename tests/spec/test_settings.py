@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,39 @@ def test_the_environment_sets_the_cache_folder(here: Path, monkeypatch: pytest.M
     monkeypatch.delenv("ABLATE_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_folder() == Path("/caches/ablate")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (
+            b"[data]\nx = " + b"[" * 3000 + b"]" * 3000,
+            "cannot read the settings .*ablate.toml: it is nested too deeply",
+        ),
+        (
+            b"[data]\nx = 'gr\xfc\xdf'",
+            r"cannot read the settings .*ablate.toml: 'utf-8.*' codec can't decode byte 0xfc",
+        ),
+        (b"[data]\nx = 3", "data.x in .*ablate.toml must be a path, in quotes, got 3"),
+        (b"data = '" + b"a" * 9999 + b"'", "data in .*ablate.toml must be a table"),
+        (b"x = \0", "cannot read the settings .*ablate.toml: "),
+    ],
+)
+def test_settings_that_cannot_be_read_are_a_sentence(here: Path, content: bytes, words: str) -> None:
+    (here / "ablate.toml").write_bytes(content)
+    with pytest.raises(SpecError, match=words) as error:
+        data_folders()
+    assert len(str(error.value)) < 400
+
+
+def test_settings_may_be_empty_or_begin_with_a_byte_order_mark(here: Path) -> None:
+    (here / "ablate.toml").touch()
+    assert section("data") == {}
+    (here / "ablate.toml").write_bytes(codecs.BOM_UTF8 + b"[data]\nx = '/data/x'\n")
+    assert data_folders() == {"x": Path("/data/x")}
+
+
+def test_a_folder_in_place_of_the_settings_is_a_sentence(here: Path) -> None:
+    (here / "ablate.toml").mkdir()
+    with pytest.raises(SpecError, match=r"cannot read the settings .*ablate\.toml: Is a directory"):
+        section("data")

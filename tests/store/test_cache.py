@@ -54,6 +54,17 @@ def test_when_two_processes_create_the_same_folder_the_first_one_stays(monkeypat
     assert sorted(path.name for path in (cache_folder() / "things").iterdir()) == ["key", "key.lock"]
 
 
+@pytest.mark.parametrize("damaged", ["made", "checksums.json"])
+def test_a_damaged_folder_is_named_and_made_again(damaged: str, caplog: pytest.LogCaptureFixture) -> None:
+    where = cache.folder("things", "key", write)
+    (where / damaged).write_text("changed")
+    assert (cache.folder("things", "key", write) / "made").read_text() == "once"
+    assert str(where) in caplog.text
+    assert "this part of the cache is made again" in caplog.text
+    assert sorted(path.name for path in where.parent.iterdir()) == ["key", "key.lock"]
+    assert cache.folder("things", "key", refuse) == where
+
+
 def append(folder: Path) -> None:
     with open(folder.parent / "calls", "a") as file:
         file.write("x")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,18 +89,52 @@ def test_unknown_fields_of_a_record_are_ignored(written: Path) -> None:
     assert records.read(written) == record_of(TINY)
 
 
-def test_two_records_of_one_run_are_refused(root: Root, written: Path) -> None:
-    twin = root.results / "elsewhere" / written.name
-    twin.parent.mkdir()
-    twin.write_bytes(written.read_bytes())
-    with pytest.raises(SpecError, match=f"run {TINY.key} has two records, .*; move one of them away"):
-        records.index(root.results)
-
-
-def test_a_copy_under_another_name_is_refused_not_counted_twice(written: Path, root: Root) -> None:
+def test_a_copy_under_another_name_is_no_record(written: Path, root: Root) -> None:
     written.with_name("copy.json").write_bytes(written.read_bytes())
-    with pytest.raises(SpecError, match=rf"copy\.json is the record of run {TINY.key} under another name"):
-        records.read_all(root.results)
+    assert [record.key for record in records.read_all(root.results)] == [TINY.key]
+
+
+def test_the_record_of_another_run_is_refused(written: Path) -> None:
+    other = written.with_name("0123456789.json")
+    other.write_bytes(written.read_bytes())
+    with pytest.raises(SpecError, match=rf"0123456789\.json is the record of run {TINY.key} under another name"):
+        records.read(other)
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "value", "told"),
+    [
+        ("metrics", "top5", "x", 'metrics.top5 must be a finite number, got "x"'),
+        ("metrics", "ema_top1", [], r"metrics.ema_top1 must be a finite number, got \[\]"),
+        ("metrics", "top1", True, "lacks metrics.top1"),
+        ("complexity", "tokens", 1.5, "complexity.tokens must be an integer, got 1.5"),
+        ("cost", "peak_memory_mib", {}, "cost.peak_memory_mib must be a finite number"),
+        ("dataset", "classes", 10, "dataset.classes must be a list, got 10"),
+        ("dataset", "broken", {"count": "two"}, "dataset.broken must have a count and names"),
+        ("provenance", "commit", 7, "provenance.commit must be text, got 7"),
+        ("history", 0, 7, "history must have an object with an epoch for each epoch"),
+        ("history", 0, {"epoch": "one"}, "history must have an object with an epoch for each epoch"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(written: Path, part: str, name: str | int, value: Any, told: str) -> None:
+    content = orjson.loads(written.read_bytes())
+    content[part][name] = value
+    written.write_bytes(orjson.dumps(content))
+    with pytest.raises(SpecError, match=told):
+        records.read(written)
+
+
+def test_a_pipe_is_refused_and_not_opened(root: Root) -> None:
+    path = root.results / "0123456789.json"
+    os.mkfifo(path)
+    with pytest.raises(SpecError, match="it is not a regular file"):
+        records.read(path)
+
+
+def test_a_file_larger_than_any_record_is_refused_unread(written: Path) -> None:
+    os.truncate(written, records.LARGEST + 1)
+    with pytest.raises(SpecError, match="it has 67,108,865 bytes, more than any record"):
+        records.read(written)
 
 
 def test_records_are_found_at_any_depth_and_in_order(root: Root) -> None:
@@ -155,6 +190,14 @@ def test_a_record_set_aside_is_kept_but_no_longer_a_record(root: Root, written: 
     assert [path.read_bytes() for path in written.parent.iterdir()] == [content]
     records.write(root.results, record_of(TINY, fingerprint="0" * 16))
     assert records.read(written).dataset["fingerprint"] == "0" * 16
+
+
+def test_no_record_that_was_set_aside_is_replaced(root: Root) -> None:
+    for top1 in (50.0, 60.0):
+        records.set_aside(records.write(root.results, record_of(TINY, "a" * 16, top1=top1)))
+    kept = sorted((root.results / TINY.dataset).iterdir())
+    assert [path.name for path in kept] == [f"{TINY.key}.aaaaaaaa-2.superseded", f"{TINY.key}.aaaaaaaa.superseded"]
+    assert [orjson.loads(path.read_bytes())["metrics"]["top1"] for path in kept] == [60.0, 50.0]
 
 
 def test_a_fingerprint_cannot_change_the_folder(root: Root) -> None:

@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from ablate import frame
-from ablate.spec.errors import SpecError
 from ablate.spec.settings import cache_folder
 from ablate.store import records, rows
+from ablate.store.listing import listing
 from ablate.store.root import Root
 from tests.tiny import TINY, record_of
 
@@ -124,8 +124,8 @@ def test_records_may_be_added_and_removed(written: Root, reads: list[Path]) -> N
 
 
 def test_a_record_removed_during_the_listing_is_ignored(written: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed = records.names(written.results)
-    monkeypatch.setattr(records, "names", lambda _: listed)
+    listed = listing(written.results)
+    monkeypatch.setattr(rows, "listing", lambda _: listed)
     path_of(written, 1).unlink()
     assert sorted(rows.columns(written.results)["seed"]) == [0, 2]
 
@@ -164,11 +164,77 @@ def test_a_change_of_the_source_creates_rows_again(
     assert len(reads) == 3
 
 
-def test_a_record_damaged_after_caching_is_refused(written: Root) -> None:
+def test_a_record_damaged_after_caching_has_no_row_and_is_named(written: Root) -> None:
     rows.columns(written.results)
     path_of(written, 0).write_bytes(b"{")
-    with pytest.raises(SpecError, match="cannot read the record"):
-        rows.columns(written.results)
+    for _ in ("fresh", "cached"):
+        found = rows.read(written.results)
+        assert sorted(found.columns["seed"]) == [1, 2]
+        assert f"cannot read the record {path_of(written, 0)}" in found.damage[TINY.key]
+
+
+def test_an_edited_record_keeps_its_row_and_is_named(written: Root) -> None:
+    edit(path_of(written, 0))
+    for _ in ("fresh", "cached"):
+        found = rows.read(written.results)
+        assert max(found.columns["top1"]) == 99.0
+        assert list(found.damage) == [TINY.key]
+        assert "was edited or damaged: it does not match its checksum; restore it" in found.damage[TINY.key]
+    marks = dict(zip(found.columns["key"], rows.columns(written.results)["damage"], strict=True))
+    assert [key for key, mark in marks.items() if mark] == [TINY.key]
+
+
+@pytest.mark.parametrize(("old", "new"), [(b'"seed": 0', b'"seed": 9'), (b'"depth": 2', b'"depth": "x"')])
+def test_a_record_whose_run_was_edited_has_no_row_and_is_named(written: Root, old: bytes, new: bytes) -> None:
+    path = path_of(written, 0)
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+    found = rows.read(written.results)
+    assert sorted(found.columns["seed"]) == [1, 2]
+    assert list(found.damage) == [TINY.key]
+
+
+def test_the_same_record_twice_counts_once(written: Root) -> None:
+    twin = written.results / "z" / path_of(written, 0).name
+    twin.parent.mkdir()
+    shutil.copy(path_of(written, 0), twin)
+    found = rows.read(written.results)
+    assert sorted(found.columns["seed"]) == [0, 1, 2]
+    assert not found.damage
+    assert f"{twin} (beside {path_of(written, 0)})" in found.note
+
+
+def test_of_two_records_the_whole_one_counts(written: Root) -> None:
+    twin = written.results / "z" / path_of(written, 0).name
+    twin.parent.mkdir()
+    shutil.copy(path_of(written, 0), twin)
+    edit(path_of(written, 0))
+    found = rows.read(written.results)
+    assert max(found.columns["top1"]) < 99.0
+    assert found.paths[TINY.key] == str(twin)
+    assert not found.damage
+
+
+def test_of_two_whole_records_that_differ_none_counts(written: Root) -> None:
+    records.write(written.results / "z", record_of(TINY, top1=12.5))
+    found = rows.read(written.results)
+    assert sorted(found.columns["seed"]) == [1, 2]
+    assert found.damage[TINY.key].startswith(f"run {TINY.key} has several records, ")
+
+
+def test_a_cache_with_another_digit_is_named_and_made_anew(
+    written: Root, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ABLATE_CACHE", str(written.path / "cache"))
+    found = rows.columns(written.results)
+    (kept,) = (cache_folder() / rows.KIND).glob("*.json")
+    whole = kept.read_bytes()
+    for at in range(0, len(whole), len(whole) // 40):
+        caplog.clear()
+        kept.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        assert rows.columns(written.results) == found
+        assert f"the cache {kept} is damaged" in caplog.text
+        assert kept.read_bytes() == whole
 
 
 def test_a_cached_row_equals_that_of_its_record(written: Root, trained: records.Record) -> None:

@@ -227,10 +227,13 @@ def test_kept_architectures_are_read_and_damaged_ones_worked_out_again(
     monkeypatch.setattr("ablate.study.outline.outline", lambda *_: pytest.fail("it is kept"))
     assert architecture_of(TINY.replace(seed=3, lr=0.1, epochs=7), 1, 10, root.runs / "cache") == first
     monkeypatch.undo()
-    for damage in (b"", b"[]", b'{"modules": {}}', path.read_bytes()[:-20]):
+    whole = path.read_bytes()
+    flipped = whole.replace(b'"patches":9', b'"patches":8')
+    for damage in (b"", b"[]", b'{"modules": {}}', whole[:-20], flipped):
+        assert damage != whole
         path.write_bytes(damage)
         assert architecture_of(TINY, 1, 10, root.runs / "cache") == first
-        assert orjson.loads(path.read_bytes())["costs"] == complexity(TINY, 1, 10)
+        assert orjson.loads(path.read_bytes())["content"]["costs"] == complexity(TINY, 1, 10)
 
 
 def test_other_models_are_kept_apart(root: Root) -> None:

@@ -96,6 +96,20 @@ def test_a_flipped_bit_is_seen_or_without_effect(tmp_path: Path) -> None:
     assert seen > 200
 
 
+def test_no_flipped_bit_in_the_directory_of_the_file_changes_a_tensor(tmp_path: Path) -> None:
+    """One of them says that the tensors are a folder, which torch then does not read."""
+    path = save(tmp_path, 1, 1, STATE)
+    whole = path.read_bytes()
+    damaged = 0
+    for at in range(whole.rindex(b"PK\x05\x06") - 46 * 20, len(whole)):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 16]) + whole[at + 1 :])
+        try:
+            assert same(read(path), STATE)
+        except DamagedError:
+            damaged += 1
+    assert damaged > 100
+
+
 def test_all_damaged_is_a_fresh_start(tmp_path: Path) -> None:
     save(tmp_path, 1, 1, STATE).write_bytes(b"")
     assert latest(tmp_path) is None

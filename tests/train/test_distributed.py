@@ -101,18 +101,33 @@ def test_reading_the_rank_does_not_import_torch() -> None:
         ("node[3]", "node3"),
         ("rack1-node[01-04]-ib", "rack1-node01-ib"),
         ("a.b.c,d", "a.b.c"),
+        ("rack[1-2]n[03-04]", "rack1n03"),
+        ("r[10-12,20]c[0,2]-n[008-009]x,gpu1", "r10c0-n008x"),
     ],
 )
 def test_the_first_host_of_slurms_list(nodes: str, host: str) -> None:
     assert first_host(nodes) == host
 
 
+@pytest.mark.parametrize("nodes", ["", ",a", "node[1-", "node]1", "node[]", "node[1]]"])
+def test_a_list_of_hosts_in_another_format_is_refused(nodes: str) -> None:
+    with pytest.raises(SpecError, match="the node list must have the format of Slurm"):
+        first_host(nodes)
+
+
 def test_the_meeting_place_of_a_slurm_job(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_NODELIST", "node[07-08]")
-    monkeypatch.setenv("SLURM_JOB_ID", "20001")
-    monkeypatch.delenv("MASTER_PORT", raising=False)
-    distributed._set_address()
-    assert (os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]) == ("node07", "20001")
+    ports = set()
+    for job, step in (("77001", "0"), ("77002", "0"), ("77001", "1")):
+        monkeypatch.setenv("SLURM_JOB_ID", job)
+        monkeypatch.setenv("SLURM_STEP_ID", step)
+        monkeypatch.delenv("MASTER_PORT", raising=False)
+        monkeypatch.delenv("MASTER_ADDR", raising=False)
+        distributed._set_address()
+        assert os.environ["MASTER_ADDR"] == "node07"
+        ports.add(int(os.environ["MASTER_PORT"]))
+    assert len(ports) == 3, "two jobs and two steps on one machine do not meet"
+    assert all(20_000 <= port < 32_768 for port in ports)
 
 
 def test_a_missing_address_is_reported() -> None:
@@ -121,7 +136,7 @@ def test_a_missing_address_is_reported() -> None:
 
 
 def test_the_device_is_as_requested() -> None:
-    assert str(ALONE.device("meta")) == "meta"
+    assert str(ALONE.device("cpu")) == "cpu"
     assert str(ALONE.device("auto")) in ("cpu", "cuda")
 
 

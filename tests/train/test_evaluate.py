@@ -15,7 +15,7 @@ from ablate.model.build import build
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store.records import Record
-from ablate.train.evaluate import evaluate
+from ablate.train.evaluate import evaluate, padded
 from tests.tiny import TINY
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -61,6 +61,30 @@ def test_an_evaluation_by_hand(batch_size: int, part: Part) -> None:
     assert outcome.top5 == pytest.approx(100 * (first_five == labels[:, None]).any(1).float().mean().item())
     right = logits.log_softmax(1)[torch.arange(len(labels)), labels]
     assert outcome.loss == pytest.approx(-right.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("part", ["test", "heldout"])
+def test_padding_changes_no_outcome(part: Part) -> None:
+    """A compiled model gets batches of one size; what it says of the padding is dropped."""
+    images = images_of(TINY.replace(batch_size=100))
+    batches = list(padded(images.evaluation(part)))
+    assert {len(pixels) for pixels, _ in batches} == {100}
+    assert len(batches[-1][1]) < 100
+    n = images.sizes[part]
+    plain, other = evaluate(Fixed(), images.evaluation(part), n), evaluate(Fixed(), batches, n)
+    assert torch.equal(other.correct, plain.correct)
+    assert other.loss == plain.loss
+
+
+def test_an_accuracy_is_the_number_of_hits_over_that_of_images() -> None:
+    """In float64: 97 of 100 are 97 %, not 97.00000286 %, as the mean in float32 says."""
+    logits = torch.eye(10).repeat(10, 1)
+    labels = torch.arange(10).repeat(10)
+    logits[:3] = -logits[:3]  # the label is last
+    logits[3:8, 9] = 2.0  # the label is second
+    found = evaluate(torch.nn.Identity(), [(logits, labels)], 100)
+    assert (found.top1, found.top5, found.in_five) == (92.0, 97.0, 97)
+    assert found.metrics()["top5"] == 97.0
 
 
 def test_an_evaluation_is_without_dropout() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -284,3 +285,28 @@ def test_images_that_could_not_be_decoded_are_in_the_record(monkeypatch: pytest.
 if __name__ == "__main__":
     torch.set_num_threads(1)
     GOLDEN.write_text(json.dumps({name: ten_losses(run) for name, run in TRAINED.items()}, indent=2) + "\n")
+
+
+@pytest.mark.filterwarnings("default")  # what torch's compiler warns of is torch's
+def test_all_variants_of_one_process_are_compiled_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One graph for training and one for each part of evaluation, all of fixed shapes, also for later variants."""
+    graphs: list[list[Any]] = []
+
+    def record(graph: torch.fx.GraphModule, inputs: list[Any]) -> Any:
+        sizes = [
+            side if isinstance(side, int) else "dynamic" for one in inputs for side in getattr(one, "shape", [one])
+        ]
+        graphs.append(sizes)
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=record))
+    run = TINY.replace(depth=1, epochs=1, batch_size=64)  # the last batches of evaluation are short
+    seen = []
+    for mixer in ("none", "pool", "none"):
+        variant = run.replace(mixer=mixer)
+        fit(variant, images_of(variant), CPU, lambda _: None, Resources(compile=True))
+        seen.append(graphs.copy())
+        graphs.clear()
+    assert seen[0] == seen[2]
+    assert [len(of_variant) for of_variant in seen] == [3, 3, 3]
+    assert "dynamic" not in str(seen)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import timm
 import torch
 from PIL import Image
 from timm.data import create_dataset, create_loader, resolve_model_data_config
+from timm.data.readers import img_extensions
 from timm.utils import accuracy
 from torch.nn import functional as F
 
@@ -20,10 +22,11 @@ from ablate.model.build import build
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
 from ablate.store.root import Root
+from ablate.train.evaluate import evaluate
 from ablate.zoo.assess import EvalOptions, assess
 from ablate.zoo.candidates import OfRun, OfTimm
 from ablate.zoo.timm_images import TimmImages
-from tests.tiny import TINY, image_folder
+from tests.tiny import TINY, as_parquet, image_folder, odd_folder
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -31,7 +34,9 @@ CPU = torch.device("cpu")
 DATA = Path(os.environ.get("ABLATE_TEST_DATA") or Path(__file__).parents[3] / "shared" / "data")
 # timm's reader leaves its files to the garbage collector.
 by_timm_too = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"
+    "ignore::ResourceWarning",
+    "ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning",
+    "ignore:Palette images with Transparency",
 )
 SMALL = "test_vit"  # timm's small model for tests: 160 pixels, 0.4M parameters
 
@@ -50,10 +55,24 @@ def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(params=["noise", "imagenette"])
-def folder(request: pytest.FixtureRequest) -> Path:
-    if request.param == "noise":
-        found: Path = request.getfixturevalue("noise")
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images that timm and other readers decode differently."""
+    return odd_folder(tmp_path_factory.mktemp("odd"), 120, 180, classes=6)
+
+
+@pytest.fixture
+def timm_finds_tiff() -> Iterator[None]:
+    """Let timm's reader of folders find TIFF files, as it finds PNG and JPEG by itself."""
+    img_extensions.add_img_extensions(".tif")  # type: ignore[no-untyped-call]
+    yield
+    img_extensions.del_img_extensions(".tif")  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture(params=["noise", "odd", "imagenette"])
+def folder(request: pytest.FixtureRequest, timm_finds_tiff: None) -> Path:
+    if request.param != "imagenette":
+        found: Path = request.getfixturevalue(request.param)
         return found
     if not (DATA / "imagenette128_folder600").is_dir():
         pytest.skip(f"there is no {DATA / 'imagenette128_folder600'}; ABLATE_TEST_DATA sets the folder of test data")
@@ -123,7 +142,7 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
         eval_crop=changes.get("crop_pct"),
     )
     outcome, facts = assess(candidate, options)
-    assert len(outcome.correct) == n == sum(path.suffix in (".jpg", ".JPEG") for path in (folder / "val").rglob("*"))
+    assert len(outcome.correct) == n == sum(path.is_file() for path in (folder / "val").rglob("*"))
     # timm reads the files of a class in another order, so a batch holds others, and the last digits differ: by 6e-8 for
     # an addition in fp32, of which a logit has seen some hundreds.
     assert outcome.loss == pytest.approx(loss, rel=1e-5)
@@ -131,6 +150,23 @@ def test_as_timms_own_loader_and_accuracy(name: str, changes: dict[str, Any], fo
         assert abs(round((ours - theirs) * n / 100)) <= undecided, "the same number of images"
     assert 0 < outcome.correct.sum() < n, "the model neither knows nor misses everything"
     assert facts["broken"] == 0
+
+
+@by_timm_too
+def test_parquet_files_give_what_timms_loader_gives(odd: Path, timm_finds_tiff: None, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = timm.create_model(SMALL, num_classes=6)
+    top, loss, n, ties = by_timm(model, odd, 7)
+    place = as_parquet(odd, tmp_path / "parquet")
+    module, location = source("images", {"images": str(place)})
+    data = module.load(Run(dataset="images"), location)
+    images = TimmImages(data, "test", model)
+    outcome = evaluate(model, images.batches(7, 0, CPU), n)
+    assert images.corrupt == set()
+    assert outcome.loss == pytest.approx(loss, rel=1e-5)
+    assert ties == [0, 0]
+    assert [outcome.top1, outcome.top5] == pytest.approx(top, rel=1e-6)  # one image is 4 %
+    assert 0 < top[0] < top[1] < 100
 
 
 @by_timm_too

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from ablate.spec.errors import SpecError
-from ablate.zoo.released import convert, load, positions, read
+from ablate.zoo.released import convert, load, positions
 from ablate.zoo.timm_models import run_of
 from tests.reference import AttentionOnly, FeedForwardOnly, redrawn
 
@@ -207,48 +207,6 @@ def test_load_names_what_does_not_fit(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"checkpoint.pth does not fit the model: .*norm\.bias") as caught:
         load(model, saved(part, tmp_path))
     assert "\n" not in str(caught.value)
-
-
-class Malicious:
-    """An object whose unpickling calls a function."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return (Path.touch, (Path("ran"),))
-
-
-def test_a_pickle_that_wants_more_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = saved({"model": small().state_dict(), "extra": Malicious()}, tmp_path)
-    with pytest.raises(SpecError, match=r"unpickling its .*pathlib\.\S+ could run code; pass a file"):
-        read(path)
-    with pytest.raises(RuntimeError, match="weights_only=True blocked"):
-        small_ours(checkpoint_path=path)
-    assert not (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        (b"", "cannot be read|is not read"),
-        (b"not a pickle", "is refused: it is not a pickle of tensors"),
-        (None, "cannot be read as a weight file: "),
-    ],
-    ids=["empty", "text", "truncated"],
-)
-def test_a_damaged_file_is_reported(content: bytes | None, sentence: str, tmp_path: Path) -> None:
-    path = Path(saved(small().state_dict(), tmp_path))
-    path.write_bytes(path.read_bytes()[:1000] if content is None else content)
-    with pytest.raises(SpecError, match=sentence) as caught:
-        read(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-def test_other_files_are_sentences(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match=r"there is no weight file nowhere\.pth$"):
-        read("nowhere.pth")
-    with pytest.raises(SpecError, match="must contain tensors by name, got a list"):
-        read(saved([torch.zeros(1)], tmp_path))
 
 
 def test_conversion_keeps_what_it_does_not_know() -> None:

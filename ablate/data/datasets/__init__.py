@@ -179,6 +179,7 @@ def check_batch(run: Run, images: int, classes: int) -> None:
 
 
 _PLAIN = {
+    "exif_transpose": False,
     "crop_padding": 0,
     "crop_min_area": 1.0,
     "hflip": 0.0,

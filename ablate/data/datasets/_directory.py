@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, hold_out
-from ablate.data.datasets._layout import HIDDEN, Facts, Layout
+from ablate.data.datasets._layout import HIDDEN, Facts, Layout, refuse_bytes
 from ablate.data.datasets._parquet_files import parquet_files
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
@@ -21,8 +21,8 @@ from ablate.store.cache import key_of, read_note, write_note
 if TYPE_CHECKING:
     import numpy as np
 
-BEHAVIOUR = 1  # raise it too when results of a layout change
-RULES = 1  # raise it when the facts about the same files change, so that those in the cache are not used
+BEHAVIOUR = 2  # raise it too when results of a layout change; 2: pixels as in timm
+RULES = 2  # raise it when the facts about the same files change, so that those in the cache are not used
 MANY = 10_000  # number of images from which on facts are cached
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 
@@ -119,6 +119,7 @@ class Directory:
     def _layout(self, location: Path | None) -> tuple[Path, Layout]:
         if location is None or not location.is_dir():
             raise SpecError(f"there is no image folder {location}; pass a directory that contains train/ and val/")
+        refuse_bytes(location, "the path of a dataset,")
         fitting = [layout for layout in self.layouts if layout.fits(location)]
         if fitting[:2] == [_parquet, _folder]:
             raise SpecError(

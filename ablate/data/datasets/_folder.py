@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from collections import Counter
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablate.data.datasets._folder_files import entries, list_part, refuse_dangling
+from ablate.data.datasets._folder_files import count_files, entries, list_part, refuse_dangling
 from ablate.data.datasets._layout import TEST_NAMES, Catalogue, Facts
 from ablate.spec.errors import SpecError
+from ablate.spec.printable import printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,11 +35,12 @@ class FolderReader:
     def __getitem__(self, index: int) -> Image.Image:
         from PIL import Image
 
-        return Image.open(io.BytesIO((self.location / self.name(index)).read_bytes()))
+        path = self.location / os.fsdecode(bytes(self.names[index]))
+        return Image.open(io.BytesIO(path.read_bytes()))
 
     def name(self, index: int) -> str:
-        """Return the path relative to the directory."""
-        return os.fsdecode(bytes(self.names[index]))
+        """Return the path relative to the directory, with bytes that are not UTF-8, and controls, as escapes."""
+        return printable(bytes(self.names[index]).decode(errors="backslashreplace"))
 
     def random_access(self) -> FolderReader:
         """Return this reader."""
@@ -74,7 +77,7 @@ def facts(location: Path) -> Facts:
         train=numbers[0],
         test=numbers[1],
         fingerprint=digest.hexdigest()[:16],
-        left_out={**(train.left_out + test.left_out)},
+        left_out=dict(train.left_out + test.left_out + _other_tests(location, test.part)),
         deeper={path: os.stat(path).st_mtime_ns for path in (*train.deeper, *test.deeper)},
     )
 
@@ -96,6 +99,12 @@ def load(location: Path) -> Catalogue:
         n_train=len(labels[0]),
         classes=tuple(listings[0].images),
     )
+
+
+def _other_tests(location: Path, used: Path) -> Counter[str]:
+    """Return the number of files in test folders that are not used, by folder."""
+    others = [location / name for name in TEST_NAMES if name != used.name and (location / name).is_dir()]
+    return Counter({f"in {path.name}/, the test part is {used.name}/": count_files(path) for path in others})
 
 
 def _parts(location: Path) -> tuple[Path, Path]:

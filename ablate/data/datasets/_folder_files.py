@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablate.data.datasets._layout import HIDDEN
+from ablate.data.datasets._layout import HIDDEN, refuse_bytes
 from ablate.spec.errors import SpecError
 
 # Those of torchvision's ImageFolder, and two more names of JPEG.
@@ -73,7 +73,7 @@ def list_part(part: Path) -> Listing:
     own = entries(part)
     for entry in own:
         if entry.is_dir():
-            _check_name(entry)
+            refuse_bytes(Path(entry.path), "the name of class")
             found.images[entry.name] = _list_class(entry.path, found)
         else:
             found.left_out[_reason(entry) or "not in the folder of a class"] += 1
@@ -89,13 +89,9 @@ def list_part(part: Path) -> Listing:
     return found
 
 
-def _check_name(entry: os.DirEntry[str]) -> None:
-    """Refuse the name of a class that a record could not contain."""
-    try:
-        os.fsencode(entry.name).decode()
-    except UnicodeDecodeError:
-        name = os.fsencode(entry.name).decode(errors="backslashreplace")
-        raise SpecError(f"the name of class {name} in {Path(entry.path).parent} must be UTF-8; rename it") from None
+def count_files(folder: Path) -> int:
+    """Return the number of files below a folder, without hidden ones."""
+    return sum(not name.startswith(HIDDEN) for _, _, names in os.walk(folder) for name in names)
 
 
 def _list_class(folder: str, found: Listing) -> Entries:

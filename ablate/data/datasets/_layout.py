@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ablate.data.datasets import Reader
+from ablate.spec.errors import SpecError
 
 if TYPE_CHECKING:
     import numpy as np
 
 HIDDEN = "."  # files and folders whose names begin with a dot are not data: `.ipynb_checkpoints`, `._cat.png`
 TEST_NAMES = ("val", "validation", "test")  # the first existing one is the test part
+
+
+def refuse_bytes(path: Path, what: str) -> None:
+    """Refuse the name of a file or folder that is not UTF-8, which neither JSON nor pyarrow accepts."""
+    name = os.fsencode(path)
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        raise SpecError(f"{what} {name.decode(errors='backslashreplace')} must be UTF-8; rename it") from None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.data.datasets._layout import Catalogue, Facts
-from ablate.data.datasets._parquet_columns import image_column, read_labels
-from ablate.data.datasets._parquet_files import footer, parquet_files, split
+from ablate.data.datasets._parquet_columns import check_bytes, image_column, read_labels
+from ablate.data.datasets._parquet_files import footer, left_out, parquet_files, split
 from ablate.data.datasets._parquet_reader import ParquetReader
 
 if TYPE_CHECKING:
@@ -59,8 +59,15 @@ def facts(location: Path) -> Facts:
     import numpy as np
 
     found = _read(location)
+    check_bytes((*found.files[0], *found.files[1]), found.column)
     train, test = (tuple(map(int, np.bincount(labels))) for labels in found.labels)
-    return Facts(classes=found.classes, train=train, test=test, fingerprint=found.fingerprint)
+    return Facts(
+        classes=found.classes,
+        train=train,
+        test=test,
+        fingerprint=found.fingerprint,
+        left_out=left_out(location, found.files),
+    )
 
 
 def load(location: Path) -> Catalogue:

@@ -50,6 +50,8 @@ def _common(files: Sequence[Path], names: Sequence[str]) -> str:
         if not found or found[0] not in _schema(path).names:
             wanted = f"{found[0]}, as {files[0].name} has" if found else " or ".join(names)
             raise SpecError(f"{path} must have a column {wanted}, got {', '.join(_schema(path).names)}")
+        if (number := _schema(path).names.count(found[0])) > 1:
+            raise SpecError(f"{path} must have one column {found[0]}, got {number}; remove or rename the others")
     return found[0]
 
 
@@ -62,20 +64,44 @@ def _check_images(path: Path, column: str) -> None:
         kind = kind.field("bytes").type
     if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
         raise SpecError(f"{column} in {path} must contain the bytes of image files, got type {kind}")
-    if _is_empty(path, column):
-        raise SpecError(f"{column} in {path} must contain the bytes of image files, got none in any row")
 
 
-def _is_empty(path: Path, column: str) -> bool:
-    """Return whether the statistics of a file with rows say that none has the bytes of an image."""
+def check_bytes(files: Sequence[Path], column: str) -> None:
+    """Refuse rows without the bytes of an image, such as those with only the path of a file.
+
+    The statistics of a file have their number. In a file without statistics, the images are read.
+    """
     import pyarrow.parquet as pq
 
-    metadata = pq.read_metadata(path)
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    of_images = [one.statistics for one in chunks if one.path_in_schema in (column, f"{column}.bytes")]
-    missing = [one.null_count for one in of_images if one is not None and one.has_null_count]
-    return bool(0 < metadata.num_rows == sum(missing))
+    for path in files:
+        metadata = pq.read_metadata(path)
+        groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+        chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+        of_images = [one.statistics for one in chunks if one.path_in_schema in (column, f"{column}.bytes")]
+        if all(one is not None and one.has_null_count for one in of_images):
+            missing = sum(one.null_count for one in of_images)
+        else:
+            missing = _count_missing(path, column)
+        if missing:
+            raise SpecError(
+                f"{column} in {path} must contain the bytes of an image in every row, got none in {missing:,} of "
+                f"{metadata.num_rows:,} rows; write the file again with the bytes, or without these rows"
+            )
+
+
+def _count_missing(path: Path, column: str) -> int:
+    """Return the number of rows without the bytes of an image."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            columns = (batch.column(0) for batch in file.iter_batches(256, columns=[column]))
+            images = (pc.struct_field(one, "bytes") if pa.types.is_struct(one.type) else one for one in columns)
+            return sum(one.null_count for one in images)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
 
 
 def _schema(path: Path) -> Any:
@@ -164,7 +190,11 @@ def _table(path: Path, column: str) -> Any:
     try:
         return pq.read_table(path, columns=[column])
     except (pa.ArrowException, OSError) as error:
-        raise SpecError(f"{path} is damaged: {str(error).splitlines()[0]}") from None
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, error: Exception) -> SpecError:
+    return SpecError(f"{path} is damaged: {str(error).splitlines()[0]}")
 
 
 def _check_every_class(files: Sequence[Path], labels: np.ndarray, classes: Names) -> None:

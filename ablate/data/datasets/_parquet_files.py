@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ablate.data.datasets._layout import HIDDEN, TEST_NAMES
+from ablate.data.datasets._layout import HIDDEN, TEST_NAMES, refuse_bytes
 from ablate.spec.errors import SpecError
 
 SHARD = re.compile(
@@ -25,11 +25,22 @@ def parquet_files(location: Path) -> list[Path]:
         SpecError: for a link to nothing, and for anything but a regular file, such as a pipe, which never ends.
     """
     for folder in (location / "data", location):
-        if found := sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(HIDDEN)):
+        if found := _in(folder):
             if odd := [path for path in found if not path.is_file()]:
                 raise SpecError(f"{odd[0]} must be a regular file; remove it, or restore what it links to")
+            for path in found:
+                refuse_bytes(path, "the name of")
             return found
     return []
+
+
+def _in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.parquet") if not path.name.startswith(HIDDEN))
+
+
+def _part(path: Path) -> str:
+    """Return the beginning of a name, which is the part of a file."""
+    return re.split(r"[-_.]", path.name)[0]
 
 
 def split(location: Path) -> tuple[list[Path], list[Path]]:
@@ -42,7 +53,7 @@ def split(location: Path) -> tuple[list[Path], list[Path]]:
     _refuse_named_copies(files)
     named: dict[str, list[Path]] = {}
     for path in files:
-        named.setdefault(re.split(r"[-_.]", path.name)[0], []).append(path)
+        named.setdefault(_part(path), []).append(path)
     tests = [named[name] for name in TEST_NAMES if name in named]
     if "train" not in named or not tests:
         known = ", ".join(sorted(named))
@@ -53,6 +64,13 @@ def split(location: Path) -> tuple[list[Path], list[Path]]:
         _check_shards(part)
         _refuse_equal(part)
     return named["train"], tests[0]
+
+
+def left_out(location: Path, used: Sequence[Sequence[Path]]) -> dict[str, int]:
+    """Return the number of Parquet files that belong to neither part, by reason."""
+    found = {path for folder in (location / "data", location) for path in _in(folder)}
+    number = len(found.difference(*used))
+    return {f"neither train nor {_part(used[1][0])}": number} if number else {}
 
 
 def footer(path: Path) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ablate.data.datasets._directory import Directory
 
-BEHAVIOUR = 1  # raise it too when results of _directory.py or of a layout change
+BEHAVIOUR = 2  # raise it too when results of _directory.py or of a layout change; 2: pixels as in timm
 CHANNELS = 3
 CLASSES = 1000
 LOCATED = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
@@ -24,6 +25,7 @@ LETTER, TEXT_LINE = 4.9, 10.5  # average width of a character and height of a li
 WIDTH = 4.8  # inches, of the report's figures
 WIDTHS = {"half": 3.3, "full": 6.9}  # inches, on paper
 KINDS = ("svg", "png", "pdf")
+NOT_XML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 DPI = 160  # of PNG files
 UNSEEN = 6  # largest error of a colour in a PNG file, of 255
 
@@ -124,6 +126,8 @@ def encode(figure: Figure, kind: str) -> bytes:
             figure.draw_without_rendering()
             figure.set_layout_engine(None)
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind])
+    if kind == "svg":
+        return NOT_XML.sub("\N{REPLACEMENT CHARACTER}", buffer.getvalue().decode()).encode()
     return _small(buffer.getvalue()) if kind == "png" else buffer.getvalue()
 
 

@@ -26,16 +26,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ablate.report.plots._catalogue import CATALOGUE, INPUTS, Entry
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.printable import shown
 from ablate.spec.registry import Registry
+from ablate.spec.usercode import called
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+FRAMES = ("runs", "curves", "speed", "rankings")
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,14 @@ class Plot:
         input: the frame it draws.
         caption: on one line.
         drawn_by: `draw` of its file, or of its entry's kind.
+        path: its file, if it has one of its own.
     """
 
     title: str
     input: str
     caption: str
     drawn_by: Callable[..., Axes]
+    path: Path | None = None
 
     def draw(self, data: pd.DataFrame, ax: Axes | None = None, *, width: float | None = None) -> Axes:
         """Draw a frame; return the axes.
@@ -64,7 +69,8 @@ class Plot:
         """
         from ablate.report.drawing.style import WIDTH  # here, since matplotlib imports slowly
 
-        return self.drawn_by(data, ax, width=WIDTH if width is None else width)
+        width = WIDTH if width is None else width
+        return self.drawn_by(data, ax, width=width) if self.path is None else _drawn(self, self.path, data, ax, width)
 
 
 class Plots(Mapping[str, Plot]):
@@ -87,7 +93,7 @@ class Plots(Mapping[str, Plot]):
 
     def __getitem__(self, name: str) -> Plot:
         entry = self._catalogue.get(self.check(name))
-        return _of_file(self._files[name]) if entry is None else _of_entry(entry)
+        return _of_file(name, self._files) if entry is None else _of_entry(entry)
 
     def check(self, name: str) -> str:
         """Return the name if it is known; raise a `SpecError` otherwise."""
@@ -96,8 +102,28 @@ class Plots(Mapping[str, Plot]):
         return name
 
 
-def _of_file(module: ModuleType) -> Plot:
-    return Plot(module.TITLE, module.INPUT, " ".join((module.__doc__ or "").split()), module.draw)
+def _drawn(plot: Plot, path: Path, data: pd.DataFrame, ax: Axes | None, width: float) -> Axes:
+    """Return the axes that the file of a plot draws.
+
+    Raises:
+        SpecError: when it raises an error, which names the line, or returns anything else.
+    """
+    from matplotlib.axes import Axes
+
+    found = called(path, lambda: plot.drawn_by(data, ax, width=width))
+    if not isinstance(found, Axes):
+        raise SpecError(f"draw in {path} must return the axes, got {shown(found)}")
+    return found
+
+
+def _of_file(name: str, files: Registry) -> Plot:
+    module, path = files[name], files.path(name)
+    for needed in ("TITLE", "INPUT", "draw"):
+        if not hasattr(module, needed):
+            raise SpecError(f"{path} must define {needed}; the file of a plot defines TITLE, INPUT, draw")
+    if module.INPUT not in FRAMES:
+        raise SpecError(f"INPUT in {path} must be one of {', '.join(FRAMES)}, got {shown(module.INPUT)}")
+    return Plot(module.TITLE, module.INPUT, " ".join((module.__doc__ or "").split()), module.draw, path)
 
 
 def _of_entry(entry: Entry) -> Plot:

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ablate.results.formats import escape, units
+from ablate.results.formats import escape, spreadsheet, units
 from ablate.results.formats.columns import NOTE, comparison
 from ablate.results.formats.sheet import Column, Row, Sheet
 from ablate.spec.errors import unknown
@@ -86,7 +86,7 @@ def as_latex(table: Sheet | pd.DataFrame) -> str:
 
 def as_csv(table: Sheet | pd.DataFrame) -> str:
     """Return comma-separated values in full precision; a missing number is an empty field."""
-    return str(_sheet(table).data.to_csv(index=False, lineterminator="\n"))
+    return spreadsheet.as_text(_sheet(table).data)
 
 
 def as_json(table: Sheet | pd.DataFrame) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from ablate.spec.printable import printable
+
 _LATEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -48,5 +50,5 @@ def markdown(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return text with each run of white space replaced by one space."""
-    return " ".join(text.split())
+    """Return text with each run of white space replaced by one space, and control characters written as escapes."""
+    return printable(" ".join(text.split()))

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from ablate.data.datasets import Encoded, _directory
+from ablate.data.datasets._directory import DIRECTORY
 from ablate.spec.errors import SpecError
+from ablate.spec.resources import Resources
 from ablate.spec.run import Run
+from ablate.store import records
+from ablate.train.execute import execute
 from tests.tiny import TINY, image_folder
 
 RUN = TINY.replace(dataset="mine", batch_size=2, holdout=0.0)
@@ -159,6 +163,29 @@ def test_a_name_that_is_no_unicode_is_read(folder: Path) -> None:
     data = loaded(RUN, folder)
     assert len(_directory.fingerprint(folder)) == 16
     assert all(data.reader[index].size == (20, 20) for index in data.parts["train"])
+
+
+@pytest.mark.parametrize("name", [b"x\xff.png", b"\x1b[31mx.png"])
+@pytest.mark.parametrize("loader", ["resident", "workers"])
+def test_a_broken_image_of_any_name_is_in_the_record(folder: Path, tmp_path: Path, name: bytes, loader: str) -> None:
+    """A record is JSON, which contains no bytes; a terminal would obey the escape sequence."""
+    with open(os.fsencode(folder / "train" / "dog") + b"/" + name, "wb") as file:
+        file.write(b"no image")
+    run = RUN.replace(loader=loader, epochs=1)
+    record = execute(run, Resources(data={"mine": str(folder)}, max_corrupt=0.2))
+    escaped = name.replace(b"\xff", rb"\xff").replace(b"\x1b", rb"\x1b").decode()
+    assert records.read(records.write(tmp_path / "results", record)).dataset["broken"] == {
+        "count": 1,
+        "names": [f"train/dog/{escaped}"],
+    }
+
+
+def test_files_in_another_test_folder_are_reported(folder: Path) -> None:
+    before = DIRECTORY.line("mine", folder)
+    for place in ("test/cat/0.png", "test/1.png", "test/.hidden"):
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).touch()
+    assert DIRECTORY.line("mine", folder) == f"{before}; 2 files left out (in test/, the test part is val/)"
 
 
 def test_a_reader_travels_to_another_process(folder: Path) -> None:

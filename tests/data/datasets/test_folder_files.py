@@ -115,10 +115,18 @@ def test_a_link_to_a_folder_that_contains_it_is_refused(folder: Path) -> None:
         DIRECTORY.facts(folder)
 
 
+def test_a_path_that_is_not_utf8_is_refused(folder: Path) -> None:
+    """The request of a run is JSON, which would not contain it."""
+    moved = Path(os.fsdecode(os.fsencode(folder) + b"\xe9"))
+    folder.rename(moved)
+    with pytest.raises(SpecError, match=r"the path of a dataset, .*mine\\xe9 must be UTF-8; rename it"):
+        DIRECTORY.facts(moved)
+
+
 def test_a_class_whose_name_is_not_utf8_is_refused(folder: Path) -> None:
     for part in ("train", "val"):
         os.rename(folder / part / "dog", os.fsencode(folder / part) + b"/d\xffg")
-    with pytest.raises(SpecError, match=r"the name of class d\\xffg in .*train must be UTF-8; rename it"):
+    with pytest.raises(SpecError, match=r"the name of class .*train/d\\xffg must be UTF-8; rename it"):
         DIRECTORY.facts(folder)
 
 

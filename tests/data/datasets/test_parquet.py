@@ -58,6 +58,26 @@ def test_any_order_is_read_from_a_copy_in_the_cache(folder: Path) -> None:
         assert quick.name(index) == data.reader.name(index)
 
 
+@pytest.mark.parametrize("name", ["pictures.bin", "ends.npy"])
+@pytest.mark.parametrize("keep", [0.0, 0.5, 1.0])
+def test_a_damaged_copy_is_named_and_made_again(
+    folder: Path,
+    tmp_path: Path,
+    name: str,
+    keep: float,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("ABLATE_CACHE", str(tmp_path / "cache"))
+    data = loaded(folder)
+    path = data.reader.random_access().folder / name
+    content = path.read_bytes()
+    path.write_bytes((content[:-1] + b"\x55")[: int(keep * len(content))])
+    quick = data.reader.random_access()
+    assert f"{path} has another checksum; this part of the cache is made again" in caplog.text
+    assert [quick[index].tobytes() for index in range(15)] == [data.reader[index].tobytes() for index in range(15)]
+
+
 def test_only_one_row_group_is_kept(folder: Path) -> None:
     reader = loaded(folder).reader
     assert isinstance(reader, ParquetReader)
@@ -133,13 +153,23 @@ def test_labels_and_sizes_are_in_the_fingerprint(folder: Path) -> None:
     assert len(set(found)) == 3
 
 
-def test_a_row_without_an_image_is_corrupt_but_not_fatal(folder: Path) -> None:
-    rewritten(part_of(folder, "train"), lambda columns: columns["image"].__setitem__(2, {"bytes": None, "path": "x"}))
-    reader = loaded(folder).reader
-    for one in (reader, reader.random_access()):
-        with pytest.raises((ValueError, OSError)):
-            one[2].load()
-        assert one[3].size == (8, 8)
+@pytest.mark.parametrize("statistics", [True, False])
+@pytest.mark.parametrize("row", [None, {"bytes": None, "path": "x"}])
+def test_rows_without_the_bytes_of_an_image_are_refused_at_once(folder: Path, row: Any, statistics: bool) -> None:
+    """They are found without decoding, also in a file whose writer left out the statistics."""
+    path = part_of(folder, "train")
+    columns = pq.read_table(path).to_pydict()
+    columns["image"][2:4] = [row, row]
+    pq.write_table(pa.table(columns), path, write_statistics=statistics, row_group_size=3)
+    with pytest.raises(SpecError, match=r"bytes of an image in every row, got none in 2 of 10 rows; write the file"):
+        DIRECTORY.facts(folder)
+
+
+def test_files_of_neither_part_are_reported(folder: Path) -> None:
+    before = DIRECTORY.line("mine", folder)
+    for name in ("data/test-00000-of-00001", "data/extra", "other", "data/.hidden"):
+        (folder / f"{name}.parquet").write_bytes(part_of(folder, "train").read_bytes())
+    assert DIRECTORY.line("mine", folder) == before + "; 3 files left out (neither train nor validation)"
 
 
 def without_train(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from ablate.data.datasets._directory import DIRECTORY
 from ablate.spec.errors import SpecError
+from tests.tiny import parquet_folder
 
 
 def write(path: Path, shade: int = 0) -> None:
@@ -111,3 +112,11 @@ def test_what_is_no_regular_file_is_refused(data: Path, make: Callable[[Path], N
     write(data / "train-00000-of-00002.parquet")
     make(data / "train-00001-of-00002.parquet")
     assert "train-00001-of-00002.parquet must be a regular file" in refusal(data)
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    folder = parquet_folder(tmp_path, {"cat": 1}, {"cat": 1})
+    train = next((folder / "data").glob("train*"))
+    os.rename(train, os.fsencode(folder / "data") + b"/train-\xe9.parquet")
+    with pytest.raises(SpecError, match=r"the name of .*data/train-\\xe9\.parquet must be UTF-8; rename it"):
+        DIRECTORY.facts(folder)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ablate import SpecError
 from ablate.report import plots
@@ -20,7 +21,8 @@ TITLE, INPUT = "Mine", "runs"
 
 
 def draw(data, ax=None, *, width=4.8):
-    return data, ax, width
+    ax.set_title(f"{len(data)} rows, {width}")
+    return ax
 '''
 
 
@@ -39,8 +41,9 @@ def test_a_file_is_a_plot_next_to_the_catalogue(tmp_path: Path) -> None:
     assert len(found) == len(CATALOGUE) + 1
     plot = found["mine"]
     assert (plot.title, plot.input, plot.caption) == ("Mine", "runs", "A caption on two lines.")
-    data = pd.DataFrame()
-    assert plot.draw(data, width=3.0) == (data, None, 3.0)  # type: ignore[comparison-overlap]
+    axes = Figure().subplots()
+    assert plot.draw(pd.DataFrame(), axes, width=3.0) is axes
+    assert axes.get_title() == "0 rows, 3.0"
 
 
 def test_a_file_must_not_have_the_name_of_an_entry(tmp_path: Path) -> None:

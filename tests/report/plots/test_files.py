@@ -44,7 +44,7 @@ def test_a_figure_is_as_wide_as_asked(tmp_path: Path, width: str, inches: float)
 
 
 def test_plots_with_nothing_to_show_can_be_left_out(tmp_path: Path) -> None:
-    paths = write_plots(NAMES, fixture_study(), None, tmp_path, root=ROOT.path, kinds=["png"], empty=False)
+    paths = write_plots(NAMES, fixture_study(), None, tmp_path, root=ROOT.path, kinds=["png"], required=False)
     assert [path.name for path in paths] == ["accuracy_params.png"]
 
 
@@ -55,6 +55,7 @@ def test_a_width_that_is_none(width: str) -> None:
 
 
 def test_the_command(tmp_path: Path, study_file: str) -> None:
+    (tmp_path / "results").symlink_to(ROOT.results)
     command = [
         "plot",
         study_file,
