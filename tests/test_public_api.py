@@ -50,10 +50,9 @@ def test_the_public_names_are_pinned() -> None:
     assert sorted(dir(ablate)) == sorted(PUBLIC)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-def test_every_name_is_there(name: str) -> None:
-    found = getattr(ablate, name)
-    assert isinstance(found, str) or found is getattr(import_module(f"ablate.{ablate._PUBLIC[name]}"), name)
+def test_every_name_is_there() -> None:
+    for name in set(PUBLIC) - {"__version__"}:
+        assert getattr(ablate, name) is getattr(import_module(f"ablate.{ablate._PUBLIC[name]}"), name)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

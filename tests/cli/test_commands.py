@@ -14,7 +14,6 @@ from typer.testing import CliRunner, Result
 from ablate import load
 from ablate.cli import SECTIONS, app, jobs
 from ablate.dispatch import worker
-from ablate.report.plots import PLOTS
 from ablate.store import records
 from ablate.store.root import Root
 from tests import synthetic
@@ -131,26 +130,18 @@ def test_status_as_json(finished: Path) -> None:
     assert content[0]["name"] == "attention, seed 0"
 
 
-# Plots that the quickstart has no data for: it varies the mixer alone, and its speed is not measured.
-NOTHING = {"accuracy_axis", "accuracy_depth", "accuracy_patch", "heatmap", "memory_batch", "memory_tokens"} | {
-    name for name in PLOTS if name.startswith(("scaling_", "speed_", "throughput_"))
-}
-
-
-@pytest.mark.parametrize("name", sorted(NOTHING))
+@pytest.mark.parametrize("name", ["heatmap", "scaling_batch", "throughput_depth"])
 def test_a_plot_without_data_is_refused(finished: Path, name: str) -> None:
-    assert (
-        f"plot {name} has nothing to draw: "
-        in invoke("plot", "quickstart", "--root", str(finished), "--plot", name, code=2).stderr
-    )
+    """The quickstart varies the mixer alone, and its speed is not measured."""
+    refused = invoke("plot", "quickstart", "--root", str(finished), "--plot", name, code=2).stderr
+    assert f"plot {name} has nothing to draw: " in refused
 
 
-@pytest.mark.parametrize("name", sorted({*PLOTS} - NOTHING))
-def test_plot_writes_files(finished: Path, name: str) -> None:
-    shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", name).stdout
+def test_plot_writes_files(finished: Path) -> None:
+    shown = invoke("plot", "quickstart", "--root", str(finished), "--plot", "accuracy_params").stdout
     written = [Path(line) for line in shown.split()]
     assert {path.suffix for path in written} == {".svg", ".png"}
-    assert all(path.exists() and path.stem == name for path in written)
+    assert all(path.exists() and path.stem == "accuracy_params" for path in written)
 
 
 @pytest.mark.parametrize("format_", ["text", "md", "tex", "csv", "json", "html"])

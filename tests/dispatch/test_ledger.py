@@ -126,7 +126,7 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize("content", SHAPES, ids=str)
+@pytest.mark.parametrize("content", SHAPES, ids=range(len(SHAPES)))
 def test_an_invalid_file_is_skipped(root: Root, content: object) -> None:
     Ledger(root, "local", ["a"])
     (root.runs / "launches" / "0.json").write_bytes(orjson.dumps(content))

@@ -17,11 +17,11 @@ def test_the_usual_matrix_has_every_mode_once() -> None:
     assert {mode.work for mode in found} == {"inference", "training"}
 
 
-@pytest.mark.parametrize("words", list(product(*WORDS.values())), ids="-".join)
-def test_a_mode_is_found_by_its_name(words: tuple[str, ...]) -> None:
-    mode = Mode(*words)
-    assert Mode.of(str(mode)) == Mode.named(str(mode)) == Mode.named(mode.words) == mode
-    assert matrix("-".join(reversed(words))) == [mode], "in any order"
+def test_a_mode_is_found_by_its_name() -> None:
+    for words in product(*WORDS.values()):
+        mode = Mode(*words)
+        assert Mode.of(str(mode)) == Mode.named(str(mode)) == Mode.named(mode.words) == mode
+        assert matrix("-".join(reversed(words))) == [mode], "in any order"
 
 
 def test_words_in_common_stand_for_several_modes() -> None:

@@ -28,7 +28,7 @@ ATTENTION_ONLY = {"channel": "attention"}
 SMALL = TINY.replace(depth=1)
 SHAPES = [
     TINY,
-    SMALL.replace(pool="cls", dim=24, channel_heads=5, gating_ratio=0.7),
+    SMALL.replace(pool="cls", dim=24, channel_heads=5, gating_ratio=0.7, pos_embed="sincos"),
     SMALL.replace(norm_before_pool=False, mlp_ratio=1.5, token_ratio=0.7, channel_heads=3),
     SMALL.replace(image_size=32, patch_size=8, dim=24, heads=3, token_hidden=5, order="channel_first"),
     SMALL.replace(image_size=20, patch_size=4, pool="cls", mlp_ratio=2.6, token_ratio=1.3, token_norm="token"),

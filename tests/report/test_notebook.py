@@ -21,11 +21,11 @@ def finished(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", list(PLOTS))
-def test_plot_by_name(finished: Path, name: str) -> None:
-    axes = ablate.plot(name, "quickstart", root=finished)
-    assert isinstance(axes, Axes)
-    assert axes.get_title(loc="left") == PLOTS[name].title
+def test_plot_by_name(finished: Path) -> None:
+    for name in ("accuracy_params", "training_loss", "speed_ranking"):  # one of each kind of frame
+        axes = ablate.plot(name, "quickstart", root=finished)
+        assert isinstance(axes, Axes)
+        assert axes.get_title(loc="left") == PLOTS[name].title
 
 
 def test_plot_on_axes_of_one_s_own(finished: Path) -> None:

@@ -341,10 +341,9 @@ def test_every_field_has_a_meaning() -> None:
 
 
 @pytest.mark.parametrize(("slot", "name"), PARTS)
-@pytest.mark.parametrize("dataset", DATASETS)
-def test_every_registered_name_is_valid(slot: str, name: str, dataset: str) -> None:
+def test_every_registered_name_is_valid(slot: str, name: str) -> None:
     part = {slot: name}
-    assert Run(**part, dataset=dataset).key != Run(**part, dataset="mine").key
+    assert len({Run(**part, dataset=dataset).key for dataset in [*DATASETS, "mine"]}) == len(DATASETS) + 1
 
 
 @pytest.mark.parametrize("changes", [{}, {"mixer": "none"}, {"seed": 5}])

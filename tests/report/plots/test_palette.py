@@ -60,11 +60,11 @@ def test_any_two_colours_differ(eyes: str) -> None:
         assert np.linalg.norm(seen(one, eyes) - seen(other, eyes)) > 4 * JUST_SEEN, (one, other)
 
 
-@pytest.mark.parametrize("colour", ALL)
 @pytest.mark.parametrize("paper", [WHITE, DARK])
-def test_colours_stand_out(colour: str, paper: str) -> None:
-    low, high = sorted([luminance(colour), luminance(paper)])
-    assert (high + 0.05) / (low + 0.05) > 2.4
+def test_colours_stand_out(paper: str) -> None:
+    for colour in ALL:
+        low, high = sorted([luminance(colour), luminance(paper)])
+        assert (high + 0.05) / (low + 0.05) > 2.4, colour
 
 
 def test_every_mixer_has_its_colour() -> None:
