@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ablate.dispatch import lease
 from ablate.dispatch.inline import Inline, together
 from ablate.dispatch.launch import Show, WorkerPool, launch
 from ablate.dispatch.ledger import Ledger
@@ -83,8 +84,9 @@ class LaunchPlan:
         if self.place is Place.slurm:
             return SlurmPool(self.root, self.resources, ledger, self.jobs)
         if self.place is Place.inline:
-            return Inline(self.root, name)
-        return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
+            return Inline(self.root, name, self.size)
+        backend = Local(self.root, self.resources, ledger.launch.logs)
+        return LocalPool(backend, name, self.size, lambda: lease.working_here(self.root.runs))
 
 
 def side_by_side(place: Place, resources: Resources, jobs: int | None, runs: int) -> int:

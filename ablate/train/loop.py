@@ -119,6 +119,8 @@ class _Training:
 
     def finish(self) -> Fitted:
         """Train the remaining epochs, and evaluate."""
+        if self.watch.stop_requested and self.world.size == 1:
+            raise Interrupted  # before the first step; there is nothing to save
         self.total.start()
         while self.epoch < self.run.epochs:
             self._train_epoch()
