@@ -32,7 +32,7 @@ def start(target: Callable[..., Any], *args: Any, **environment: str) -> Process
 
 
 def _call(target: Callable[..., Any], args: tuple[Any, ...], environment: dict[str, str]) -> None:
-    os.environ.update(environment)
+    os.environ.update(environment, ABLATE_RANKS=str(os.getppid()))
     target(*args)
 
 

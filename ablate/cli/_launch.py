@@ -37,7 +37,9 @@ def execute(plan: LaunchPlan, *, as_json: bool) -> list[RunStatus]:
     """Train the missing runs of a plan while showing their states, and return the final states."""
     print_datasets(plan, as_json=as_json)
     # Our own handlers, so that workers do not inherit an ignored SIGINT (a shell's `&`, cron) and can be stopped.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # A closed terminal (SIGHUP) stops like Ctrl-C, unless nohup has it ignored.
+    hangup = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
+    for number in (signal.SIGINT, signal.SIGTERM, *hangup):
         signal.signal(number, signal.default_int_handler)
     names = labels_of(plan.study, plan.scale, plan.monitor.runs)
     if not plan.missing:

@@ -67,7 +67,8 @@ def status(
         _watch(monitor, names)
     statuses = with_exit_reason(monitor.poll())
     if as_json:
-        print_json([status.as_data(names[status.run.key]) for status in statuses])
+        damaged = [{"key": None, "state": "unreadable", "error": line} for line in _damaged(monitor.launches)]
+        print_json([*(status.as_data(names[status.run.key]) for status in statuses), *damaged])
     elif study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
@@ -77,8 +78,8 @@ def status(
 
 def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launches, *, everything: bool) -> None:
     names = labels_of(study, scale, [status.run for status in statuses])
-    damaged = [f"{one}; its runs are not known; delete it if they have ended" for one in launches.unreadable]
-    console, below = open_console(sys.stdout), [*_jobs(statuses), *damaged, *conclusion(study, scale, statuses)]
+    below = [*_jobs(statuses), *_damaged(launches), *conclusion(study, scale, statuses)]
+    console = open_console(sys.stdout)
     for part in screen(statuses, names, console, everything=everything or not console.is_terminal, below=below):
         console.print(part)
     left = time_left(statuses, max(1, sum(status.state == "running" for status in statuses)))
@@ -86,6 +87,11 @@ def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launch
     console.print(Text.assemble(counts(statuses), ending))
     for line in below:
         console.print(line, soft_wrap=True, markup=False)
+
+
+def _damaged(launches: Launches) -> list[str]:
+    """Return one line per file of a launch that cannot be read."""
+    return [f"{one}; its runs are not known; delete it if they have ended" for one in launches.unreadable]
 
 
 def _watch(monitor: StatusMonitor, names: dict[str, str]) -> None:

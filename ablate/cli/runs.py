@@ -41,7 +41,7 @@ from ablate.spec.printable import printable
 from ablate.store.root import Root
 from ablate.study.load import load
 from ablate.study.study import Study
-from ablate.train.distributed import alone, is_main
+from ablate.train.distributed import alone, ignored_ranks, is_main
 
 Detach = Annotated[
     bool | None,
@@ -110,6 +110,8 @@ def run(
         data=locations(data),
         resources=resources,
     )
+    if on is Place.inline and (ignored := ignored_ranks()):
+        typer.echo(f"ablate: {ignored}", err=True)
     if on is Place.inline and not alone() and every:
         raise SpecError("--all with --on inline needs one process, got several; run one study at a time")
     if on is Place.inline and not is_main():

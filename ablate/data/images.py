@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,6 +111,7 @@ class Images(ABC):
     """
 
     channels: int
+    stop_requested: Callable[[], bool] = staticmethod(lambda: False)  # then wait only shortly for a loader process
 
     def __init__(self, run: Run, data: Data, max_corrupt: float = 0.0) -> None:
         self.run = run

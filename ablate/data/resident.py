@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ import numpy as np
 import orjson
 import torch
 from PIL import Image
-from torch.utils.data import Dataset
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
@@ -26,14 +25,14 @@ from ablate.data.decode import BEHAVIOUR as DECODE_BEHAVIOUR
 from ablate.data.decode import decode
 from ablate.data.draws import Draws
 from ablate.data.images import WHOLE, Batch, Images, Share, generator, log, to_device
-from ablate.data.workers import Corrupt, Loader
+from ablate.data.loaders import ITEM, Corrupt, Loader, no_beat
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import cache
 
 BEHAVIOUR = 1
 MEAN, STD = 0.5, 0.5
-CHUNK = 256  # images decoded at once
+AHEAD = 512  # images decoded before they are written
 
 
 class Resident(Images):
@@ -134,8 +133,8 @@ def decode_to_cache(run: Run, data: Encoded, workers: int) -> Path:
     def fill(folder: Path) -> None:
         log.info("decoding %s images of %s at %d pixels into the cache", f"{count:,}", run.dataset, side)
         squares = _allocate(folder / "pictures.npy", (count, 3, side, side))
-        chunks = torch.split(torch.arange(count), CHUNK)
-        loader = Loader(Squares(run, data, side), workers, torch.device("cpu"))
+        chunks = torch.split(torch.arange(count), ITEM)
+        loader = Loader(Squares(run, data, side), workers, side, AHEAD)
         corrupt: Corrupt = []
         for chunk, (decoded, of_chunk) in zip(chunks, loader(chunks), strict=True):
             squares[chunk[0] : chunk[-1] + 1] = decoded.numpy()
@@ -164,11 +163,12 @@ def _allocate(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.
     return squares
 
 
-class Squares(Dataset[tuple[torch.Tensor, Corrupt]]):
+class Squares:
     """Images at some indices as squares, uint8 (n, 3, side, side), and index and reason of each corrupt one."""
 
     def __init__(self, run: Run, data: Encoded, side: int) -> None:
         self.reader, self.side, self.size, self.turn = data.reader, side, run.image_size, run.exif_transpose
+        self.beat: Callable[[], None] = no_beat
 
     def __getitem__(self, indices: torch.Tensor) -> tuple[torch.Tensor, Corrupt]:
         found: list[torch.Tensor] = []
@@ -178,6 +178,7 @@ class Squares(Dataset[tuple[torch.Tensor, Corrupt]]):
             if reason is not None:
                 corrupt.append((index, reason))
             found.append(F.pil_to_tensor(crop_square(image, self.side, self.size)))
+            self.beat()
         return torch.stack(found), corrupt
 
     def _decode(self, index: int) -> tuple[Image.Image, str | None]:

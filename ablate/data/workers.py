@@ -6,12 +6,8 @@ change results. Loader processes return uint8; the training device normalises an
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import random
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +16,6 @@ import torch
 from PIL import Image
 from timm.data import create_transform
 from timm.data.auto_augment import posterize, rand_augment_transform
-from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import InterpolationMode, transforms
 from torchvision.transforms import functional as F
 
@@ -29,17 +24,15 @@ from ablate.data.datasets import Encoded, Part
 from ablate.data.decode import decode
 from ablate.data.draws import Draws, crop_boxes, jitter_factors
 from ablate.data.images import WHOLE, Batch, Images, Share, to_device
+from ablate.data.loaders import ITEM, Corrupt, Loader, Result, no_beat
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.seeds import derive
 
 BEHAVIOUR = 2  # 2: draws shared with resident.py, padded crops and jitter
 BICUBIC = InterpolationMode.BICUBIC
-PARENT_CHECK_S = 5.0  # a loader process notices within this time that its parent has ended
-CHUNK = 32  # images that a process holds decoded at full size
 CHANGES = (F.adjust_brightness, F.adjust_contrast, F.adjust_saturation)
 
-Corrupt = list[tuple[int, str]]
 Piece = tuple[int | None, torch.Tensor]  # the epoch (None for evaluation), and rows of index and repeat
 
 
@@ -144,11 +137,12 @@ def seed_global_streams(seed: int) -> Iterator[None]:
             np.random.set_state(before[1])
 
 
-class Decoding(Dataset[tuple[torch.Tensor, Corrupt]]):
+class Decoding:
     """The images of a forward pass, uint8 (n, 3, S, S), and index and reason of each corrupt one."""
 
     def __init__(self, run: Run, data: Encoded) -> None:
         self.run, self.reader = run, data.reader.random_access()
+        self.beat: Callable[[], None] = no_beat
         self.augmentation = Augmentation(run, data.mean)
         # timm's transform, so that accuracy equals that in timm; it resizes to floor(image_size / eval_crop) and crops.
         self.evaluation = create_transform(
@@ -157,15 +151,13 @@ class Decoding(Dataset[tuple[torch.Tensor, Corrupt]]):
 
     def __getitem__(self, piece: Piece) -> tuple[torch.Tensor, Corrupt]:
         epoch, samples = piece
-        found, corrupt = [], []
-        for some in torch.split(samples, CHUNK):
-            images = []
-            for index in some[:, 0].tolist():
-                image, reason = self._decode(index)
-                corrupt += [] if reason is None else [(index, reason)]
-                images.append(image)
-            found += self._prepare(images, epoch, some)
-        return torch.stack(found), corrupt
+        images, corrupt = [], []
+        for index in samples[:, 0].tolist():
+            image, reason = self._decode(index)
+            corrupt += [] if reason is None else [(index, reason)]
+            images.append(image)
+            self.beat()
+        return torch.stack(self._prepare(images, epoch, samples)), corrupt
 
     def _decode(self, index: int) -> tuple[Image.Image, str | None]:
         return decode(lambda: self.reader[index], self.run.image_size, turn=self.run.exif_transpose)
@@ -177,56 +169,6 @@ class Decoding(Dataset[tuple[torch.Tensor, Corrupt]]):
         return [F.pil_to_tensor(image) for image in augmented]
 
 
-def _identity(item: Any) -> Any:
-    return item
-
-
-def _ignore_signals(_: int) -> None:
-    """Ignore Ctrl-C and Slurm's signals, which go to all processes: the run must write its checkpoint first."""
-    for number in (signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
-    if hasattr(signal, "sigtimedwait"):  # macOS has none
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    """End at SIGTERM only if the training process sent it, or when that process has ended."""
-    parent = multiprocessing.parent_process()  # not getppid, which may be the fork server
-    while parent is not None and parent.is_alive():
-        received = signal.sigtimedwait({signal.SIGTERM}, PARENT_CHECK_S)
-        if received is not None and received.si_pid == parent.pid:
-            break
-    os._exit(0)
-
-
-class Loader:
-    """A DataLoader over changing lists of items, whose processes persist.
-
-    Args:
-        workers: number of processes, each with one thread; 0 loads in this process.
-    """
-
-    def __init__(self, dataset: Dataset[Any], workers: int, device: torch.device) -> None:
-        self.items: list[Any] = []
-        self.loader: DataLoader[Any] = DataLoader(
-            dataset,
-            sampler=self.items,
-            batch_size=None,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            worker_init_fn=_ignore_signals,
-            collate_fn=_identity,
-            pin_memory=device.type == "cuda",
-            generator=torch.Generator(),  # else it would draw from the global generator
-        )
-
-    def __call__(self, items: Sequence[Any]) -> Iterator[tuple[torch.Tensor, Corrupt]]:
-        """Iterate over the results of items, in order; the rest of an earlier list is dropped."""
-        self.items[:] = items
-        return iter(self.loader)
-
-
 class FromFiles(Images):
     """Batches of images that are decoded when needed."""
 
@@ -235,7 +177,7 @@ class FromFiles(Images):
     def __init__(self, run: Run, data: Encoded, device: torch.device, resources: Resources) -> None:
         super().__init__(run, data, resources.max_corrupt)
         self.mean, self.std, self.device = data.mean, data.std, device
-        self.loader = Loader(Decoding(run, data), resources.workers, device)
+        self.loader = Loader(Decoding(run, data), resources.workers, run.image_size, ahead=2 * run.batch_size)
 
     def training(self, epoch: int, start: int = 0, share: Share = WHOLE) -> Iterator[Batch]:
         pieces = list(self.pieces(epoch, start, share))
@@ -248,9 +190,19 @@ class FromFiles(Images):
         yield from self._batches(torch.split(samples, self.run.batch_size) if len(samples) else [], None)
 
     def _batches(self, pieces: Sequence[torch.Tensor], epoch: int | None) -> Iterator[Batch]:
-        items = self.loader([(epoch, samples) for samples in pieces])
-        for samples, (images, corrupt) in zip(pieces, items, strict=True):
-            for index, reason in corrupt:
-                self.replace_corrupt(index, reason)
+        split = [torch.split(samples, ITEM) for samples in pieces]
+        results = self.loader([(epoch, some) for parts in split for some in parts], self.stop_requested)
+        for samples, parts in zip(pieces, split, strict=True):
+            images = self._join(len(samples), [len(some) for some in parts], results)
             labels = to_device(self.labels[samples[:, 0]], self.device)
             yield augment.normalise(images.to(self.device, non_blocking=True), self.mean, self.std), labels
+
+    def _join(self, count: int, lengths: Sequence[int], results: Iterator[Result]) -> torch.Tensor:
+        """Return the next images as one batch, in memory from which a GPU copies without waiting."""
+        pin, side = self.device.type == "cuda", self.run.image_size
+        images = torch.empty(count, 3, side, side, dtype=torch.uint8, pin_memory=pin)
+        for part, (found, corrupt) in zip(torch.split(images, list(lengths)), results, strict=False):
+            part.copy_(found)
+            for index, reason in corrupt:
+                self.replace_corrupt(index, reason)
+        return images

@@ -65,7 +65,7 @@ def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
     folder = root.run_folder(status.run.key)
     held = lease.current(folder)
     owner = held.owner if held else None
-    if owner is not None and owner.is_local and not owner.job:
+    if owner is not None and owner.is_local and owner.is_alive and not owner.job:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(owner.pid, signal.SIGTERM)
             return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from ablate.dispatch.launch import LaunchError
 from ablate.dispatch.ledger import Launches
 from ablate.dispatch.plan import LaunchPlan, Place
 from ablate.dispatch.status import SETTLED
+from ablate.spec.processes import command, without_ranks
 from ablate.store.root import Root
 
 START_S = 30.0
@@ -87,7 +87,8 @@ def supervise(root: Root, arguments: Sequence[str]) -> Detached:
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "ab") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "ablate", "run", *arguments, "--no-detach"],
+            command("ablate", "run", *arguments, "--no-detach"),
+            env=without_ranks(os.environ),
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,

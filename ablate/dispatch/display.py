@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TextIO
 
@@ -66,6 +67,7 @@ class Display:
         self.console = open_console(stream)
         self.started = time.monotonic()
         self.seen: dict[str, str] = {}
+        self.broken = False
         table_fits = live and self.console.is_terminal
         self.live = Live(console=self.console, auto_refresh=False, transient=True) if table_fits else None
 
@@ -78,10 +80,19 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.live:
-            self.live.stop()
+            with suppress(OSError):
+                self.live.stop()
 
     def __call__(self, statuses: Sequence[RunStatus]) -> None:
-        """Show the current states."""
+        """Show the current states. A failure, such as a closed terminal or a full disk, only ends the display."""
+        if self.broken:
+            return
+        try:
+            self._show(statuses)
+        except (OSError, UnicodeError, ValueError):
+            self.broken = True
+
+    def _show(self, statuses: Sequence[RunStatus]) -> None:
         for line in self._news(statuses):
             self.console.print(line, soft_wrap=True)
         if self.live:
@@ -161,9 +172,8 @@ def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int,
     """
     keys, places = width >= WITH_KEYS, width >= WITH_PLACES
     grid = Table(box=None, pad_edge=False, header_style="dim")
-    grid.add_column(
-        "run", no_wrap=True, overflow="ellipsis", max_width=max(10, width - NUMBERS - 12 * keys - 22 * places)
-    )
+    room = max(10, width - NUMBERS - 12 * keys - 22 * places)
+    grid.add_column("run", no_wrap=True, overflow="ellipsis", max_width=room)
     grid.add_column("state", no_wrap=True, min_width=7)
     for heading in ("epoch", "loss", "top-1", "left"):
         grid.add_column(heading, justify="right", no_wrap=True, min_width=6)
@@ -172,11 +182,28 @@ def table(statuses: Sequence[RunStatus], names: Mapping[str, str], *, most: int,
     if keys:
         grid.add_column("key", no_wrap=True, min_width=10)
     shown = statuses if len(statuses) <= most else sorted(statuses, key=_interest)[:most]
+    short = shortened({status.run.key: names[status.run.key] for status in shown}, room)
     for status in shown:
         state = Text(status.state, COLOURS[status.state])
         more = [*([_place(status)] if places else []), *([status.run.key] if keys else [])]
-        grid.add_row(names[status.run.key], state, *_cells(status), *more)
+        grid.add_row(short[status.run.key], state, *_cells(status), *more)
     return grid
+
+
+def shortened(names: Mapping[str, str], room: int) -> dict[str, str]:
+    """Return names that fit into some columns and keep what distinguishes them: what all share is left out first."""
+    if all(len(name) <= room for name in names.values()):
+        return dict(names)
+    first, last = min(names.values()), max(names.values())
+    equal = next((at for at, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), 0)
+    start = first[:equal].rfind(" ") + 1
+    return {key: _cut(f"…{name[start:]}" if start > 1 else name, room) for key, name in names.items()}
+
+
+def _cut(name: str, room: int) -> str:
+    """Return a name without its middle if it does not fit."""
+    half = (room - 1) // 2
+    return name if len(name) <= room else f"{name[: room - 1 - half]}…{name[-half:]}"
 
 
 def _interest(status: RunStatus) -> int:
@@ -198,18 +225,21 @@ def _cells(status: RunStatus) -> tuple[str, str, str, str]:
         epochs = str(status.run.epochs)
         return f"{epochs}/{epochs}", f"{status.metrics['loss']:.3f}", f"{status.metrics['top1']:.1f} %", ""
     progress = status.progress
-    if status.state != "running" or not progress:
+    if status.state == "failed" or not progress:
         return "", "", "", ""
+    left = progress.get("eta_s") if status.state == "running" else None
+    ending = "" if left is None else clock(left)
     loss = f"{progress['train_loss']:.3f}" if "train_loss" in progress else ""
     top1 = f"{progress['heldout_top1']:.1f} %" if "heldout_top1" in progress else ""
-    return f"{progress['epoch']}/{progress['epochs']}", loss, top1, clock(progress["eta_s"])
+    return f"{progress['epoch']}/{progress['epochs']}", loss, top1, ending
 
 
 def time_left(statuses: Sequence[RunStatus], size: int) -> float | None:
     """Return the estimated seconds until all runs are done, from finished and running ones; None without any."""
-    running = [float(s.progress["eta_s"]) for s in statuses if s.state == "running" and s.progress.get("epoch")]
+    paced = [s for s in statuses if s.state == "running" and s.progress.get("eta_s") is not None]
+    running = [float(s.progress["eta_s"]) for s in paced]
     whole = [float(s.metrics["total_s"]) for s in statuses if s.state == "done"]
-    whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in statuses if s.progress.get("epoch")]
+    whole += [s.progress["elapsed_s"] + s.progress["eta_s"] for s in paced]
     if not whole:
         return None
     waiting = sum(status.state in TO_TRAIN for status in statuses)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ablate.dispatch import lease
 from ablate.dispatch.ledger import Ledger
+from ablate.dispatch.local_pool import Others
 from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.dispatch.worker import work
 from ablate.store.root import Root
@@ -15,10 +17,12 @@ class Inline:
 
     Args:
         name: of the launch.
+        size: number of slots of this machine.
     """
 
-    def __init__(self, root: Root, name: str) -> None:
-        self.root, self.worker = root, worker_of(name)
+    def __init__(self, root: Root, name: str, size: int) -> None:
+        self.root, self.worker, self.size = root, worker_of(name), size
+        self.others = Others(lambda: lease.working_here(root.runs), name)
 
     def poll(self) -> None:
         """Do nothing: there is no other process."""
@@ -29,6 +33,8 @@ class Inline:
 
     def fill(self, statuses: Sequence[RunStatus]) -> bool:
         """Train the first run that no worker holds, and return whether there was one."""
+        if self.others.fill(self.size):
+            return False
         return any(self._train(status.run.key) for status in statuses if status.state != "running")
 
     def _train(self, key: str) -> bool:

@@ -28,6 +28,7 @@ from ablate.store.root import write_atomically
 HEARTBEAT_S = 5.0
 QUIET_S = 3 * HEARTBEAT_S  # from this age on, Slurm is asked whether the job of the owner still runs
 STALE_S = 60.0
+NAME_OF_RUN = re.compile(r"[0-9a-f]{10}")
 NAME = re.compile(r"lease\.[1-9][0-9]*")
 
 
@@ -176,6 +177,13 @@ def current(folder: Path, now: float | None = None) -> LeaseInfo | None:
     if isinstance(found, Owner):
         return LeaseInfo(max(generations), found, age)
     return LeaseInfo(max(generations), None, age, found or Unreadable(path, "it is a link to no file"))
+
+
+def working_here(runs: Path) -> set[str]:
+    """Return the names of all workers on this machine that hold a lease of a root's runs."""
+    found = (current(folder) for folder in runs.glob("*") if NAME_OF_RUN.fullmatch(folder.name))
+    owners = (one.owner for one in found if one is not None and one.alive)
+    return {owner.worker for owner in owners if owner is not None and owner.is_local}
 
 
 def _changed(path: Path) -> float:

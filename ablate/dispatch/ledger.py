@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -131,6 +131,10 @@ class Launches:
         found = self._job_of.get(key)
         local = self._local_of.get(key)
         return found if found and not (local and local[-1].stem > found[0].name) else None
+
+    def has_run(self, key: str, names: Collection[str]) -> bool:
+        """Whether a run is one of some launches on a machine."""
+        return any(path.stem in names for path in self._local_of.get(key, ()))
 
     def supervised(self, key: str) -> bool:
         """Whether a run has a launch on a machine whose supervisor is alive."""

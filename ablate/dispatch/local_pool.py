@@ -6,8 +6,10 @@ its runs.
 
 from __future__ import annotations
 
+import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from ablate.dispatch.launch import LaunchError
@@ -15,7 +17,10 @@ from ablate.dispatch.status import TO_TRAIN, RunStatus
 
 STOP_S = 120.0  # for a checkpoint to be written
 IDLE_DEATHS = 3  # deaths in a row, without a started run, after which the launch gives up
+READ_S = 2.0  # between two searches for workers of other launches
 END_S = 10.0  # for a process to end that has no runs left
+
+LOG = logging.getLogger("ablate")
 
 
 class Worker(Protocol):
@@ -50,15 +55,44 @@ class Backend(Protocol):
         """Start a worker on a list of runs."""
 
 
+class Others:
+    """The workers of other launches on this machine, of which some may have lost their launcher.
+
+    Args:
+        working: returns the names of all workers.
+        name: of this launch.
+    """
+
+    def __init__(self, working: Callable[[], Collection[str]], name: str) -> None:
+        self.working, self.name = working, name
+        self.found: list[str] = []
+        self.read, self.told = -math.inf, False
+
+    def fill(self, slots: int) -> bool:
+        """Whether they fill some slots, so that this launch has to wait; say so once."""
+        if time.monotonic() - self.read >= READ_S:
+            self.found = sorted(one for one in self.working() if not one.startswith(f"{self.name}-"))
+            self.read = time.monotonic()
+        filled = bool(self.found) and len(self.found) >= slots
+        if filled and not self.told:
+            LOG.warning("waiting for workers of other launches on this machine: %s", ", ".join(self.found))
+            self.told = True
+        return filled
+
+
 class LocalPool:
     """A pool of workers in slots.
 
     Args:
         name: of the launch; the names of workers are this and a number.
         size: number of slots.
+        working: returns the names of all workers on this machine; those of other launches fill slots, too.
     """
 
-    def __init__(self, backend: Backend, name: str, size: int) -> None:
+    def __init__(
+        self, backend: Backend, name: str, size: int, working: Callable[[], Collection[str]] = lambda: ()
+    ) -> None:
+        self.others = Others(working, name)
         self.backend, self.name, self.size = backend, name, size
         self.workers: list[Worker] = []
         self.ended: dict[str, Worker] = {}
@@ -107,6 +141,8 @@ class LocalPool:
         free = (s for s in statuses if s.state in TO_TRAIN and not (s.state == "lost" and self._is_mine(s)))
         keys = [status.run.key for status in free]
         while keys and len(self.workers) < min(self.size, len(keys) + mine):
+            if self.others.fill(self.size - len(self.workers)):
+                break
             slot = min(set(range(self.size)) - {worker.slot for worker in self.workers})
             self.workers.append(self.backend.start(f"{self.name}-{self.started}", slot, keys))
             self.started += 1

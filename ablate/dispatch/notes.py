@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +19,21 @@ from ablate.store.root import write_atomically
 
 LOG = logging.getLogger("ablate")
 PROGRESS_EVERY_S = 1.0
+END_S = 2.0  # for the last state to be written
 LOG_TAIL = 15
 REQUEST = {"run": dict, "resources": dict}
-PROGRESS = {"epoch": int, "epochs": int, "elapsed_s": float, "eta_s": float}
-MEASURED = {"step": int, "steps": int, "train_loss": float, "heldout_top1": float}  # null after the loss diverged
+PROGRESS = {"epoch": int, "epochs": int, "elapsed_s": float}
+# A loss is null after it diverged, the remaining time before the second step.
+MEASURED = {"step": int, "steps": int, "train_loss": float, "heldout_top1": float, "eta_s": float}
 NOTE = {"error": str}
 NOTE_DETAILS = {"kind": str, "worker": str, "step": int, "time": float, "log": list}
 
 
 class Progress:
-    """The progress of a run in training, written to `progress.json` at most once a second.
+    """The progress of a run in training, written to `progress.json` at most once a second, by a thread.
+
+    It only informs: a failure to write it is told once and ends nothing, and a file system that does not answer does
+    not delay the training. As a context manager, it writes the last state at the end.
 
     Args:
         writes: False keeps the state without writing; only the main process of a run writes.
@@ -35,29 +41,67 @@ class Progress:
 
     def __init__(self, folder: Path, run: Run, *, writes: bool = True) -> None:
         self.folder, self.path, self.epochs, self.writes = folder, folder / "progress.json", run.epochs, writes
-        self.started = self.since = time.time()
+        self.started = time.monotonic()
         self.before, self.begun = 0.0, 0.0  # before the run was resumed: seconds, and share of the run
-        self.written = 0.0
+        self.first: tuple[float, float] | None = None  # time and share of the run at the first step here
         self.state: dict[str, Any] = {}
-        if writes:
-            self.path.unlink(missing_ok=True)  # from an earlier attempt
+        self.news: dict[str, Any] = {}
+        self._told = False
+        self._fresh, self._end = threading.Event(), threading.Event()
+        self._writer = threading.Thread(target=self._write_regularly, daemon=True)
+
+    def __enter__(self) -> Progress:
+        if self.writes:
+            with suppress(OSError):
+                self.path.unlink(missing_ok=True)  # from an earlier attempt
+            self._writer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.writes:
+            self._end.set()
+            self._fresh.set()
+            self._writer.join(END_S)
 
     def __call__(self, state: dict[str, Any]) -> None:
         self.state |= state
         if "resumed_s" in state:
-            self.before, self.begun, self.since = self.state.pop("resumed_s"), self._share(), time.time()
-        elif state["step"] == 0:
-            LOG.info("epoch %d of %d: %s", state["epoch"], self.epochs, _numbers(state))
-        if self.writes and time.time() - self.written >= PROGRESS_EVERY_S:
-            self.written = time.time()
-            write_atomically(self.path, orjson.dumps(self.state | self._pace()))
+            self.before, self.begun = self.state.pop("resumed_s"), self._share()
+        else:
+            self.first = self.first or (time.monotonic(), self._share())
+            if state["step"] == 0:
+                LOG.info("epoch %d of %d: %s", state["epoch"], self.epochs, _numbers(state))
+        self.news = self.state | self._pace()
+        self._fresh.set()
 
-    def _pace(self) -> dict[str, float]:
-        now, share = time.time(), self._share()
-        took, done = now - self.since, share - self.begun
-        if done <= 0:  # just resumed: use the pace from before
+    def _write_regularly(self) -> None:
+        ended = False
+        while not ended:
+            self._fresh.wait()
+            self._fresh.clear()
+            self._write()
+            ended = self._end.wait(PROGRESS_EVERY_S)
+        self._write()
+
+    def _write(self) -> None:
+        news, self.news = self.news, {}
+        if not news:
+            return
+        try:
+            write_atomically(self.path, orjson.dumps(news), durable=False)
+        except OSError as error:
+            if not self._told:
+                LOG.warning("cannot write %s: %s; training continues", self.path, error.strerror)
+            self._told = True
+
+    def _pace(self) -> dict[str, Any]:
+        """Return elapsed and remaining seconds; opening the data and the first step are not part of the pace."""
+        now, share = time.monotonic(), self._share()
+        since, begun = self.first or (now, share)
+        took, done = now - since, share - begun
+        if done <= 0:  # use the pace from before the run was resumed
             took, done = self.before, self.begun
-        left = took * (1 - share) / max(done, 1e-9)
+        left = took * (1 - share) / done if done > 0 else None
         return {"epochs": self.epochs, "elapsed_s": self.before + now - self.started, "eta_s": left}
 
     def _share(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ablate.dispatch import lease
 from ablate.dispatch.inline import Inline, together
 from ablate.dispatch.launch import Show, WorkerPool, launch
 from ablate.dispatch.ledger import Ledger
@@ -85,8 +86,9 @@ class LaunchPlan:
         if self.place is Place.slurm:
             return self.slurm_pool(ledger)
         if self.place is Place.inline:
-            return Inline(self.root, name)
-        return LocalPool(Local(self.root, self.resources, ledger.launch.logs), name, self.size)
+            return Inline(self.root, name, self.size)
+        backend = Local(self.root, self.resources, ledger.launch.logs)
+        return LocalPool(backend, name, self.size, lambda: lease.working_here(self.root.runs))
 
     def slurm_pool(self, ledger: Ledger) -> SlurmPool:
         """Return the jobs of this launch; none is submitted yet."""

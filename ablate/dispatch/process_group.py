@@ -16,6 +16,9 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
+from ablate.spec.processes import command as command_of
+
+LOOPBACK = "127.0.0.1"
 POLL_S = 0.1
 GRACE_S = 10.0  # for the other processes after one has failed
 STOP_S = 120.0  # for all processes after a request to stop, which may write a checkpoint first
@@ -25,16 +28,15 @@ def main(arguments: Sequence[str], keys: Sequence[str]) -> int:
     """Work in this process or start a process group, and return the exit code."""
     root, name, processes = arguments
     if int(processes) > 1:
-        return run_group(
-            [sys.executable, "-m", "ablate.dispatch.process_group", root, name, "1"], json.dumps(keys), int(processes)
-        )
-    from ablate.dispatch.worker import work
-
+        return run_group(command_of("ablate.dispatch.process_group", root, name, "1"), json.dumps(keys), int(processes))
     # SIGUSR1 requests a checkpoint during training; at other times it must not kill the process.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    from ablate.dispatch.worker import work
+    from ablate.train.signals import noted
+
     try:
-        work(root, keys, name)
+        with noted():
+            work(root, keys, name)
     except KeyboardInterrupt:
         return 128 + signal.SIGTERM
     return 0
@@ -45,7 +47,7 @@ def run_group(command: Sequence[str], text: str, size: int) -> int:
 
     SIGTERM, SIGINT and SIGUSR1 are forwarded to each process.
     """
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server((LOOPBACK, 0)) as free:
         port = free.getsockname()[1]
     members = [_member(command, text, rank, size, port) for rank in range(size)]
     received: list[int] = []
@@ -66,7 +68,8 @@ def run_group(command: Sequence[str], text: str, size: int) -> int:
 
 def _member(command: Sequence[str], text: str, rank: int, size: int, port: int) -> subprocess.Popen[str]:
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
-    environment = os.environ | {name: str(value) for name, value in variables.items()} | {"MASTER_ADDR": "127.0.0.1"}
+    variables |= {"ABLATE_RANKS": os.getpid()}  # the process for whose children these are
+    environment = os.environ | {name: str(value) for name, value in variables.items()} | {"MASTER_ADDR": LOOPBACK}
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, text=True)
     assert process.stdin
     process.stdin.write(text)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +13,12 @@ from pathlib import Path
 from ablate.dispatch.notes import LOG_TAIL
 from ablate.dispatch.slurm import scrubbed
 from ablate.spec.errors import SpecError
+from ablate.spec.processes import command
 from ablate.spec.resources import Resources
 from ablate.store.root import Root
 from ablate.train import devices
+
+PROCESS = "ablate.dispatch.process_group"
 
 
 class LocalWorker:
@@ -97,8 +99,7 @@ class Local:
 
     def command(self, name: str) -> list[str]:
         """Return the command that starts a worker."""
-        start = [sys.executable, "-m", "ablate.dispatch.process_group"]
-        return [*start, str(self.root.path), name, str(self.resources.gpus_per_run)]
+        return command(PROCESS, str(self.root.path), name, str(self.resources.gpus_per_run))
 
     def _environment(self, slot: int) -> dict[str, str]:
         """Return the environment of a slot: its GPUs and number of threads; libraries use all cores by default."""

@@ -14,6 +14,8 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ablate.spec.processes import without_ranks
+
 QUERY_EVERY_S = 5.0
 ANSWER_S = 30.0
 UNKNOWN_JOB = "Invalid job id specified"
@@ -189,6 +191,6 @@ def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
     """
     return {
         name: value
-        for name, value in environment.items()
-        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SLURMD_", "SBATCH_", "SRUN_", "PMI_", "PMIX_"))
+        for name, value in without_ranks(environment).items()
+        if name == "SLURM_CONF" or not name.startswith(("SLURM_", "SLURMD_", "SBATCH_", "SRUN_"))
     }

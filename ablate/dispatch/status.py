@@ -9,7 +9,7 @@ one, and a damaged one never.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -40,7 +40,7 @@ class RunStatus:
         where: host and worker of a running one, for display.
         log: the output of its worker; the run's own log is another file.
         error: why it failed or is lost, why its job waits, or which of its files is damaged and what to do.
-        progress: the last progress of a running one.
+        progress: the last progress of one that runs, or was interrupted.
     """
 
     run: Run
@@ -103,15 +103,17 @@ class StatusMonitor:
     def poll(self) -> list[RunStatus]:
         """Return the state of every run, in the given order."""
         self.launches.refresh()  # first: a job that has ended has written its records before
-        return [self._state_of(run) for run in self.runs]
+        found = [self._state_of(run) for run in self.runs]
+        working = {lease.launch_of(status.worker) for status in found if status.state == "running"}
+        return [
+            status if status.state == "done" else with_launch_info(status, self.launches, working) for status in found
+        ]
 
     def _state_of(self, run: Run) -> RunStatus:
         path = records.path_of(self.root.results, run)
         if run.key not in self._settled and run.key not in self.stale and path.exists():
             self._settled[run.key] = _done(run, path)
-        return self._settled.get(run.key) or with_launch_info(
-            unfinished(self.root.run_folder(run.key), run), self.launches
-        )
+        return self._settled.get(run.key) or unfinished(self.root.run_folder(run.key), run)
 
 
 def _done(run: Run, path: Path) -> RunStatus:
@@ -136,10 +138,11 @@ def unfinished(folder: Path, run: Run) -> RunStatus:
         return RunStatus(run, "failed", worker, job, error=printable(failure["error"]))
     damages = [one for one in (failure, request, held.damage if held else None) if isinstance(one, Unreadable)]
     errors = [f"{damage}; {_remedy(damage, held)}" for damage in damages[:1]]
+    reached = {} if isinstance(progress := read_progress(folder), Unreadable) else progress or {}
     if owner:
         gone = printable(f"worker disappeared (no exit status): {worker} on {owner.host}")
-        return RunStatus(run, "lost", worker, job, error="; ".join([gone, *errors]))
-    return RunStatus(run, "unreadable" if damages else "waiting", error="".join(errors))
+        return RunStatus(run, "lost", worker, job, error="; ".join([gone, *errors]), progress=reached)
+    return RunStatus(run, "unreadable" if damages else "waiting", error="".join(errors), progress=reached)
 
 
 def _running(status: RunStatus, folder: Path) -> RunStatus:
@@ -157,11 +160,16 @@ def _remedy(damage: Unreadable, held: lease.LeaseInfo | None) -> str:
     return "delete it, or run the study again, which trains this run"
 
 
-def with_launch_info(status: RunStatus, launches: Launches) -> RunStatus:
-    """Return the state of a run, updated with its launch and its Slurm job."""
+def with_launch_info(status: RunStatus, launches: Launches, working: Collection[str] = ()) -> RunStatus:
+    """Return the state of a run, updated with its launch and its Slurm job.
+
+    Args:
+        working: launches with a living worker, which goes on to their other runs if their supervisor has died.
+    """
     found = launches.job_of(status.run.key)
     if found is None:
-        queued = status.state in ("waiting", "unreadable") and launches.supervised(status.run.key)
+        has_launch = launches.supervised(status.run.key) or launches.has_run(status.run.key, working)
+        queued = status.state in ("waiting", "unreadable") and has_launch
         return replace(status, state="queued") if queued and requested(launches, status.run) else status
     launch, name = found
     status = replace(status, job=status.job or name, log=str(launch.log_of(name)))

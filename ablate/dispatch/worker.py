@@ -26,6 +26,7 @@ from ablate.store.root import Root, write_atomically
 from ablate.train.distributed import World, join, skip_shutdown
 from ablate.train.errors import DivergedError, TakenOverError, explain, steps_of
 from ablate.train.execute import execute
+from ablate.train.signals import act, noted
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,12 @@ def work(path: str, keys: Sequence[str], worker: str) -> list[str]:
     root, world = Root(Path(path)), join()
     if not world.main:
         return _follow(root, world)
-    taken = [key for key in keys if _take(root, key, worker, world)]
+    taken = []
+    for key in keys:
+        act()
+        if _take(root, key, worker, world):
+            taken.append(key)
+    act()
     world.from_main(None)
     return taken
 
@@ -170,27 +176,39 @@ def _train(root: Root, run: Run, resources: Resources, holder: LeaseHolder) -> b
     """Train a run, write its record or a failure note, and return False if another worker has taken the run over.
 
     Raises:
+        KeyboardInterrupt: when a signal requested a stop, also in the last moment of the run.
         SystemExit: when one of several processes failed. The others wait for it, so that its parent must see it end.
     """
+    with noted():
+        ended = _train_logged(root, run, resources, holder)
+        act()
+        return ended
+
+
+def _train_logged(root: Root, run: Run, resources: Resources, holder: LeaseHolder) -> bool:
     folder = root.run_folder(run.key)
     with logged(folder / holder.log):
         LOG.info("run %s, %s: %s", run.key, holder.worker, run)
-        progress = Progress(folder, run, writes=holder.world.main)
-        try:
-            top1 = _execute(root, run, resources, holder, progress)
-        except TakenOverError as error:
-            LOG.warning("%s; its record counts", error)
-            return False
-        except Exception as error:
-            LOG.exception("failed")
-            sentence = explain(error, run, resources, progress.state, holder.world.size)
-            _note(folder, sentence, type(error).__name__, holder, progress)
-            if holder.world.size > 1 and not isinstance(error, DivergedError):
-                skip_shutdown()
-                raise SystemExit(1) from None
-            return True
-        LOG.info("done: test top-1 %.2f %% of %d", *top1)
+        with Progress(folder, run, writes=holder.world.main) as progress:
+            return _outcome(root, run, resources, holder, progress)
+
+
+def _outcome(root: Root, run: Run, resources: Resources, holder: LeaseHolder, progress: Progress) -> bool:
+    try:
+        top1 = _execute(root, run, resources, holder, progress)
+    except TakenOverError as error:
+        LOG.warning("%s; its record counts", error)
+        return False
+    except Exception as error:
+        LOG.exception("failed")
+        sentence = explain(error, run, resources, progress.state, holder.world.size)
+        _note(root.run_folder(run.key), sentence, type(error).__name__, holder, progress)
+        if holder.world.size > 1 and not isinstance(error, DivergedError):
+            skip_shutdown()
+            raise SystemExit(1) from None
         return True
+    LOG.info("done: test top-1 %.2f %% of %d", *top1)
+    return True
 
 
 def _execute(root: Root, run: Run, resources: Resources, holder: LeaseHolder, progress: Progress) -> tuple[float, int]:

@@ -6,7 +6,6 @@ import os
 import select
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from typing import Any, Protocol
 import orjson
 
 from ablate.measure.subjects import Subject
+from ablate.spec.processes import command, without_ranks
 
 TIMEOUT_S = 1800.0  # for one answer; compilation of a large model takes minutes
 
@@ -57,12 +57,12 @@ class Process:
         with open(log, "wb") as output:
             # In its own session, so that Ctrl-C reaches the parent only, which stops its workers.
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "ablate.measure.worker"],
+                command("ablate.measure.worker"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
                 bufsize=0,
-                env=_compile_threads() | os.environ | {"OMP_NUM_THREADS": str(threads)},
+                env=_compile_threads() | without_ranks(os.environ) | {"OMP_NUM_THREADS": str(threads)},
                 start_new_session=True,
             )
 

@@ -7,6 +7,7 @@ All blocks have the same structure and appear once, as `blocks.*`. The cached fi
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -19,6 +20,7 @@ import orjson
 
 from ablate.spec.parts import CHANNELS, MIXERS, STEMS
 from ablate.spec.plugins import files_of
+from ablate.spec.processes import command, without_ranks
 from ablate.spec.run import Run
 from ablate.store.cache import read_sealed, write_sealed
 
@@ -126,5 +128,11 @@ def fill(folder: Path, requests: Iterable[tuple[Run, int, int]]) -> None:
             {"path": str(path), "run": run.to_dict(), "files": files_of(run), "channels": channels, "classes": classes}
             for path, (run, channels, classes) in missing.items()
         ]
-        command = [sys.executable, "-m", "ablate.study.outline"]
-        subprocess.run(command, input=orjson.dumps(orders), capture_output=True, check=False)
+        environment = without_ranks(os.environ)
+        subprocess.run(
+            command("ablate.study.outline"),
+            env=environment,
+            input=orjson.dumps(orders),
+            capture_output=True,
+            check=False,
+        )

@@ -1,7 +1,7 @@
 """The processes that train one run together, and their collective operations.
 
-torchrun or Slurm starts them; each reads its rank from the environment. Tensors on a GPU use NCCL, everything else uses
-gloo. torch is imported only when needed, so that commands can call `is_main` quickly.
+torchrun, Slurm or this package starts them; each reads its rank from the environment. Tensors on a GPU use NCCL,
+everything else uses gloo. torch is imported only when needed, so that commands can call `is_main` quickly.
 """
 
 from __future__ import annotations
@@ -9,9 +9,13 @@ from __future__ import annotations
 import atexit
 import os
 import re
+import socket
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablate.spec.errors import SpecError
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
 
 TIMEOUT_MIN = 10  # a process that waits longer for another one fails with a message
 PORTS = range(20_000, 32_768)  # below those that systems give to clients
+LAUNCHER = re.compile(rb"torchrun|torch[./]distributed|accelerate")
+INTERACTIVE_STEPS = ("interactive", "batch", "4294967290", "4294967291")  # of salloc and sbatch
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 Ranks = tuple[int, int, int]  # rank, size, local rank
 
@@ -116,14 +123,44 @@ ALONE = World()
 
 
 def _from_torchrun() -> Ranks | None:
-    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ:
+    """Return the ranks that the parent of this process has set; None for those that an earlier launcher left."""
+    if "RANK" not in os.environ or "WORLD_SIZE" not in os.environ or not _is_of_torchrun():
         return None
     return _number("RANK"), _number("WORLD_SIZE"), _number("LOCAL_RANK", "0")
 
 
+def _is_of_torchrun() -> bool:
+    """Whether the parent of this process is torchrun, or a process group of this package.
+
+    A pod, a notebook or a shell in a worker of torchrun has the same variables, and no peer to wait for.
+    """
+    return _starts_ranks(os.environ.get("ABLATE_RANKS", ""), "TORCHELASTIC_RUN_ID" in os.environ, os.getpid())
+
+
+@cache
+def _starts_ranks(starter: str, elastic: bool, _: int) -> bool:
+    parent = os.getppid()
+    if starter == str(parent) or not elastic:
+        return starter == str(parent)
+    try:
+        return bool(LAUNCHER.search(Path(f"/proc/{parent}/cmdline").read_bytes()))
+    except OSError:  # a system without /proc
+        return True
+
+
+def ignored_ranks() -> str:
+    """Return a warning where the environment has ranks that do not count; else an empty text."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    if size == "1" or "RANK" not in os.environ or _is_of_torchrun():
+        return ""
+    return f"RANK and WORLD_SIZE={size} in the environment are ignored: torchrun did not start this process"
+
+
 def _from_slurm() -> Ranks | None:
-    """Return the ranks in a step of srun; None in a batch script, which has SLURM_NTASKS but no step."""
+    """Return the ranks in a step of srun; None in a batch script or an interactive shell, whose peers never come."""
     if "SLURM_STEP_ID" not in os.environ or "SLURM_PROCID" not in os.environ:
+        return None
+    if os.environ["SLURM_STEP_ID"] in INTERACTIVE_STEPS or "SLURM_PTY_PORT" in os.environ:
         return None
     size = "SLURM_STEP_NUM_TASKS" if "SLURM_STEP_NUM_TASKS" in os.environ else "SLURM_NTASKS"
     return _number("SLURM_PROCID"), _number(size, "1"), _number("SLURM_LOCALID", "0")
@@ -171,12 +208,32 @@ def join() -> World:
         _set_address()
         distributed.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda.is_available() else "gloo",
+            store=_store(world),
             rank=world.rank,
             world_size=world.size,
             timeout=timedelta(minutes=TIMEOUT_MIN),
         )
         atexit.register(_leave)
     return world
+
+
+def _store(world: World) -> Any:
+    """Return the store through which the processes of this machine meet, on the loopback interface only.
+
+    None lets torch open one at MASTER_ADDR, or use that of torchrun.
+    """
+    from torch import distributed
+
+    if os.environ["MASTER_ADDR"] not in LOOPBACK or "TORCHELASTIC_RUN_ID" in os.environ:
+        return None
+    interface = "lo0" if sys.platform == "darwin" else "lo"
+    os.environ |= {"GLOO_SOCKET_IFNAME": interface, "NCCL_SOCKET_IFNAME": interface}
+    port = int(os.environ["MASTER_PORT"])
+    listening: dict[str, Any] = {}
+    if world.main:
+        listening = {"master_listen_fd": socket.create_server(("127.0.0.1", port)).detach()}
+    store: Any = distributed.TCPStore  # type: ignore[attr-defined]
+    return store("127.0.0.1", port, world.size, world.main, timedelta(minutes=TIMEOUT_MIN), **listening)
 
 
 def skip_shutdown() -> None:

@@ -99,13 +99,10 @@ def _out_of_memory(error: BaseException, setup: _Setup) -> Explanation:
 
 
 def _lost_loader(error: BaseException, setup: _Setup) -> Explanation:
-    if not (found := re.search(r"DataLoader worker .*?(?:exited unexpectedly|is killed by signal: (\w+))", str(error))):
+    if type(error).__name__ != "LoaderError":
         return None
-    by = f" (signal {found[1]}; often because of insufficient memory)" if found[1] else ""
-    return (
-        f"a loader process was lost{by}",
-        f"try --workers {max(1, setup.resources.workers // 2)}, then --retry-failed",
-    )
+    fewer = max(1, setup.resources.workers // 2)
+    return str(error), f"try --workers {fewer}, then --retry-failed, which resumes from the newest checkpoint"
 
 
 def _lost_peer(error: BaseException, setup: _Setup) -> Explanation:
@@ -115,14 +112,21 @@ def _lost_peer(error: BaseException, setup: _Setup) -> Explanation:
     ):
         return None
     what = f"another of the {setup.size} processes of this run was lost"
-    return what, "see the end of its output, then --retry-failed, which resumes from the newest checkpoint"
+    networks = (
+        "where machines have several networks, set GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME to the one between them; "
+        if setup.resources.nodes > 1
+        else ""
+    )
+    return (
+        what,
+        f"see the end of its output; {networks}then --retry-failed, which resumes from the newest checkpoint",
+    )
 
 
 def _missing_file(error: BaseException, _: _Setup) -> Explanation:
     if not isinstance(error, FileNotFoundError):
         return None
-    named = re.findall(r"No such file or directory: '([^']*)'", str(error))
-    return f"a file is missing: {error.filename or (named or ['unknown'])[-1]}", "restore it, then --retry-failed"
+    return f"a file is missing: {error.filename or error}", "restore it, then --retry-failed"
 
 
 # What gloo and NCCL report when another process has ended.

@@ -15,6 +15,7 @@ from torch import nn
 
 from ablate.data.datasets import Part
 from ablate.data.images import Batch, Images
+from ablate.data.loaders import LoaderError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.train import memory
@@ -79,7 +80,14 @@ def fit(
     resources = resources or Resources()
     learner = Learner(run, images.channels, len(images.classes), device, resources, world)
     with Watch(resources.checkpoint_minutes, world) as watch:
-        return _Training(run, images, device, report, learner, watch, checkpoints, conditions or {}).finish()
+        images.stop_requested = lambda: watch.stop_requested
+        try:
+            return _Training(run, images, device, report, learner, watch, checkpoints, conditions or {}).finish()
+        except LoaderError as error:
+            if not watch.stop_requested:
+                raise
+            LOG.warning("%s: stopping without a new checkpoint", error)
+            raise Interrupted from error
 
 
 class _Training:
@@ -111,6 +119,8 @@ class _Training:
 
     def finish(self) -> Fitted:
         """Train the remaining epochs, and evaluate."""
+        if self.watch.stop_requested and self.world.size == 1:
+            raise Interrupted  # before the first step; there is nothing to save
         self.total.start()
         while self.epoch < self.run.epochs:
             self._train_epoch()

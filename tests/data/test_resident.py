@@ -167,7 +167,7 @@ def test_other_images_are_kept_apart(folder: Path) -> None:
 
 
 def test_decoding_in_processes_gives_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ablate.data.resident.CHUNK", 5)
+    monkeypatch.setattr("ablate.data.resident.ITEM", 5)
     one = decoded(folder).images
     monkeypatch.setenv("ABLATE_CACHE", str(folder.parent / "other"))
     assert torch.equal(one, decoded(folder, workers=2).images)

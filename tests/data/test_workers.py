@@ -76,7 +76,7 @@ def test_how_many_are_held_at_once_changes_nothing(
 ) -> None:
     images = opened(folder, FULL, **changes)
     whole = together(images.training(0))
-    monkeypatch.setattr("ablate.data.workers.CHUNK", 3)
+    monkeypatch.setattr("ablate.data.workers.ITEM", 3)
     assert torch.equal(whole, together(images.training(0)))
 
 

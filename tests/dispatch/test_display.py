@@ -112,6 +112,39 @@ def test_all_rows_on_request() -> None:
     assert len(grid.rows) == 200  # type: ignore[attr-defined]
 
 
+def test_names_are_shortened_by_what_they_share() -> None:
+    """What distinguishes them stays, be it at the end or in the middle."""
+    long = {str(seed): f"attention with a long list of changed fields, dim={seed}0, seed {seed}" for seed in range(3)}
+    assert display.shortened(long, 20) == {str(seed): f"…dim={seed}0, seed {seed}" for seed in range(3)}
+    assert display.shortened(long, 99) == long
+    cut = display.shortened({"a": "x" * 30 + "1", "b": "x" * 30 + "2"}, 12)
+    assert all(len(name) == 12 for name in cut.values())
+    assert cut["a"] != cut["b"]
+
+
+def test_an_interrupted_run_shows_its_epoch() -> None:
+    grid = display.table([RunStatus(MANY[0], "waiting", progress=HALF)], NAMES, most=9, width=80)
+    assert [next(iter(column.cells)) for column in grid.columns[2:6]] == ["15/30", "0.750", "80.0 %", ""]
+
+
+def test_a_run_without_a_pace_shows_no_remaining_time() -> None:
+    started = RunStatus(MANY[0], "running", progress={"epoch": 0, "epochs": 30, "elapsed_s": 9.0})
+    grid = display.table([started], NAMES, most=9, width=80)
+    assert list(grid.columns[5].cells) == [""]
+    assert display.time_left([started], 1) is None
+
+
+class ClosedTerminal(io.StringIO):
+    def write(self, _: str) -> int:
+        raise OSError(5, "Input/output error")
+
+
+def test_a_closed_terminal_only_ends_the_display() -> None:
+    with display.Display(NAMES, 2, ClosedTerminal()) as shown:
+        shown(statuses("running"))
+        shown(statuses("done"))
+
+
 def test_a_queued_run_shows_what_it_waits_for() -> None:
     grid = display.table([RunStatus(MANY[0], "queued", job="12_3", error="Priority")], NAMES, most=9, width=100)
     assert list(grid.columns[6].cells) == ["job 12_3 Priority"]

@@ -58,8 +58,19 @@ def inline(
     monitor = StatusMonitor(root, RUNS)
     missing = launch.prepare(root, monitor, Resources())
     ledger = Ledger(root, "inline", [run.key for run in missing])
-    pool = Inline(root, ledger.launch.name)
+    pool = Inline(root, ledger.launch.name, size=9)
     return [status.state for status in launch.launch(root, monitor, pool, ledger, show, policy)]
+
+
+def test_it_waits_for_workers_of_other_launches(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    working = [{"another-0"}, set()]
+    monkeypatch.setattr("ablate.dispatch.local_pool.READ_S", 0.0)
+    monkeypatch.setattr("ablate.dispatch.lease.working_here", lambda _: working.pop(0))
+    pool = Inline(root, "mine", size=1)
+    assert not pool.fill([])
+    assert len(working) == 1
+    assert not pool.fill([])
+    assert not working
 
 
 def test_others_see_running_and_queued_runs(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from ablate.dispatch.ledger import Ledger
 from ablate.dispatch.local_pool import LocalPool
 from ablate.dispatch.notes import note_failure
 from ablate.dispatch.retries import BACKOFF_S, LONGEST_S, RetryPolicy
-from ablate.dispatch.status import StatusMonitor
+from ablate.dispatch.status import RunStatus, StatusMonitor
 from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
@@ -93,6 +93,22 @@ def start(
     ledger = Ledger(root, "local", [run.key for run in missing])
     pool = LocalPool(backend, ledger.launch.name, size)
     return [status.state for status in launch.launch(root, monitor, pool, ledger, lambda _: None, policy)]
+
+
+@pytest.mark.parametrize(("size", "others", "waits"), [(1, 1, True), (2, 1, False), (2, 2, True), (1, 0, False)])
+def test_workers_of_other_launches_fill_slots(
+    size: int, others: int, waits: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Some may have lost their launcher, and still use the GPU."""
+    backend = FakeBackend(lambda _, __: True)
+    pool = LocalPool(backend, "mine", size, lambda: [f"another-{number}" for number in range(others)] + ["mine-0"])
+    waiting = [RunStatus(run, "waiting") for run in RUNS]
+    pool.fill(waiting)
+    pool.fill(waiting)
+    assert len(backend.lists) == size - others
+    assert (not backend.lists) is waits
+    told = [message for message in caplog.messages if "waiting for workers of other launches" in message]
+    assert len(told) == (others > 0)
 
 
 @pytest.mark.usefixtures("fast")

@@ -74,6 +74,17 @@ def elsewhere() -> Owner:
     return Owner("other", "another-host", 1, "1")
 
 
+def test_workers_of_this_machine_are_found(tmp_path: Path) -> None:
+    held = Lease.acquire(tmp_path / "0123456789", "launch-0")
+    ended = Lease.acquire(tmp_path / "0123456780", "launch-1")
+    assert held is not None
+    assert ended is not None
+    ended.release()
+    assert lease.working_here(tmp_path) == {"launch-0"}
+    held.release()
+    assert lease.working_here(tmp_path) == set()
+
+
 def test_a_lease_is_exclusive(held: Lease, tmp_path: Path) -> None:
     assert Lease.acquire(tmp_path, "another") is None
     assert held.held()

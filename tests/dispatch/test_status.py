@@ -38,6 +38,28 @@ def test_waiting_before_anything(place: Root) -> None:
     assert state_of(place).state == "waiting"
 
 
+def test_a_living_worker_of_a_dead_launcher_will_come_to_the_other_runs(place: Root) -> None:
+    other = RUN.replace(seed=1)
+    for run in (RUN, other):
+        request(place, run, Resources())
+    ledger = Ledger(place, "local", [RUN.key, other.key])
+    held = lease.Lease.acquire(place.run_folder(RUN.key), f"{ledger.launch.name}-0")
+    assert held is not None
+    ledger.leave()
+    monitor = status.StatusMonitor(place, [RUN, other])
+    assert [one.state for one in monitor.poll()] == ["running", "queued"]
+    held.release()
+    assert [one.state for one in monitor.poll()] == ["waiting", "waiting"]
+
+
+def test_an_interrupted_run_keeps_its_epoch(place: Root) -> None:
+    folder = place.run_folder(RUN.key)
+    folder.mkdir(parents=True)
+    (folder / "progress.json").write_bytes(orjson.dumps({"epoch": 3, "epochs": 30, "elapsed_s": 6, "eta_s": None}))
+    found = state_of(place)
+    assert (found.state, found.progress["epoch"]) == ("waiting", 3)
+
+
 def test_running_while_a_lease_is_held(place: Root) -> None:
     folder = place.run_folder(RUN.key)
     held = lease.Lease.acquire(folder, "someone")
@@ -81,9 +103,7 @@ def test_running_with_damaged_progress(place: Root) -> None:
     path.write_text("{}")
     found = state_of(place)
     assert (found.state, found.progress) == ("running", {})
-    assert found.error == (
-        f"{path} is unreadable: it lacks epoch, epochs, elapsed_s, eta_s; its worker will write it again"
-    )
+    assert found.error == (f"{path} is unreadable: it lacks epoch, epochs, elapsed_s; its worker will write it again")
     held.release()
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -21,6 +23,7 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
+from tests import processes
 from tests.tiny import TINY, record_of
 
 RUNS = [TINY.replace(seed=seed) for seed in range(3)]
@@ -239,26 +242,60 @@ def test_a_note_keeps_the_last_lines_of_the_log(root: Root) -> None:
     assert (failure_of(folder) or {})["log"] == [f"line {number}" for number in range(100 - notes.LOG_TAIL, 100)]
 
 
-def test_progress_is_written_at_most_once_a_second(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [1000.0]
-    monkeypatch.setattr("time.time", lambda: clock[0])
-    progress = Progress(root.run_folder("k"), TINY)
-    seen = []
-    for step, seconds in enumerate((0.0, 0.4, 0.4, 0.4, 1.5), start=1):
-        clock[0] += seconds
-        progress({"epoch": 1, "step": step, "steps": 10})
-        seen.append(json.loads(progress.path.read_text())["step"])
-    assert seen == [1, 1, 1, 4, 5]
+def test_progress_is_written_once_in_a_while_and_at_the_end(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(notes, "write_atomically", lambda path, data, durable: written.append(json.loads(data)["step"]))
+    with Progress(root.run_folder("k"), TINY) as progress:
+        for step in range(1, 6):
+            progress({"epoch": 1, "step": step, "steps": 10})
+    assert written[-1] == 5
+    assert len(written) <= 2
+
+
+def test_progress_that_cannot_be_written_is_told_once(
+    root: Root, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried: list[bytes] = []
+
+    def refuse(path: Path, data: bytes, durable: bool) -> None:
+        tried.append(data)
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(notes, "PROGRESS_EVERY_S", 0.001)
+    monkeypatch.setattr(notes, "write_atomically", refuse)
+    with Progress(root.run_folder("k"), TINY) as progress:
+        for step in range(1, 6):
+            progress({"epoch": 1, "step": step, "steps": 10})
+            processes.wait_for(lambda count=step: len(tried) >= count, "an attempt")
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].endswith("progress.json: Stale file handle; training continues")
+
+
+def test_a_file_system_that_does_not_answer_does_not_delay_the_training(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr(notes, "PROGRESS_EVERY_S", 0.001)
+    monkeypatch.setattr(notes, "END_S", 0.01)
+    monkeypatch.setattr(notes, "write_atomically", lambda *_, **__: answered.wait())
+    with Progress(root.run_folder("k"), TINY) as progress:
+        for step in range(1, 100):
+            progress({"epoch": 1, "step": step, "steps": 100})
+    answered.set()
 
 
 def test_progress_has_the_remaining_time(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes before the second step, such as opening the data, says nothing about the others."""
     clock = [1000.0]
-    monkeypatch.setattr("time.time", lambda: clock[0])
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
     progress = Progress(root.run_folder("k"), TINY)
     clock[0] += 30
-    progress({"epoch": 1, "step": 5, "steps": 10})
-    found = json.loads(progress.path.read_text())
-    assert (found["elapsed_s"], found["eta_s"]) == (30, pytest.approx(10))
+    progress({"epoch": 0, "step": 1, "steps": 10})
+    assert (progress.news["elapsed_s"], progress.news["eta_s"]) == (30, None)
+    clock[0] += 2
+    progress({"epoch": 0, "step": 5, "steps": 10})
+    steps = 10 * TINY.epochs
+    assert (progress.news["elapsed_s"], progress.news["eta_s"]) == (32, pytest.approx(0.5 * (steps - 5)))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '"a word"', '{"kind": "of another version"}'])

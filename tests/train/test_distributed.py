@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from ablate.store import records
 from ablate.store.records import Record
 from ablate.store.root import Root
 from ablate.train import distributed
-from ablate.train.distributed import ALONE, World, first_host, from_environment, is_main
+from ablate.train.distributed import ALONE, World, first_host, from_environment, ignored_ranks, is_main, join
 from ablate.train.evaluate import evaluate
 from ablate.train.execute import execute
 from tests import processes
@@ -48,6 +49,9 @@ VARIABLES = [
     "SLURM_JOB_NODELIST",
     "MASTER_ADDR",
     "MASTER_PORT",
+    "SLURM_PTY_PORT",
+    "TORCHELASTIC_RUN_ID",
+    "ABLATE_RANKS",
 ]
 
 
@@ -63,22 +67,31 @@ def bare(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("", ALONE),
         ("RANK=0 WORLD_SIZE=1 LOCAL_RANK=0", ALONE),
-        ("RANK=5 WORLD_SIZE=8 LOCAL_RANK=1", World(5, 8, 1)),
+        ("RANK=5 WORLD_SIZE=8 LOCAL_RANK=1 ABLATE_RANKS=PARENT", World(5, 8, 1)),
+        ("RANK=5 WORLD_SIZE=8 LOCAL_RANK=1", ALONE),  # left by a pod
+        ("RANK=5 WORLD_SIZE=8 LOCAL_RANK=1 ABLATE_RANKS=1 TORCHELASTIC_RUN_ID=none", ALONE),  # left by torchrun
+        ("RANK=first WORLD_SIZE=second", ALONE),
         ("SLURM_STEP_ID=0 SLURM_PROCID=3 SLURM_STEP_NUM_TASKS=4 SLURM_NTASKS=9 SLURM_LOCALID=1", World(3, 4, 1)),
         ("SLURM_STEP_ID=0 SLURM_PROCID=3 SLURM_NTASKS=4 SLURM_LOCALID=1", World(3, 4, 1)),
         ("SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1", ALONE),
         ("SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_LOCALID=0", ALONE),  # a batch script, no step of four tasks
-        ("RANK=1 WORLD_SIZE=2 LOCAL_RANK=1 SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1", World(1, 2, 1)),
+        ("SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=4 SLURM_PTY_PORT=4711", ALONE),  # srun --pty bash
+        ("SLURM_STEP_ID=4294967290 SLURM_PROCID=0 SLURM_NTASKS=4", ALONE),  # the shell of salloc
+        (
+            "RANK=1 WORLD_SIZE=2 SLURM_STEP_ID=0 SLURM_PROCID=0 SLURM_NTASKS=1 ABLATE_RANKS=PARENT",
+            World(1, 2),
+        ),
     ],
 )
 def test_a_process_reads_its_rank(environment: str, expected: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    for setting in environment.split():
+    for setting in environment.replace("PARENT", str(os.getppid())).split():
         monkeypatch.setenv(*setting.split("="))
     assert from_environment() == expected
     assert is_main() == (expected.rank == 0)
 
 
 def test_a_rank_that_is_not_a_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABLATE_RANKS", str(os.getppid()))
     monkeypatch.setenv("RANK", "first")
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(
@@ -320,6 +333,39 @@ def command_line(words: list[str]) -> None:
 
     sys.argv = ["ablate", *words]
     main()
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system has no list of sockets")
+def test_processes_of_one_machine_listen_on_no_other_interface(tmp_path: Path) -> None:
+    assert processes.end(*processes.start_ranks(list_listeners, tmp_path)) == [0, 0]
+    found = [json.loads((tmp_path / str(rank)).read_text()) for rank in range(2)]
+    assert found[0], "the store listens"
+    assert all(address.startswith("0100007F:") for one in found for address in one), found
+
+
+def list_listeners(folder: Path) -> None:
+    """Write the local addresses, in hexadecimal, on which this process listens."""
+    world = join()
+    world.maximum([world.rank])
+    own = set()
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):
+            own.add(os.readlink(path))
+    lines = [
+        line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
+    ]
+    listening = [line[1] for line in lines if line[3] == "0A" and f"socket:[{line[9]}]" in own]
+    (folder / str(world.rank)).write_text(json.dumps(listening))
+    world.maximum([0])
+
+
+def test_what_a_launcher_left_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ignored_ranks() == ""
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    assert ignored_ranks() == (
+        "RANK and WORLD_SIZE=4 in the environment are ignored: torchrun did not start this process"
+    )
 
 
 def test_torchrun_starts_them_and_one_speaks(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from ablate.data.images import GROUP
+from ablate.data.loaders import LoaderError
 from ablate.dispatch import worker
 from ablate.dispatch.notes import failure_of
 from ablate.spec.errors import SpecError
@@ -63,23 +64,13 @@ FULL = OSError(errno.ENOSPC, "No space left on device", "/somewhere/x.pt")
             "which gives the same result, then --retry-failed",
         ),
         (
-            RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
-            "a loader process was lost (signal Killed; often because of insufficient memory), "
-            "after 25 steps; try --workers 2, then --retry-failed",
-        ),
-        (
-            RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"),
-            "a loader process was lost, after 25 steps; try --workers 2, then --retry-failed",
+            LoaderError("a loader process was lost (signal SIGKILL; often because of insufficient memory)"),
+            "a loader process was lost (signal SIGKILL; often because of insufficient memory), "
+            "after 25 steps; try --workers 2, then --retry-failed, which resumes from the newest checkpoint",
         ),
         (
             FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/a.png"),
             "a file is missing: /data/a.png, after 25 steps; restore it, then --retry-failed",
-        ),
-        (
-            FileNotFoundError(
-                "Caught it in DataLoader worker process 0.\n[Errno 2] No such file or directory: '/d/b.png'"
-            ),
-            "a file is missing: /d/b.png, after 25 steps; restore it, then --retry-failed",
         ),
     ],
 )

@@ -57,6 +57,37 @@ def test_signals_are_heard_once_and_given_back() -> None:
     assert {number: signal.getsignal(number) for number in before} == before
 
 
+def test_a_signal_before_training_is_acted_on_by_it() -> None:
+    """During an import, say: an exception there would leave half a module."""
+    with signals.noted():
+        send(signal.SIGTERM)
+        with Watch(minutes=10) as watching:
+            assert watching.stop_requested
+            assert watching.due(1).stop
+        with pytest.raises(KeyboardInterrupt):
+            signals.act()
+    signals.act()  # it was acted on
+
+
+def test_a_stop_that_nothing_acts_on_becomes_an_exception(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "GRACE_S", 0.01)
+    with signals.noted():
+        send(signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            threading.Event().wait(60)
+
+
+def test_an_ignored_hangup_stays_ignored() -> None:
+    """Under nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Watch(minutes=10) as watching:
+            send(signal.SIGHUP)
+            assert not watching.stop_requested
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_a_thread_listens_to_no_signal() -> None:
     found: list[Any] = []
 
