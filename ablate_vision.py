@@ -9,6 +9,9 @@ from pathlib import Path
 def main() -> None:
     """Run the command line, or exit with code 2 if another distribution has replaced its package."""
     try:
+        from ablate.startup import settle
+
+        settle()
         from ablate.cli import main as run_command
     except ImportError:
         if (foreign := _foreign_distribution()) is None:

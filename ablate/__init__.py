@@ -1,12 +1,16 @@
 """ablate: controlled ablation studies of vision transformers, from training to statistics and reports.
 
-Names are imported on first use, so that `import ablate` imports neither torch nor pandas.
+Names are imported on first use, so that `import ablate` imports neither torch nor pandas. It does not import `typing`
+either: `python -m ablate` has the current folder on its path until `startup.py` removes it, and may find another there.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __version__ = "0.1.0"
 

@@ -15,7 +15,7 @@ OTHERS = ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "GROUP_WO
 RANKS = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", *OTHERS)
 RANK_PREFIXES = ("TORCHELASTIC_", "ROLE_", "OMPI_", "PMI_", "PMIX_", "PRTE_", "MV2_", "MPI_LOCAL", "PALS_")
 # Of an interactive shell or a notebook.
-SHELL = ("MPLBACKEND", "PYTHONINSPECT", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS")
+SHELL = ("MPLBACKEND", "PYTHONINSPECT", "PYTHONIOENCODING", "PYTHONOPTIMIZE", "PYTHONSTARTUP", "PYTHONWARNINGS")
 START = """
 import importlib.util, os, runpy, sys
 spec = importlib.util.spec_from_file_location("ablate", sys.argv[1])
@@ -30,7 +30,7 @@ runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 def command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module of this package."""
-    return [sys.executable, "-P", "-c", START, str(PACKAGE), module, *arguments]
+    return [sys.executable, "-P", "-X", "utf8", "-c", START, str(PACKAGE), module, *arguments]
 
 
 def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,7 @@ def test_a_launchers_variables_are_left_out() -> None:
         "PMIX_RANK": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYTHONINSPECT": "1",
+        "PYTHONIOENCODING": "latin-1",
         "PYTHONWARNINGS": "error",
     }
     assert without_ranks(kept | left) == kept
