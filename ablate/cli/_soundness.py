@@ -27,7 +27,9 @@ def warn(found: Soundness) -> int:
     return 0 if found.whole else NOT_WHOLE
 
 
-def warn_all(root: Root) -> None:
-    """Print what is wrong with any record to the standard error."""
-    for sentence in of_all(rows.read(root.results)):
+def warn_all(root: Root) -> int:
+    """Print what is wrong with any record to the standard error, and return the exit code."""
+    found = rows.read(root.results)
+    for sentence in of_all(found):
         typer.echo(sentence, err=True)
+    return NOT_WHOLE if found.damage else 0

@@ -88,7 +88,7 @@ def command_line(words: list[str]) -> None:
     from ablate import report
     from ablate.cli import main
 
-    report.render = lambda *_: Path("no report")  # type: ignore[assignment]
+    report.render = lambda *_, **__: Path("no report")  # type: ignore[assignment]
     sys.argv = ["ablate", *words]
     main()
 
