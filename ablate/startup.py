@@ -15,6 +15,9 @@ def settle() -> None:
     leave_current_folder()
     _open_streams()
     _use_utf8()
+    if _is_lost():
+        print("ablate: the current folder was removed; change to another one", file=sys.stderr)
+        sys.exit(2)
     _raise_no_warnings()
     _ignore_settings_of_matplotlib()
     for name, least in (("COLUMNS", LEAST_COLUMNS), ("LINES", 1)):
@@ -52,6 +55,7 @@ def _open_streams() -> None:
             os.fstat(number)
         except OSError:
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 

@@ -66,6 +66,9 @@ def test_a_removed_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "path", ["", PACKAGE])
     startup.leave_current_folder()
     assert sys.path == [PACKAGE]
+    done = subprocess.run([sys.executable, "-m", "ablate", "list"], capture_output=True, env={"PYTHONPATH": PACKAGE})
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert done.stderr == b"ablate: the current folder was removed; change to another one\n"
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import ablate
+from ablate.cli._ending import exiting
 from ablate.cli._group import WIDTH, Entry, Group
 
 SECTIONS = {
@@ -78,4 +79,4 @@ def _options(
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    app()
+    exiting(app)

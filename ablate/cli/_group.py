@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from importlib import import_module
 from typing import Any
 
 import typer
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 
+from ablate.cli._ending import WRONG, guarded, say
 from ablate.cli._renamed import renamed
-from ablate.spec.errors import SpecError, known_names
-from ablate.spec.printable import printable
-from ablate.spec.usercode import PACKAGE, line_of, sentence
+from ablate.spec.errors import known_names
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
 WIDTH = 100  # columns of help, at most
 EXAMPLES = "Examples:\n"
 KEEP_LINES = "\b\n"  # before a paragraph of help whose lines must not be joined
@@ -141,43 +136,5 @@ def _refuse_old_names(ctx: Any, arguments: Sequence[str]) -> None:
     found = None if ctx.resilient_parsing else renamed(arguments)
     if found:
         old, new, line = found
-        typer.echo(f"ablate: {old} is called {new} now; run: {shlex.join(['ablate', *line])}", err=True)
+        say(f"{old} is called {new} now; run: {shlex.join(['ablate', *line])}")
         ctx.exit(WRONG)
-
-
-def guarded(command: Callable[..., int | None]) -> Callable[..., None]:
-    """Return a command that exits with the number it returns, and reports a user's mistake in one sentence."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        raise typer.Exit(_code(lambda: command(*args, **kwargs)))
-
-    return run
-
-
-def _code(call: Callable[[], int | None]) -> int:
-    try:
-        return call() or 0
-    except SpecError as error:
-        typer.echo(f"ablate: {printable(str(error))}", err=True)
-        return WRONG
-    except BrokenPipeError:
-        # The reader of a pipe, such as head, has ended: print nothing more, not even at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        typer.echo(f"ablate: cannot use {error.filename}: {error.strerror}", err=True)
-        return WRONG
-    except KeyboardInterrupt:
-        typer.echo("ablate: interrupted", err=True)
-        return INTERRUPTED
-    except Exception as error:
-        from ablate.dispatch.launch import LaunchError
-
-        if isinstance(error, LaunchError):
-            typer.echo(f"ablate: {printable(str(error))}", err=True)
-            return FAILED
-        if not line_of(error):
-            raise
-        typer.echo(f"ablate: {printable(sentence(error, PACKAGE))}", err=True)
-        return WRONG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -11,9 +10,9 @@ from ablate.spec.errors import SpecError
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.usercode import PACKAGE, line_of, sentence
+from ablate.store.root import FULL
 
 GROUP = 64  # micro-batches of complete groups work with every recipe; see ablate.data.images
-FULL = (errno.ENOSPC, errno.EDQUOT)
 Explanation = tuple[str, str] | None  # what happened, and what to try
 
 

@@ -115,3 +115,18 @@ def test_figures_do_not_depend_on_settings_of_matplotlib(here: Path) -> None:
         assert [path.read_bytes() for path in figures] == before
         (here / "matplotlibrc").unlink(missing_ok=True)
     assert figures
+
+
+@pytest.mark.parametrize("words", ["status asked.py", "table asked.py", "-h"])
+def test_output_that_cannot_be_written(here: Path, words: str) -> None:
+    """A full disk is told; a closed stream and a pipe whose reader has ended are no errors."""
+    done = ablate_in(here, *words.split(), shell="> /dev/full")
+    assert (done.code, done.err) == (1, "ablate: cannot write the output: No space left on device\n")
+    done = ablate_in(here, *words.split(), shell='<&- >&- 2>&-; echo $?; "$@" | true; echo ${PIPESTATUS[0]}')
+    assert (done.code, done.out, done.err) == (0, "0\n0\n" if "-h" not in words else "0\n1\n", "")
+
+
+@pytest.mark.parametrize("shell", ["2> /dev/full", "2>&-", "2< /dev/null", ">&- 2>&- <&-"])
+def test_an_error_that_cannot_be_written(here: Path, shell: str) -> None:
+    done = ablate_in(here, "table", "none.py", shell=shell)
+    assert (done.code, done.out, done.err) == (2, "", "")
