@@ -27,7 +27,13 @@ from ablate.train.errors import TakenOverError
 KEPT = 2
 FOLDER = 0x10  # attribute of a folder in a zip file, whose content torch would not read
 State = dict[str, Any]
+Problem = Callable[[State, int], str]
 LOG = logging.getLogger("ablate")
+
+
+def no_problem(_: State, __: int) -> str:
+    """Accept any content."""
+    return ""
 
 
 class DamagedError(RuntimeError):
@@ -65,13 +71,16 @@ class Checkpoints:
         if self.world.maximum([self.world.main and not self.held()])[0]:
             raise TakenOverError("another worker has taken over this run")
 
-    def latest(self, run: Run) -> State | None:
+    def latest(self, run: Run, problem: Problem = no_problem) -> State | None:
         """Return the newest undamaged checkpoint, the same on all processes; None if there is none.
+
+        Args:
+            problem: returns what is wrong with the content of a checkpoint after some steps.
 
         Raises:
             SpecError: when it belongs to another run.
         """
-        found = latest(self.folder) if self.world.main else None
+        found = latest(self.folder, problem) if self.world.main else None
         path = self.world.from_main(str(found[0]) if found else None)
         if path is None:
             return None
@@ -100,11 +109,14 @@ def save(folder: Path, generation: int, step: int, state: State) -> Path:
     return path
 
 
-def latest(folder: Path) -> tuple[Path, State] | None:
+def latest(folder: Path, problem: Problem = no_problem) -> tuple[Path, State] | None:
     """Return path and content of the newest undamaged checkpoint; None if there is none. Log a warning for others."""
     for path in _newest_first(folder):
         try:
-            return path, read(path)
+            state = read(path)
+            if found := problem(state, int(path.stem.partition("-")[2])):
+                raise DamagedError(f"{path} is damaged: {found}")
+            return path, state
         except DamagedError as error:
             LOG.warning("%s; using the previous checkpoint", error)
     return None

@@ -20,6 +20,7 @@ from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.train import memory
 from ablate.train.checkpoint import Checkpoints
+from ablate.train.checkpoint_checks import problem
 from ablate.train.distributed import ALONE, World
 from ablate.train.errors import DivergedError, Interrupted
 from ablate.train.evaluate import Outcome, evaluate, padded
@@ -217,7 +218,7 @@ class _Training:
 
     def _resume(self) -> None:
         """Resume from the newest checkpoint if there is one."""
-        state = self.checkpoints.latest(self.run) if self.checkpoints else None
+        state = self.checkpoints.latest(self.run, self._problem) if self.checkpoints else None
         if state is None or not self._accept(state["conditions"]):
             return
         self.epoch, self.step, self.history = state["epoch"], state["step"], state["history"]
@@ -227,6 +228,13 @@ class _Training:
         self.images.add_corrupt(state["broken"])
         self.learner.load(state)
         self.report({"epoch": self.epoch, "step": self.step, "steps": self.images.steps, "resumed_s": state["total_s"]})
+
+    def _problem(self, state: dict[str, Any], taken: int) -> str:
+        """Return why the run cannot resume from the content of a checkpoint; empty if it can, or is another run."""
+        key = state.get("key")
+        if isinstance(key, str) and key != self.run.key:
+            return ""  # a mistake of the user, which is reported
+        return problem(state, self.learner.state(), self.run, self.images.steps, taken)
 
     def _accept(self, earlier: list[Conditions]) -> bool:
         """Return whether to use a checkpoint with some conditions; keep those that differ from the present ones."""
