@@ -9,6 +9,7 @@ import typer
 
 from ablate.spec.errors import SpecError
 from ablate.spec.printable import shown
+from ablate.store.root import write_atomically
 from ablate.study.load import named
 
 LONGEST = 100  # letters of a name
@@ -51,6 +52,5 @@ def new(name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the ne
         raise SpecError(f"{name} is a named study, which {path} would replace; choose another name")
     if path.exists():
         raise SpecError(f"{path} exists; choose another name")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(TEMPLATE.format(name=name, question="What does this study ask?"), encoding="utf-8")
+    write_atomically(path, TEMPLATE.format(name=name, question="What does this study ask?").encode())
     typer.echo(f"wrote {path}; next: ablate plan {name}")

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -23,7 +23,7 @@ from typing import Any
 from ablate.dispatch import slurm
 from ablate.store import json_files
 from ablate.store.json_files import Unreadable
-from ablate.store.root import write_atomically
+from ablate.store.root import naming, write_atomically
 
 HEARTBEAT_S = 5.0
 QUIET_S = 3 * HEARTBEAT_S  # from this age on, Slurm is asked whether the job of the owner still runs
@@ -201,10 +201,22 @@ def launch_of(worker: str) -> str:
 
 def revoke(folder: Path, by: str) -> None:
     """Take a lease from its owner and release it; the owner stops at its next checkpoint."""
-    owner = {**asdict(Owner.current(by)), "released": True}
+    owner = replace(Owner.current(by), released=True)
     while (newest := current(folder)) is not None and (newest.owner is None or not newest.owner.released):
-        with suppress(FileExistsError), open(folder / f"lease.{newest.generation + 1}", "x") as file:
-            file.write(json.dumps(owner))
+        with suppress(FileExistsError):
+            _create(folder / f"lease.{newest.generation + 1}", owner)
+
+
+def _create(path: Path, owner: Owner) -> None:
+    """Create a lease exclusively; one that a full disk does not take is removed, as nobody has held it."""
+    with naming(path):
+        file = open(path, "x", encoding="utf-8")  # noqa: SIM115 - the removal must not precede the creation
+        try:
+            with file:
+                file.write(json.dumps(asdict(owner)))
+        except OSError:
+            path.unlink()
+            raise
 
 
 def _file_time(folder: Path) -> float:
@@ -251,8 +263,7 @@ class Lease:
         path = folder / f"lease.{newest.generation + 1 if newest else 1}"
         owner = Owner.current(worker)
         try:
-            with open(path, "x") as file:
-                file.write(json.dumps(asdict(owner)))
+            _create(path, owner)
         except FileExistsError:
             return None
         return cls(path, owner)

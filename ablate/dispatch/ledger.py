@@ -11,6 +11,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -181,9 +182,10 @@ class Ledger:
         self._write(jobs=self.launch.jobs | jobs)
 
     def leave(self) -> None:
-        """End the supervision; submitted jobs continue."""
+        """End the supervision; submitted jobs continue. On a full disk, the end of this process is what ends it."""
         self._heartbeat.stop()
-        self._write(owner=None)
+        with suppress(OSError):
+            self._write(owner=None)
 
     def _write(self, **changes: Any) -> None:
         self.launch = replace(self.launch, **changes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -159,10 +160,26 @@ def _progress(content: Any) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name in known or name not in MEASURED}
 
 
+class _RunLog(logging.FileHandler):
+    """The log of a run: what cannot be written is left out, and told once to standard error."""
+
+    told = False
+
+    def handleError(self, _: logging.LogRecord) -> None:  # noqa: N802 - a name of logging
+        if not self.told:
+            with suppress(OSError):
+                print(f"cannot write {self.baseFilename}: {sys.exc_info()[1]}", file=sys.stderr)
+        self.told = True
+
+    def close(self) -> None:
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logged(path: Path) -> Iterator[None]:
     """Append this package's log lines, and warnings, to the log of a run."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [LOG, logging.getLogger("py.warnings")]
     logging.captureWarnings(True)

@@ -39,6 +39,9 @@ def main(arguments: Sequence[str], keys: Sequence[str]) -> int:
             work(root, keys, name)
     except KeyboardInterrupt:
         return 128 + signal.SIGTERM
+    except OSError as error:  # such as a failure note that a full disk does not take
+        print(f"cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
     return 0
 
 

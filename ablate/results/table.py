@@ -21,7 +21,7 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store import rows as flat
 from ablate.store.records import Record
-from ablate.store.root import Root
+from ablate.store.root import Root, write_atomically
 from ablate.store.rows import row
 from ablate.study.compare import known_classes
 from ablate.study.load import load
@@ -249,8 +249,5 @@ def write(found: pd.DataFrame, path: Path) -> None:
     """
     if path.suffix not in (".parquet", ".csv"):
         raise SpecError(f"the suffix of {path} must be .parquet or .csv, got {path.suffix!r}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if path.suffix == ".csv":
-        path.write_text(spreadsheet.as_text(found), encoding="utf-8", newline="")
-    else:
-        found.to_parquet(path, index=False)
+    csv = path.suffix == ".csv"
+    write_atomically(path, spreadsheet.as_text(found).encode() if csv else found.to_parquet(index=False))

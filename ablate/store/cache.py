@@ -22,7 +22,7 @@ import orjson
 from ablate.spec.printable import printable
 from ablate.spec.settings import cache_folder
 from ablate.store import checksums
-from ablate.store.root import write_atomically
+from ablate.store.root import naming, write_atomically
 
 LOG = logging.getLogger("ablate")
 HEAD, BETWEEN = b'{"checksum":"', b'","content":'  # a note: a JSON object with another, and a sha256 over it
@@ -65,8 +65,9 @@ def _remove(path: Path) -> None:
 def _create(path: Path, fill: Callable[[Path], None]) -> None:
     unfinished = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
-        fill(unfinished)
-        checksums.write(unfinished)
+        with naming(path):
+            fill(unfinished)
+            checksums.write(unfinished)
         os.rename(unfinished, path)
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)

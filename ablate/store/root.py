@@ -75,7 +75,7 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with naming(path), open(temporary, "wb") as file:
+        with naming(path, temporary), open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             if durable:
@@ -88,11 +88,11 @@ def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Name a file in errors of the system within the block; those of a full disk have no name."""
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Name a file in errors of the system within the block that name none, as those of a full disk, or a temporary."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        if error.errno is None or error.filename not in (None, str(temporary)):
             raise
         raise OSError(error.errno, error.strerror, str(path)) from error
