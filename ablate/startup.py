@@ -20,6 +20,8 @@ def settle() -> None:
         sys.exit(2)
     _raise_no_warnings()
     _ignore_settings_of_matplotlib()
+    if not any(map(os.environ.get, ("LOGNAME", "USER"))):
+        os.environ["LOGNAME"] = str(os.getuid())  # torch asks for the name of a user, who may be in no list of users
     for name, least in (("COLUMNS", LEAST_COLUMNS), ("LINES", 1)):
         text = os.environ.get(name, "")
         if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= MOST_COLUMNS):

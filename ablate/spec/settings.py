@@ -14,7 +14,9 @@ and belongs in a study.
 from __future__ import annotations
 
 import os
+import tempfile
 import tomllib
+from collections import ChainMap
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +27,19 @@ NAME = "ablate.toml"
 
 
 def files() -> list[Path]:
-    """Return the paths of the settings files, in ascending order of precedence."""
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return [home / "ablate" / NAME, Path.cwd() / NAME]
+    """Return the paths of the settings files, in ascending order of precedence; a user may have none."""
+    user = _user_folder("XDG_CONFIG_HOME", ".config")
+    return [*([user / NAME] if user else []), Path.cwd() / NAME]
+
+
+def _user_folder(variable: str, name: str) -> Path | None:
+    """Return the user's folder `ablate` in the folder of a variable, else below the home; None without a home."""
+    if given := os.environ.get(variable):
+        return Path(given) / "ablate"
+    try:
+        return Path.home() / name / "ablate"
+    except RuntimeError:  # HOME is not set, and the user is not in the list of users
+        return None
 
 
 def section(name: str) -> dict[str, Any]:
@@ -50,6 +62,8 @@ def _table(path: Path, name: str) -> dict[str, Any]:
     except RecursionError:
         raise SpecError(f"cannot read the settings {path}: it is nested too deeply") from None
     except OSError as error:
+        if isinstance(error, PermissionError) and not os.access(path.parent, os.X_OK):
+            return {}  # the home of another user, which sudo may leave
         raise SpecError(f"cannot read the settings {path}: {error.strerror}") from None
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SpecError(f"cannot read the settings {path}: {error}") from None
@@ -67,8 +81,8 @@ def data_folders() -> dict[str, Path]:
     Raises:
         SpecError: when a value in the settings is not a path.
     """
-    user, here = (_data_table(path) for path in files())
-    return user | _data_environment() | here
+    *user, here = (_data_table(path) for path in files())
+    return dict(ChainMap(here, _data_environment(), *user))
 
 
 def _data_table(path: Path) -> dict[str, Path]:
@@ -91,6 +105,23 @@ def _data_environment() -> dict[str, Path]:
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: ABLATE_CACHE, else `ablate` in the user's cache folder."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return Path(os.environ.get("ABLATE_CACHE") or home / "ablate")
+    """Return the cache folder: ABLATE_CACHE, else `ablate` in the user's cache folder, else one for temporary files.
+
+    Raises:
+        SpecError: when that belongs to another user.
+    """
+    if given := os.environ.get("ABLATE_CACHE"):
+        return Path(given)
+    found = _user_folder("XDG_CACHE_HOME", ".cache")
+    if found and _is_writable(found):
+        return found
+    shared = Path(tempfile.gettempdir()) / f"ablate-cache-{os.getuid()}"
+    if os.path.lexists(shared) and shared.lstat().st_uid != os.getuid():
+        raise SpecError(f"the cache {shared} belongs to another user; set ABLATE_CACHE to a folder of your own")
+    return shared
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written, or can be created in the nearest one above it that exists."""
+    there = next((one for one in (folder, *folder.absolute().parents) if os.path.lexists(one)), folder)
+    return os.path.isdir(there) and os.access(there, os.W_OK | os.X_OK)

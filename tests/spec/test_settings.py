@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -104,3 +106,45 @@ def test_a_folder_in_place_of_the_settings_is_a_sentence(here: Path) -> None:
     (here / "ablate.toml").mkdir()
     with pytest.raises(SpecError, match=r"cannot read the settings .*ablate\.toml: Is a directory"):
         section("data")
+
+
+def test_a_user_without_a_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOME is not set, and the user is in no list of users: there are no settings of the user."""
+
+    def unknown(_: int) -> None:
+        raise KeyError
+
+    for name in ("HOME", "ABLATE_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("tempfile.tempdir", str(here))
+    (here / "ablate.toml").write_text('[data]\none = "near"\n')
+    assert data_folders() == {"one": here / "near"}
+    found = cache_folder()
+    assert found == here / f"ablate-cache-{os.getuid()}"
+    found.symlink_to("/proc/1")
+    monkeypatch.setattr("os.getuid", lambda: 1)
+    found.rename(here / "ablate-cache-1")
+    with pytest.raises(SpecError, match="ablate-cache-1 belongs to another user; set ABLATE_CACHE"):
+        cache_folder()
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/proc/none", "/dev/null/below"])
+def test_a_home_that_cannot_be_written(here: Path, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ABLATE_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("tempfile.tempdir", str(here))
+    monkeypatch.setattr("os.access", lambda path, _: not str(path).startswith("/proc"))
+    assert cache_folder() == here / f"ablate-cache-{os.getuid()}"
+
+
+def test_settings_in_a_folder_of_another_user_do_not_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(path: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_text", closed)
+    with pytest.raises(SpecError, match=r"cannot read the settings .*ablate.toml: Permission denied"):
+        section("slurm")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert section("slurm") == {}
