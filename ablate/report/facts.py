@@ -132,5 +132,5 @@ def _replaced(record: Record) -> str | None:
 def _source(record: Record) -> str:
     commit = record.provenance.get("commit")
     if commit is None:
-        return "no commit: run outside a git checkout"
+        return "no commit: run outside a git checkout, or git could not read it"
     return f"commit {commit[:10]}" + (", with uncommitted changes" if record.provenance.get("dirty") else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import socket
@@ -15,10 +16,12 @@ from typing import Any
 import torch
 
 from ablate import __version__
+from ablate.spec.printable import printable
 from ablate.spec.resources import Resources
 from ablate.train.distributed import ALONE, World
 
 SHAPING = ("threads", "micro_batch", "compile", "channels_last", "deterministic")  # change the last bits of results
+LOG = logging.getLogger("ablate")
 PACKAGES = ("torchvision", "timm", "numpy", "scikit-learn")
 
 
@@ -102,14 +105,23 @@ def _commit() -> dict[str, Any]:
     if not (tree / ".git").exists():
         return {"commit": None, "dirty": None}
     head = _git(tree, "rev-parse", "HEAD")
-    changes = _git(tree, "status", "--porcelain", "--", "ablate", "studies")
-    return {"commit": head, "dirty": bool(changes) if head else None}
+    changes = _git(tree, "status", "--porcelain", "--", "ablate", "studies") if head else None
+    return {"commit": head, "dirty": None if changes is None else bool(changes)}
 
 
 def _git(folder: Path, *words: str) -> str | None:
+    """Return what git prints about a source tree; None, with a warning, where it cannot read it.
+
+    The tree may belong to another user: its code is what runs here, so git may trust it, too.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    command = ["git", "-C", str(folder), *words]
+    command = ["git", "-C", str(folder), "-c", "safe.directory=*", *words]
     try:
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
+        done = subprocess.run(command, capture_output=True, env=environment, check=True)
+        return os.fsdecode(done.stdout).strip()
+    except OSError as error:
+        reason = f"cannot start git: {error.strerror}"
+    except subprocess.CalledProcessError as error:
+        reason = os.fsdecode(error.stderr).partition("\n")[0]
+    LOG.warning("the record has no commit of %s: %s", folder, printable(reason))
+    return None

@@ -16,6 +16,7 @@ from ablate.spec.resources import Resources
 from ablate.train import provenance
 from ablate.train.provenance import PACKAGES, provenance_of
 
+OTHER_USER = {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}  # lets git take every file for another user's
 CPU = torch.device("cpu")
 
 
@@ -97,9 +98,30 @@ def test_an_installed_package_has_no_commit(tmp_path: Path, monkeypatch: pytest.
     assert commit() == {"commit": None, "dirty": None}
 
 
-def test_a_machine_without_git_still_trains(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_git_still_trains(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setenv("PATH", "")
     assert commit() == {"commit": None, "dirty": None}
+    assert caplog.messages == [f"the record has no commit of {tree}: cannot start git: No such file or directory"]
+
+
+def test_a_damaged_repository_is_told_in_gits_words(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tree / ".git" / "HEAD").write_text("nonsense")
+    assert commit() == {"commit": None, "dirty": None}
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith(f"the record has no commit of {tree}: fatal: not a git repository")
+
+
+def test_a_repository_of_another_user_has_its_commit(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Git refuses it by itself, as it may run programs; the code in it runs here anyway."""
+    head = git(tree, "rev-parse", "HEAD")
+    without = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
+    seen = subprocess.run
+    monkeypatch.setattr(
+        subprocess, "run", lambda command, **more: seen(command, **{**more, "env": more["env"] | without | OTHER_USER})
+    )
+    assert commit() == {"commit": head, "dirty": False}
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
