@@ -9,6 +9,9 @@ import sys
 
 LEAST_COLUMNS, MOST_COLUMNS = 40, 10_000  # of a terminal; COLUMNS and LINES beyond are ignored
 
+# They force or forbid TF32 arithmetic on a GPU, whatever the settings of a run are.
+DECIDING = ("NVIDIA_TF32_OVERRIDE", "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE")
+
 
 def settle() -> None:
     """Make streams, text encoding, warnings and variables of this process and its children what a command expects."""
@@ -22,6 +25,8 @@ def settle() -> None:
     _ignore_settings_of_matplotlib()
     if not any(map(os.environ.get, ("LOGNAME", "USER"))):
         os.environ["LOGNAME"] = str(os.getuid())  # torch asks for the name of a user, who may be in no list of users
+    for name in DECIDING:
+        os.environ.pop(name, None)
     for name, least in (("COLUMNS", LEAST_COLUMNS), ("LINES", 1)):
         text = os.environ.get(name, "")
         if not (text.isascii() and text.isdigit() and least <= int(text[:9]) <= MOST_COLUMNS):

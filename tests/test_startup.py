@@ -28,6 +28,9 @@ def settled(code: str, **environment: str) -> str:
 def test_variables_that_a_command_cannot_use_are_ignored() -> None:
     code = "import os; print(*map(os.environ.get, ['COLUMNS', 'LINES', 'MPLBACKEND', 'PYTHONWARNINGS']))"
     assert settled(code, COLUMNS="120", LINES="50", MPLBACKEND="nonsense", PYTHONWARNINGS="error") == "120 50 agg None"
+    code = "import os; print(os.environ.get('NVIDIA_TF32_OVERRIDE'), bool(os.environ['LOGNAME']))"
+    assert settled(code, NVIDIA_TF32_OVERRIDE="1", LOGNAME="", USER="") == "None True"
+    code = "import os; print(*map(os.environ.get, ['COLUMNS', 'LINES', 'MPLBACKEND', 'PYTHONWARNINGS']))"
     for columns in ("0", "-5", "abc", "1", "²", "9" * 5000):
         assert settled(code, COLUMNS=columns, LINES="0") == "None None agg None"
 

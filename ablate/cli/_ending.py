@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from ablate.spec.errors import SpecError
-from ablate.spec.printable import printable
+from ablate.spec.printable import one_line, printable
 from ablate.spec.usercode import PACKAGE, line_of, sentence
 from ablate.store.root import FULL
 
@@ -70,10 +70,16 @@ def _code(call: Callable[[], int | None]) -> int:
         if isinstance(error, LaunchError):
             say(str(error))
             return FAILED
-        if not line_of(error):
-            raise
-        say(sentence(error, PACKAGE))
-        return WRONG
+        if line_of(error):
+            say(sentence(error, PACKAGE))
+            return WRONG
+        if isinstance(error, MemoryError):
+            say("this machine is out of memory; free some, or raise its limit (ulimit -v)")
+            return FAILED
+        if isinstance(error, ImportError) and not (error.name or "").startswith("ablate"):
+            say(f"cannot import {error.name or error.path or 'a library'}: {one_line(str(error))}")
+            return FAILED
+        raise
 
 
 def _of_system(error: OSError) -> int:

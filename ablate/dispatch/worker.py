@@ -199,7 +199,7 @@ def _outcome(root: Root, run: Run, resources: Resources, holder: LeaseHolder, pr
     except TakenOverError as error:
         LOG.warning("%s; its record counts", error)
         return False
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a library or a part of the user's own may exit
         LOG.exception("failed")
         sentence = explain(error, run, resources, progress.state, holder.world.size)
         _note(root.run_folder(run.key), sentence, type(error).__name__, holder, progress)

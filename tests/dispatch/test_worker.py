@@ -345,3 +345,17 @@ def test_a_run_that_is_cancelled_before_the_lease_is_skipped(
     held = current(place.run_folder(KEYS[0]))
     assert held
     assert not held.alive
+
+
+def test_a_run_whose_code_exits_has_failed(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its launch would start it again without end."""
+
+    def leave(*_: object) -> None:
+        raise SystemExit("no licence")
+
+    monkeypatch.setattr("ablate.dispatch.worker.execute", leave)
+    request(root, TINY, Resources())
+    assert work(str(root.path), [TINY.key], "one-0") == [TINY.key]
+    note = failure_of(root.run_folder(TINY.key))
+    assert note is not None
+    assert (note["error"], note["kind"]) == ("SystemExit: no licence", "SystemExit")
