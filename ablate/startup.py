@@ -17,7 +17,7 @@ def settle() -> None:
     """Make streams, text encoding, warnings and variables of this process and its children what a command expects."""
     leave_current_folder()
     _open_streams()
-    _use_utf8()
+    _use_utf8_and_docstrings()
     if _is_lost():
         print("ablate: the current folder was removed; change to another one", file=sys.stderr)
         sys.exit(2)
@@ -67,11 +67,16 @@ def _open_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
 
 
-def _use_utf8() -> None:
-    """Start again in Python's UTF-8 mode where the names of files have another encoding; output keeps its own."""
+def _use_utf8_and_docstrings() -> None:
+    """Start again in Python's UTF-8 mode where the names of files have another encoding; output keeps its own.
+
+    Start again also without PYTHONOPTIMIZE, which would leave out docstrings: help and captions are made from them.
+    """
+    again: dict[str, str] = {}
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
-        more = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | more)  # noqa: S606
+        again = {"PYTHONUTF8": "1", "PYTHONIOENCODING": f"{sys.stdout.encoding}:replace"}
+    if again or (sys.flags.optimize and os.environ.pop("PYTHONOPTIMIZE", "")):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | again)  # noqa: S606
     os.environ["PYTHONUTF8"] = "1"  # of children
     os.environ.pop("PYTHONIOENCODING", None)
     for stream in (sys.stdout, sys.stderr):

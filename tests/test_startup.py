@@ -40,6 +40,12 @@ def test_warnings_are_no_errors() -> None:
     assert settled(code, PYTHONWARNINGS="error") == "True"
 
 
+def test_docstrings_are_kept() -> None:
+    """Help and captions are made from them."""
+    code = "from ablate import startup; print(bool(startup.__doc__), __debug__)"
+    assert settled(code, PYTHONOPTIMIZE="2") == "True True"
+
+
 @pytest.mark.parametrize(("encoding", "delta"), [("latin-1", "?"), ("cp1252", "?"), ("ascii", "Δ")])
 def test_a_letter_that_the_output_lacks_is_replaced(encoding: str, delta: str) -> None:
     """Names of files are UTF-8 all the same, here and in children."""

@@ -65,7 +65,8 @@ def _stop(root: Root, status: RunStatus, part: set[str]) -> int:
     folder = root.run_folder(status.run.key)
     held = lease.current(folder)
     owner = held.owner if held else None
-    if owner is not None and owner.is_local and owner.is_alive and not owner.job:
+    # Process 1 starts all others: a lease that names it is forged, or of a container, where it stops at a checkpoint.
+    if owner is not None and owner.is_local and owner.is_alive and owner.pid > 1 and not owner.job:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(owner.pid, signal.SIGTERM)
             return 1
