@@ -130,3 +130,57 @@ def test_output_that_cannot_be_written(here: Path, words: str) -> None:
 def test_an_error_that_cannot_be_written(here: Path, shell: str) -> None:
     done = ablate_in(here, "table", "none.py", shell=shell)
     assert (done.code, done.out, done.err) == (2, "", "")
+
+
+LEFT = {
+    "a pod": {
+        "RANK": "3",
+        "WORLD_SIZE": "8",
+        "LOCAL_RANK": "x",
+        "MASTER_ADDR": "nowhere",
+        "CUDA_VISIBLE_DEVICES": "abc",
+    },
+    "an allocation": {"SLURM_JOB_ID": "5", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_STEP_ID": "4294967290"},
+    "a container": {"HOME": "/dev/null", "TMPDIR": "/nonexistent", "OMP_NUM_THREADS": "abc", "TZ": "Nonsense/Where"},
+    "a hook": {"GIT_DIR": "/nonsense", "PATH": "/nonexistent", "http_proxy": "x", "PYTHONHASHSEED": "7"},
+    "a developer": {
+        "PYTHONWARNINGS": "error",
+        "PYTHONOPTIMIZE": "2",
+        "FORCE_COLOR": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    },
+}
+
+
+def test_what_others_left_changes_no_output(here: Path) -> None:
+    """And no run is trained again: all have a record."""
+    usual = ablate_in(here, "table", "asked.py", "--json")
+    for variables in LEFT.values():
+        assert ablate_in(here, "table", "asked.py", "--json", **variables).out == usual.out
+        assert "6 done" in ablate_in(here, "status", "asked.py", **variables).out
+
+
+def test_a_limit_of_the_size_of_files(here: Path) -> None:
+    """A full disk is told with the name of the file, and an earlier file stays."""
+    (here / "runs.csv").write_text("old")
+    done = ablate_in(here, "export", "runs.csv", shell="> /dev/null", ABLATE_CACHE=str(here / "cache"))
+    assert done.code == 0
+    whole = (here / "runs.csv").read_bytes()
+    limited = [
+        "/bin/bash",
+        "-c",
+        'ulimit -f 1; exec "$@"',
+        "bash",
+        sys.executable,
+        "-m",
+        "ablate",
+        "export",
+        "runs.csv",
+    ]
+    failed = subprocess.run(
+        limited, cwd=here, env={**os.environ, "PYTHONPATH": PACKAGE}, capture_output=True, check=False
+    )
+    assert (failed.returncode, failed.stdout) == (1, b"")
+    assert failed.stderr == b"ablate: cannot use runs.csv: File too large; free disk space\n"
+    assert (here / "runs.csv").read_bytes() == whole
+    assert not list(here.glob(".runs.csv*"))
