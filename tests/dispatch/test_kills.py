@@ -22,6 +22,8 @@ from ablate.store.root import Root
 from tests import processes
 from tests.dispatch.test_chaos import processes_of
 
+pytestmark = pytest.mark.slow
+
 STUDY = '''"""Two runs that take a moment."""
 from ablate import Scale, Study
 

@@ -128,6 +128,7 @@ def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     return found
 
 
+@pytest.mark.slow
 def test_a_killed_launcher_s_workers_are_taken_into_account(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
@@ -140,6 +141,7 @@ def test_a_killed_launcher_s_workers_are_taken_into_account(
     assert results_of(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_two_launchers_at_once_train_each_run_once(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
@@ -151,6 +153,7 @@ def test_two_launchers_at_once_train_each_run_once(
         assert log.count(f"run {key}, ") == 1, log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "deaf"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["Ctrl-C", "kill %1"]
 )
@@ -169,6 +172,7 @@ def test_interrupt_stops_the_workers_and_keeps_the_records(
     assert not list(processes_of(Root(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_run_only(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
