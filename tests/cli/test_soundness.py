@@ -129,7 +129,9 @@ def test_status_says_damaged(place: Root, path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [edit, truncate])
-def test_a_run_with_a_damaged_record_is_not_trained_again(place: Root, path: Path, change: object) -> None:
+def test_a_run_with_a_damaged_record_is_not_trained_again(
+    place: Root, path: Path, change: object, few_figures: None
+) -> None:
     change(path)  # type: ignore[operator]
     data = path.read_bytes()
     result = invoke(place, "run", STUDY, "--on", "inline")
