@@ -22,7 +22,9 @@ INDENT = "    "
 
 
 def list_(as_json: Json = False, root: Folder = None) -> int:
-    """List the studies, and how many of their runs have a record; the exit code is 2 where a record is damaged.
+    """List the studies, and how many of their runs have a record.
+
+    The exit code is 2 where a record is damaged.
 
     Examples:
         ablate list

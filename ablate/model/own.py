@@ -18,6 +18,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.model.build import build
 from ablate.model.errors import explaining
+from ablate.model.repeatable import SEED, check_initial, check_outputs
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import files_of
 from ablate.spec.run import Run
@@ -39,16 +40,19 @@ def check_own(run: Run, channels: int, classes: int) -> None:
         return
     small = _small(run)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), torch.enable_grad(), explaining(run):
-        torch.manual_seed(0)
-        model = build(small, channels, classes)
+        torch.manual_seed(SEED)
+        model, twin = build(small, channels, classes), build(small, channels, classes)
         images = torch.randn(IMAGES, channels, small.image_size, small.image_size)
         for slot, path in files.items():
+            check_initial(model, twin, path)
             _check_part(small, model, images, slot, path)
-        if torch.initial_seed():
-            raise SpecError(
-                f"{' or '.join(map(str, files.values()))} sets the seed of torch for the whole process, which repeats "
-                "the dropout of all layers; use a torch.Generator"
-            )
+            if torch.initial_seed() != SEED:
+                raise SpecError(
+                    f"{path} sets the seed of torch for the whole process, which repeats the dropout of all layers; "
+                    "use a torch.Generator"
+                )
+            if _has(model, slot):
+                check_outputs(model, twin, MODULES[slot], images, path)
 
 
 def _small(run: Run) -> Run:
@@ -60,7 +64,7 @@ def _small(run: Run) -> Run:
 def _check_part(run: Run, model: nn.Module, images: torch.Tensor, slot: str, path: Path) -> None:
     """Check the part in one slot of a model."""
     counted = 0
-    if slot == "stem" or hasattr(model.get_submodule("blocks.0"), MODULES[slot].rpartition(".")[2]):
+    if _has(model, slot):
         part = model.get_submodule(MODULES[slot])
         known = {name for name, _ in model.named_parameters()}
         with _checked(part, path, _shape(run, slot)):
@@ -70,6 +74,11 @@ def _check_part(run: Run, model: nn.Module, images: torch.Tensor, slot: str, pat
         _check_gradients(model, path)
         counted = _count(model, part, images[:1])
     _check_macs(run, images.shape[1], slot, path, counted)
+
+
+def _has(model: nn.Module, slot: str) -> bool:
+    """Return whether a model has a module in a slot: a mixer or channel mixer may be None."""
+    return slot == "stem" or hasattr(model.get_submodule("blocks.0"), MODULES[slot].rpartition(".")[2])
 
 
 def _shape(run: Run, slot: str) -> tuple[int, int, int]:

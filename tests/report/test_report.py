@@ -26,7 +26,7 @@ from ablate.store.root import Root
 from tests.measure.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
 
-pytestmark = pytest.mark.usefixtures("few_plots")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plots")]
 
 SCRIPT = "<script>alert('x')</script>"
 SMALL = {"epochs": 3, "image_size": 16, "patch_size": 4, "heads": 4, "dim": 64, "depth": 4, "pool": "avg"}
