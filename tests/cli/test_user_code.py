@@ -99,6 +99,14 @@ def test_a_broken_mixer_loses_no_other_run(study: str, tmp_path: Path, old: str,
         invoke(command, study, "--root", str(tmp_path / "root"))
 
 
+def test_a_mixer_of_single_precision_only_is_planned_and_compared(study: str, tmp_path: Path) -> None:
+    damage(study, RETURN, "return torch.eye(x.shape[1]) @ mixed")
+    damage(study, COUNT, "tokens * run.dim**2 + tokens**2 * run.dim")
+    for more in ([], ["--compare"]):
+        planned = invoke("plan", study, "--root", str(tmp_path / "root"), *more)
+        assert planned.exit_code == 0, planned.stderr
+
+
 def test_a_mixer_that_works_is_planned_and_trained(study: str, tmp_path: Path) -> None:
     root = str(tmp_path / "root")
     planned = invoke("plan", study, "--root", root)

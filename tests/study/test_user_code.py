@@ -52,6 +52,7 @@ RETURN = "return mixed"
 COUNT = "tokens * run.dim**2"
 TORCH = "import torch\n"
 SUPER = "super().__init__()"
+SCALE = "self.register_forward_hook(lambda layer, _, out: out * layer.w)"
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +106,17 @@ def fault(run: Run) -> str:
         (RETURN, "raise SystemExit", ["line 15: SystemExit"]),
         (RETURN, "return mixed @ torch.ones(3, 3)", ["line 15: RuntimeError: mm: mat1 and mat2 shapes cannot"]),
         (RETURN, "torch.manual_seed(1); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
+        (RETURN, "torch.manual_seed(0); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
+        (RETURN, "torch.manual_seed(torch.initial_seed()); return mixed", ["draws or seeds random numbers in eval"]),
+        (RETURN, "return nn.functional.dropout(mixed, 0.5)", ["draws or seeds random numbers in evaluation"]),
+        (RETURN, "return mixed + torch.rand(1)", ["draws or seeds random numbers in evaluation"]),
+        (RETURN, "return mixed * __import__('numpy').random.rand()", ["the same outputs for the same images"]),
+        (RETURN, "return mixed + mixed.mean((0, 1))", ["must treat each image alone", "the others in the batch"]),
+        (RETURN, "return mixed + 0.01 * mixed.mean(0)", ["must treat each image alone", "the others in the batch"]),
+        (RETURN, "return mixed.flip(0)", ["must treat each image alone"]),
+        (SUPER, SUPER + f"; self.register_buffer('w', torch.randn(dim)); {SCALE}", ["built with the same seed"]),
+        (SUPER, SUPER + f"; self.register_buffer('w', torch.randn(dim), False); {SCALE}", ["all of its values"]),
+        (SUPER, SUPER + f"; self.w = torch.randn(dim); {SCALE}", ["keep all of its values in parameters and"]),
         (RETURN, "torch.set_grad_enabled(False); return mixed", ["does not require grad"]),
         ("mixed = self.proj(x)", "self.late = nn.Linear(16, 16); mixed = self.late(x)", ["creates", "late"]),
         ("nn.Linear(dim, dim,", "nn.LazyLinear(dim,", ["mine.py", "uninitialized parameter"]),
