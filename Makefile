@@ -1,5 +1,6 @@
 # make demo   a virtual environment, the study quickstart, its table and report
 # make test   everything the tests need, and the tests
+# make test-fast   those without processes, browser and many figures
 # make lint   ruff and mypy
 # make test-slurm   studies on a real Slurm, started on this machine and stopped again
 # make bench  the benchmarks
@@ -7,14 +8,19 @@
 # make reports   every report: its page and all its figures too, which are not kept in the repository
 PYTHON ?= python3
 BIN := .venv/bin
+# Files are dealt to one process per core, in the order of tests/conftest.py: the slow ones first.
+PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-slurm lint browser slurm bench docs reports clean
+.PHONY: demo test test-fast test-slurm lint browser slurm bench docs reports clean
 
 demo: .venv/.installed
 	$(BIN)/ablate run quickstart --root demo
 
 test: .venv/.installed-dev browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL)
+
+test-fast: .venv/.installed-dev
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow and not slurm"
 
 test-slurm: .venv/.installed-dev slurm
 	$(BIN)/python -m pytest -m slurm tests/slurm

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import os
 import random
 import shutil
 import subprocess
@@ -130,13 +131,21 @@ def passes(folder: Path, tests: list[str]) -> bool:
     """Return whether tests pass in a folder; too long a run, or no run at all, has not passed."""
     command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *(f"tests/{test}" for test in tests)]
     try:
-        return subprocess.run(command, cwd=folder, capture_output=True, timeout=LIMIT_S, check=False).returncode == 0
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": str(folder)},
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+        return done.returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
 
 def main() -> int:
-    """Try the mutants; return 1 if some survive."""
+    """Try the mutants; return 1 if some survive, 2 if the tests fail without them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--area", choices=AREAS, action="append", help="default: all")
     parser.add_argument("--count", type=int, default=4, help="mutants of each area (4)")
@@ -149,6 +158,9 @@ def main() -> int:
         checkout(folder, options.tests)
         for area in options.area or AREAS:
             modules, tests = AREAS[area]
+            if not passes(folder, tests):
+                print(f"the tests of {area} fail without any mutant; a mutant proves nothing there", flush=True)
+                return 2
             pool = [mutant for module in modules for mutant in mutants(folder / "ablate" / module)]
             for mutant in random.Random(options.seed).sample(pool, min(options.count, len(pool))):
                 original = mutant.module.read_text()

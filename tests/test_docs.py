@@ -20,6 +20,8 @@ from ablate.study.load import load
 from tests import synthetic
 from tests.measure.fake import measurement
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).parents[1]
 STUDIES = sorted(path.stem for path in (PROJECT / "studies").glob("[!_]*.py"))
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").glob("*.md"))]

@@ -9,6 +9,7 @@ import typer
 
 from ablate.cli._launch import execute, print_detached
 from ablate.cli._options import print_columns, print_json
+from ablate.cli._soundness import warn_all
 from ablate.cli._states import conclusion, print_skipped, started
 from ablate.dispatch.all_studies import Outcome, at_scale, counts, run_studies
 from ablate.dispatch.detach import supervise
@@ -48,7 +49,7 @@ class _Steps:
 
 
 def run_all(request: RunRequest, scale: str | None, *, as_json: bool) -> int:
-    """Train every named study that has a scale, and return the exit code: 1 if anything failed."""
+    """Train every named study that has a scale, and return the exit code: 2 with damaged records, 1 after a failure."""
     studies, rest = at_scale(scale)
     request.locate([run for study, name in studies for run in study.runs(name)])
     if request.is_detached and request.place is not Place.slurm:
@@ -67,7 +68,7 @@ def run_all(request: RunRequest, scale: str | None, *, as_json: bool) -> int:
                 typer.echo(f"not finished: {', '.join(unfinished)}")
     if as_json:
         print_json([one.as_data() for one in (*outcomes, *rest)])
-    return int(any(one.failed for one in (*outcomes, *rest)))
+    return warn_all(request.root) or int(any(one.failed for one in (*outcomes, *rest)))
 
 
 def _detach_all(request: RunRequest, scale: str | None, *, as_json: bool) -> None:

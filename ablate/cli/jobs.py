@@ -12,6 +12,7 @@ import typer
 from rich.text import Text
 
 from ablate.cli._options import Folder, Json, Name, ScaleName, Seeds, print_json
+from ablate.cli._soundness import NOT_WHOLE
 from ablate.cli._states import conclusion
 from ablate.dispatch import lease
 from ablate.dispatch.all_studies import not_trained
@@ -73,7 +74,12 @@ def status(
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")
     else:
         _print(study, scale, statuses, monitor.launches, everything=everything)
-    return int(any(status.state in ("failed", "lost", "unreadable", "damaged") for status in statuses))
+    return _code({status.state for status in statuses})
+
+
+def _code(states: set[str]) -> int:
+    """Return the exit code: 2 where a record is damaged, 1 where a run has ended without a record."""
+    return NOT_WHOLE if "damaged" in states else int(not states.isdisjoint(("failed", "lost", "unreadable")))
 
 
 def _print(study: Study, scale: str, statuses: list[RunStatus], launches: Launches, *, everything: bool) -> None:

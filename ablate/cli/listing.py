@@ -21,19 +21,21 @@ GAP = "  "
 INDENT = "    "
 
 
-def list_(as_json: Json = False, root: Folder = None) -> None:
+def list_(as_json: Json = False, root: Folder = None) -> int:
     """List the studies, and how many of their runs have a record.
+
+    The exit code is 2 where a record is damaged.
 
     Examples:
         ablate list
     """
     folder = Root.at(root)
     found = summaries(folder)
-    warn_all(folder)
     if as_json:
         print_json(found)
     else:
         print_studies(found)
+    return warn_all(folder)
 
 
 def print_studies(found: Sequence[dict[str, Any]]) -> None:

@@ -26,6 +26,7 @@ from ablate.cli._options import (
     print_json,
 )
 from ablate.cli._resources import with_resources
+from ablate.cli._soundness import soundness_of, warn, warn_all
 from ablate.cli._states import print_skipped
 from ablate.dispatch.all_studies import at_scale, not_trained
 from ablate.dispatch.data import describe
@@ -67,8 +68,10 @@ def plan(
     as_json: Json = False,
     *,
     resources: dict[str, Any],
-) -> None:
+) -> int:
     """Show what a study would run, and what each variant changes.
+
+    The exit code is 2 where a record that the study needs was edited or damaged: its run would not be trained.
 
     Examples:
         ablate plan quickstart
@@ -81,27 +84,27 @@ def plan(
         root=Root.at(root), place=on, seeds=seeds, jobs=jobs, data=locations(data), resources=resources
     )
     if name is not None:
-        _plan_one(request, name, scale, probing=probe, comparing=compare, as_json=as_json)
-    elif compare:
+        return _plan_one(request, name, scale, probing=probe, comparing=compare, as_json=as_json)
+    if compare:
         raise SpecError("--compare needs a study, got --all; plan one study at a time")
-    else:
-        _plan_all(request, scale, probing=probe, as_json=as_json)
+    return _plan_all(request, scale, probing=probe, as_json=as_json)
 
 
 def _plan_one(
     request: RunRequest, name: str, scale: str | None, *, probing: bool, comparing: bool, as_json: bool
-) -> None:
+) -> int:
     study = load(name)
     scale = study.scale(scale)
     check_own_parts(study, scale, request.locate(study.runs(scale, request.seeds)))
     estimate = estimate_study(request, study, scale, probing=probing)
     variants = _variants(study, scale, estimate)
     compared = _compared(request, study, scale, estimate) if comparing else []
+    found = soundness_of(study, scale, request.root, request.seeds)
     if as_json:
         content = {"study": study.name, "scale": scale, "runs": estimate.total, "variants": variants}
         more = {"compare": [one.as_data() for one in compared]} if comparing else {}
         print_json(content | _takes(estimate) | more)
-        return
+        return warn(found)
     typer.echo(f"{study.name} at scale {scale}: {study.question}")
     for line in describe({run.dataset for run in study.runs(scale, request.seeds)}, estimate.resources.data):
         typer.echo(line)
@@ -112,6 +115,7 @@ def _plan_one(
     missing = f"{len(estimate.missing)} of {estimate.total} runs to train"
     typer.echo(f"\n{not_trained(study, scale) if study.benchmark_only else missing}")
     _print_estimate(estimate, {variant.run: variant.label for variant in study.variants(scale)})
+    return warn(found)
 
 
 def _compared(request: RunRequest, study: Study, scale: str, estimate: Estimate) -> list[Comparison]:
@@ -120,7 +124,7 @@ def _compared(request: RunRequest, study: Study, scale: str, estimate: Estimate)
     return compare(study, scale, request.root, dict(estimate.resources.data))
 
 
-def _plan_all(request: RunRequest, scale: str | None, *, probing: bool, as_json: bool) -> None:
+def _plan_all(request: RunRequest, scale: str | None, *, probing: bool, as_json: bool) -> int:
     """Print one row per study, then all runs together, with shared runs counted once."""
     found, rest = at_scale(scale)
     of_study = {study.name: (name, study.runs(name, request.seeds)) for study, name in found}
@@ -132,13 +136,14 @@ def _plan_all(request: RunRequest, scale: str | None, *, probing: bool, as_json:
         studies = [dict(zip(("study", "scale", "runs", "missing"), row, strict=True)) for row in rows]
         content = {"studies": studies, "runs": len(runs), "missing": missing}
         print_json(content | {"left_out": [one.as_data() for one in rest]} | _takes(estimate))
-        return
+        return warn_all(request.root)
     print_columns([("STUDY", "SCALE", "RUNS", "TO TRAIN"), *rows])
     print_skipped(rest)
     shared = sum(row[2] for row in rows) - len(runs)
     typer.echo(f"\n{len(missing)} of {len(runs)} runs to train" + (f"; {shared} more are shared" if shared else ""))
     labels = {variant.run: f"{study.name}, {variant.label}" for study, at in found for variant in study.variants(at)}
     _print_estimate(estimate, labels)
+    return warn_all(request.root)
 
 
 def _variants(study: Study, scale: str, estimate: Estimate) -> list[dict[str, Any]]:

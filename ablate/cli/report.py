@@ -7,12 +7,11 @@ from typing import Annotated
 import typer
 
 from ablate.cli._options import Folder, OptionalName, ScaleName, Seeds
-from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn, warn_all
+from ablate.cli._soundness import soundness_of, warn, warn_all
 from ablate.report import render
 from ablate.report.overview import write_all
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
-from ablate.store.rows import read
 from ablate.study.load import load
 
 All = Annotated[bool, typer.Option("--all", help="Every study and scale with a record, and an index of them.")]
@@ -49,8 +48,7 @@ def report(
         page, pages = write_all(folder, models=compare, force=force)
         for path in (*pages, page):
             typer.echo(path)
-        warn_all(folder)
-        return NOT_WHOLE if read(folder.results).damage else 0
+        return warn_all(folder)
     if name is None:
         raise SpecError("report needs either a study or --all, got neither")
     study = load(name)

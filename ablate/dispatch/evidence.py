@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 
 from ablate.dispatch.data import fingerprint
 from ablate.spec.errors import SpecError
 from ablate.spec.run import Run
+from ablate.store import rows
 from ablate.store.records import REMEDY
 from ablate.store.rows import Rows
+from ablate.study.study import Study, Variant
 
 SHARED = [item.name for item in fields(Run) if item.name != "seed"]  # the runs of one variant share these fields
 
@@ -39,6 +42,17 @@ class Evidence:
     def done(self) -> set[str]:
         """Return the keys of the runs that are done."""
         return self.places.keys() - self.damaged.keys()
+
+
+def of_study(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> Evidence:
+    """Return the records of a study's own runs, with what is wrong with some of them."""
+    runs = [(variant.run, range(study.seed_count(scale, seeds))) for variant in trained(study, scale)]
+    return gather(rows.read(results), runs, fingerprints(run.dataset for run, _ in runs))
+
+
+def trained(study: Study, scale: str | None) -> list[Variant]:
+    """Return the variants that have runs: none if the study is benchmark-only, though other studies may train them."""
+    return [] if study.benchmark_only else study.variants(scale)
 
 
 def gather(every: Rows, runs: Iterable[tuple[Run, Iterable[int]]], present: Mapping[str, str | None]) -> Evidence:

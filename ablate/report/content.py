@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
-from ablate.dispatch.evidence import Evidence
+from ablate.dispatch.evidence import Evidence, of_study
 from ablate.measure import frames as speed_frames
 from ablate.measure import record as speed_record
 from ablate.measure.frames import Measured
@@ -22,7 +22,7 @@ from ablate.report import facts, speeds
 from ablate.report.facts import Fact, Row
 from ablate.report.manifest import LOG, Local, Manifest, digests, versions
 from ablate.results import contrasts
-from ablate.results.table import curves, of_study, study_frame, study_records, summarise
+from ablate.results.table import curves, study_frame, study_records, summarise
 from ablate.results.verdict import Verdict, judge
 from ablate.spec.run import Run, differences
 from ablate.store import records

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.axes import Axes
 
+from ablate.dispatch.evidence import of_study
 from ablate.measure import frames as speed_frames
 from ablate.report.drawing import _rates, style
 from ablate.report.plots import PLOTS
@@ -56,7 +57,7 @@ def data(
 
 def _marked(frame: pd.DataFrame, study: Study, scale: str, seeds: int | None, root: str | Path | None) -> pd.DataFrame:
     """Return a frame in which the names of variants with edited or damaged records say so."""
-    found = table.of_study(study, scale, Root.at(root).results, seeds)
+    found = of_study(study, scale, Root.at(root).results, seeds)
     marks = soundness(study, scale, found, seeds).marks
     names = {label: f"{label}{mark}" for label, mark in marks.items()}
     return frame.assign(variant=frame["variant"].cat.rename_categories(names)) if marks else frame

@@ -52,7 +52,7 @@ def soundness(study: Study, scale: str, found: Evidence, seeds: int | None = Non
     """Return what is wrong with the records of a study.
 
     Args:
-        found: from `ablate.results.table.of_study`, of these seeds.
+        found: from `ablate.dispatch.evidence.of_study`, of these seeds.
     """
     wanted = range(study.seed_count(scale, seeds))
     damage: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ablate.dispatch.evidence import SHARED, Evidence, fingerprints, gather
+from ablate.dispatch.evidence import SHARED, Evidence, of_study, trained
 from ablate.measure import frames as speed_frames
 from ablate.model.cost import complexity
 from ablate.results.formats import spreadsheet
@@ -83,34 +83,23 @@ def _refuse(**given: Any) -> None:
             )
 
 
-def of_study(study: Study, scale: str | None, results: Path, seeds: int | None = None) -> Evidence:
-    """Return the records of a study's own runs, with what is wrong with some of them."""
-    runs = [(variant.run, range(study.seed_count(scale, seeds))) for variant in _trained(study, scale)]
-    return gather(flat.read(results), runs, fingerprints(run.dataset for run, _ in runs))
-
-
 def study_records(
     study: Study, scale: str | None, results: Path, seeds: int | None = None, evidence: Evidence | None = None
 ) -> list[Record]:
     """Return the records of a study's variants, by variant and seed; of the first `seeds` seeds, or of its own.
 
     Args:
-        evidence: from `of_study`, if it is known already.
+        evidence: from `ablate.dispatch.evidence.of_study`, if it is known already.
     """
     found = evidence or of_study(study, scale, results, seeds)
     keys = [found.rows.columns["key"][place] for place, _ in _places(study, scale, found, seeds)]
     return [records.read(Path(found.rows.paths[key])) for key in keys]
 
 
-def _trained(study: Study, scale: str | None) -> list[Variant]:
-    """Return the variants that have runs: none if the study is benchmark-only, though other studies may train them."""
-    return [] if study.benchmark_only else study.variants(scale)
-
-
 def _places(study: Study, scale: str | None, found: Evidence, seeds: int | None) -> list[tuple[int, str]]:
     """Return the row numbers of a study's runs, by variant and seed, each with its label."""
     wanted = range(study.seed_count(scale, seeds))
-    keys = [(key, variant.label) for variant in _trained(study, scale) for key in variant.run.keys(wanted)]
+    keys = [(key, variant.label) for variant in trained(study, scale) for key in variant.run.keys(wanted)]
     return [(found.places[key], label) for key, label in keys if key in found.places]
 
 

@@ -88,7 +88,8 @@ def read(results: Path) -> Rows:
     keys, damage = found["key"], found.pop(DAMAGE)
     usable = [dataset is not None for dataset in found["dataset"]]
     if len(set(keys)) < len(paths):
-        usable, damage = _one_each(paths, keys, usable, damage, listed)
+        at_home = [Path(path).parent.name == name for path, name in zip(paths, found["dataset"], strict=True)]
+        usable, damage = _one_each(paths, keys, usable, damage, at_home, listed)
     if not all(usable):
         found = {name: list(compress(column, usable)) for name, column in found.items()} if any(usable) else {}
     named = dict(zip(compress(keys, usable), compress(paths, usable), strict=True))
@@ -96,16 +97,21 @@ def read(results: Path) -> Rows:
 
 
 def _one_each(
-    paths: Sequence[str], keys: Sequence[str], usable: Sequence[bool], damage: Sequence[str | None], listed: Listing
+    paths: Sequence[str],
+    keys: Sequence[str],
+    usable: Sequence[bool],
+    damage: Sequence[str | None],
+    at_home: Sequence[bool],
+    listed: Listing,
 ) -> tuple[list[bool], list[str | None]]:
-    """Let one file count for each run that has several: the only whole one, or one of several that are equal."""
+    """Let one file count for each run that has several: the only whole one, or, of equal ones, that in its folder."""
     chosen, told = list(usable), list(damage)
     several: dict[str, list[int]] = {}
     for at, key in enumerate(keys):
         several.setdefault(key, []).append(at)
     for key, places in several.items():
         whole = [at for at in places if usable[at] and not damage[at]]
-        kept = (whole or places)[0]
+        kept = max(whole or places, key=at_home.__getitem__)
         if len({Path(paths[at]).read_bytes() for at in whole}) > 1:
             names = " and ".join(paths[at] for at in whole)
             chosen[kept], told[kept] = False, f"run {key} has several records, {names}; move all but one away"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import orjson
@@ -169,7 +169,32 @@ def test_classes_that_differ(tmp_path: Path, images: Path) -> None:
     assert "must have the same classes; only one has dog, horse" in said
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])
+PAIR = """
+from ablate import Scale, Study
+
+tiny = Scale({"dataset": "digits_shifted", "image_size": 12, "patch_size": 4, "dim": 16, "depth": 1, "heads": 2})
+study = Study(question="Is it damaged?", axes={"mixer": ["attention", "none"]}, scales={"tiny": tiny}, seeds=1)
+"""
+
+
+def damaged(folder: Path, change: Callable[[bytes], bytes]) -> tuple[Path, Path]:
+    """Return a study with two records, and the first of them, which was changed."""
+    (folder / "studies").mkdir()
+    path = folder / "studies" / "pair.py"
+    path.write_text(PAIR)
+    paths = [records.write(folder / "results", synthetic.record(run)) for run in load(path).runs()]
+    paths[0].write_bytes(change(paths[0].read_bytes()))
+    return path, paths[0]
+
+
+def named(folder: Path, study: Path) -> str:
+    """Return what `ablate table` says of a study with a damaged record, on one line."""
+    result = invoke("table", str(study), "--root", str(folder))
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    return " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
@@ -179,15 +204,11 @@ def test_classes_that_differ(tmp_path: Path, images: Path) -> None:
         (b'{"schema": 1}', "lacks key, run"),
     ],
 )
-def test_damaged_record(tmp_path: Path, command: str, content: bytes, words: str) -> None:
-    run = load("quickstart").runs()[0]
-    path = records.write(tmp_path / "results", synthetic.record(run))
-    path.write_bytes(content)
-    assert words in sentence(command, "quickstart", "--root", str(tmp_path))
-    assert path.read_bytes() == content
+def test_what_is_wrong_with_a_record(tmp_path: Path, content: bytes, words: str) -> None:
+    study, _ = damaged(tmp_path, lambda _: content)
+    assert words in named(tmp_path, study)
 
 
-@pytest.mark.parametrize("command", ["plan", "run", "status", "table", "report"])
 @pytest.mark.parametrize(
     ("part", "value", "words"),
     [
@@ -197,10 +218,9 @@ def test_damaged_record(tmp_path: Path, command: str, content: bytes, words: str
         ("dataset", {}, "lacks dataset.fingerprint"),
     ],
 )
-def test_record_damaged_inside(tmp_path: Path, command: str, part: str, value: object, words: str) -> None:
-    path = records.write(tmp_path / "results", synthetic.record(load("quickstart").runs()[0]))
-    path.write_bytes(orjson.dumps({**orjson.loads(path.read_bytes()), part: value}))
-    said = sentence(command, "quickstart", "--root", str(tmp_path))
+def test_what_is_wrong_inside_a_record(tmp_path: Path, part: str, value: object, words: str) -> None:
+    study, path = damaged(tmp_path, lambda content: orjson.dumps({**orjson.loads(content), part: value}))
+    said = named(tmp_path, study)
     assert words in said
     assert str(path) in said
 
@@ -263,16 +283,15 @@ def test_invalid_log_names(tmp_path: Path, key: str) -> None:
     assert "known runs: abc" in sentence("logs", key, "--root", str(tmp_path))
 
 
-def test_two_records_of_one_run(tmp_path: Path) -> None:
-    run = load("quickstart").runs()[0]
-    path = records.write(tmp_path / "results", synthetic.record(run))
+def test_a_copy_of_a_record_is_passed_over(tmp_path: Path) -> None:
+    study, path = damaged(tmp_path, lambda content: content)
     copy = tmp_path / "results" / "copy" / path.name
     copy.parent.mkdir()
     copy.write_bytes(path.read_bytes())
-    said = sentence("run", "quickstart", "--root", str(tmp_path))
-    assert "has two records" in said
-    assert path.exists()
-    assert copy.exists()
+    result = invoke("run", str(study), "--on", "inline", "--root", str(tmp_path))
+    assert result.exit_code == 0, result.output
+    assert f"passed over, because they are not records: {copy} (beside {path})" in " ".join(result.output.split())
+    assert path.read_bytes() == copy.read_bytes()
 
 
 @pytest.fixture

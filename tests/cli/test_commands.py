@@ -103,6 +103,7 @@ def test_inline_trains_in_this_process(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(records.index(tmp_path / "results")) == 9
 
 
+@pytest.mark.slow
 def test_a_failed_run_gives_exit_code_1_and_keeps_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def execute(run: object, *_: object) -> records.Record:
         if run == broken:
@@ -190,6 +191,7 @@ def test_start_up_imports_neither_torch_nor_pandas() -> None:
     assert shown.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["list", "plan", "status", "table", "run"])
 def test_a_closed_pipe_is_not_a_failure(finished: Path, command: str) -> None:
     words = [command, *(["quickstart"] if command != "list" else []), "--root", str(finished)]

@@ -23,6 +23,8 @@ from ablate.store import records
 from ablate.store.root import Root
 from tests import synthetic
 
+pytestmark = pytest.mark.slow
+
 STUDY = "quickstart"
 RUNS = load(STUDY).runs()
 RUN = RUNS[0]

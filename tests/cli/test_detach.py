@@ -20,6 +20,8 @@ from ablate.store.root import Root
 from tests.dispatch.test_chaos import processes_of
 from tests.processes import LIMIT_S, wait_for
 
+pytestmark = pytest.mark.slow
+
 STUDY = '''"""A study that takes a while."""
 from ablate import Scale, Study
 

@@ -58,8 +58,9 @@ def truncate(path: Path) -> None:
 
 
 COMMANDS = {
-    "status": (["status", STUDY], 1),
-    "status --json": (["status", STUDY, "--json"], 1),
+    "plan": (["plan", STUDY], 2),
+    "status": (["status", STUDY], 2),
+    "status --json": (["status", STUDY, "--json"], 2),
     "table": (["table", STUDY], 2),
     "table --json": (["table", STUDY, "--json"], 2),
     "table --format md": (["table", STUDY, "--format", "md"], 2),
@@ -70,7 +71,7 @@ COMMANDS = {
     "claims --json": (["claims", STUDY, "--json"], 2),
     "plot": (["plot", STUDY, "--plot", "accuracy_params"], 2),
     "report": (["report", STUDY, "--no-compare"], 2),
-    "list": (["list"], 0),
+    "list": (["list"], 2),
 }
 
 
@@ -128,7 +129,9 @@ def test_status_says_damaged(place: Root, path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [edit, truncate])
-def test_a_run_with_a_damaged_record_is_not_trained_again(place: Root, path: Path, change: object) -> None:
+def test_a_run_with_a_damaged_record_is_not_trained_again(
+    place: Root, path: Path, change: object, few_figures: None
+) -> None:
     change(path)  # type: ignore[operator]
     data = path.read_bytes()
     result = invoke(place, "run", STUDY, "--on", "inline")

@@ -317,6 +317,7 @@ def leave_open(folder: Path) -> None:
     STILL_OPEN.append(images)
 
 
+@pytest.mark.slow
 def test_a_process_ends_with_its_loaders(folder: Path) -> None:
     assert processes.end(processes.start(parent_of_loaders, folder)) == [0]
 

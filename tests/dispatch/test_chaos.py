@@ -23,6 +23,8 @@ from ablate.store import records
 from ablate.store.root import Root
 from tests.tiny import TINY
 
+pytestmark = pytest.mark.slow
+
 RUNS = [TINY.replace(seed=seed, epochs=3) for seed in range(20)]
 KILLS = 4
 

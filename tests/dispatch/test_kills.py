@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +21,8 @@ from ablate.store import records
 from ablate.store.root import Root
 from tests import processes
 from tests.dispatch.test_chaos import processes_of
+
+pytestmark = pytest.mark.slow
 
 STUDY = '''"""Two runs that take a moment."""
 from ablate import Scale, Study
@@ -72,7 +73,7 @@ class Command:
         if how == "detached":
             assert CliRunner().invoke(app, [*words, "--detach"]).exit_code == 0
         else:
-            self.process = processes.start(command_line, [*words, "--on", how])
+            self.process = processes.start_ablate([*words, "--on", how])
 
     def alive(self) -> bool:
         """Whether it has not ended."""
@@ -81,16 +82,6 @@ class Command:
     def end(self) -> int:
         """Wait for it, and return its exit code."""
         return processes.end(self.process)[0] if self.process else detach.STARTED[-1].wait(processes.LIMIT_S)
-
-
-def command_line(words: list[str]) -> None:
-    """Run a command in a process that has imported torch, without the report, which would take most of the time."""
-    from ablate import report
-    from ablate.cli import main
-
-    report.render = lambda *_: Path("no report")  # type: ignore[assignment]
-    sys.argv = ["ablate", *words]
-    main()
 
 
 def steps(root: Root, runs: list[Run]) -> int:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +19,7 @@ from ablate.store import records
 from ablate.store.root import Root
 from ablate.train import devices
 from tests.dispatch.test_chaos import processes_of
-from tests.processes import LIMIT_S, wait_for
+from tests.processes import Process, end, start_ablate, wait_for
 
 
 def test_slots(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,14 +105,9 @@ def study_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = False) -> subprocess.Popen[bytes]:
-    """Start `ablate run` in its own session, so that a test can kill all of it; deaf: it ignores SIGINT."""
-    command = [sys.executable, "-m", "ablate", "run", str(study), "--root", str(root), "--jobs", "2"]
-    command += ["--seeds", str(seeds)]
-    with open(log, "ab") as file:
-        heard = signal.SIG_IGN if deaf else signal.SIG_DFL
-        listen = partial(signal.signal, signal.SIGINT, heard)
-        return subprocess.Popen(command, stdout=file, stderr=file, start_new_session=True, preexec_fn=listen)
+def ablate(study: Path, root: Path, log: Path, *, seeds: int = 2, deaf: bool = False) -> Process:
+    words = ["run", str(study), "--root", str(root), "--jobs", "2", "--seeds", str(seeds)]
+    return start_ablate(words, log, deaf=deaf)
 
 
 def results_of(root: Path) -> dict[str, tuple[object, object]]:
@@ -136,33 +128,32 @@ def undisturbed(study_file: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     return found
 
 
-@pytest.mark.parametrize("everything", [False, True], ids=["launcher", "workers too"])
-def test_killed_in_mid_study_and_run_again(
-    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]], everything: bool
+@pytest.mark.slow
+def test_a_killed_launcher_s_workers_are_taken_into_account(
+    study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
     with unfinished(study_file, tmp_path):
         first = ablate(study_file, tmp_path, tmp_path / "out.txt")
         wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
         os.kill(first.pid, signal.SIGKILL)
-        first.wait()
-        if everything:
-            for pid in holders(tmp_path):
-                os.kill(pid, signal.SIGKILL)
-    assert ablate(study_file, tmp_path, tmp_path / "out.txt").wait() == 0, (tmp_path / "out.txt").read_text()
+        end(first)
+    assert end(ablate(study_file, tmp_path, tmp_path / "out.txt")) == [0], (tmp_path / "out.txt").read_text()
     assert results_of(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_two_launchers_at_once_train_each_run_once(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
     both = [ablate(study_file, tmp_path, tmp_path / f"{name}.txt") for name in "ab"]
-    assert [process.wait() for process in both] == [0, 0], (tmp_path / "a.txt").read_text()
+    assert end(*both) == [0, 0], (tmp_path / "a.txt").read_text()
     assert results_of(tmp_path) == undisturbed
     for key in undisturbed:
         log = (tmp_path / "runs" / key / "log.txt").read_text()
         assert log.count(f"run {key}, ") == 1, log
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "deaf"), [(signal.SIGINT, False), (signal.SIGTERM, True)], ids=["Ctrl-C", "kill %1"]
 )
@@ -172,8 +163,8 @@ def test_interrupt_stops_the_workers_and_keeps_the_records(
     with unfinished(study_file, tmp_path):
         process = ablate(study_file, tmp_path, tmp_path / "out.txt", deaf=deaf)
         wait_for(lambda: list((tmp_path / "results").rglob("*.json")), "a record")
-        process.send_signal(number)
-        assert process.wait(timeout=LIMIT_S) == 130, (tmp_path / "out.txt").read_text()
+        os.kill(process.pid, number)
+        assert end(process) == [130], (tmp_path / "out.txt").read_text()
     assert "Traceback" not in (tmp_path / "out.txt").read_text()
     assert 1 <= len(results_of(tmp_path)) < 6
     leases = [lease.current(folder) for folder in (tmp_path / "runs").iterdir()]
@@ -181,20 +172,21 @@ def test_interrupt_stops_the_workers_and_keeps_the_records(
     assert not list(processes_of(Root(tmp_path)))
 
 
+@pytest.mark.slow
 def test_a_killed_worker_costs_its_run_only(
     study_file: Path, tmp_path: Path, undisturbed: dict[str, tuple[object, object]]
 ) -> None:
     process = ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1)
     wait_for(lambda: holders(tmp_path), "a run in training")
     os.kill(holders(tmp_path)[0], signal.SIGKILL)
-    assert process.wait(timeout=LIMIT_S) == 1
+    assert end(process) == [1]
     found = results_of(tmp_path)
     assert len(found) == 2
     assert all(undisturbed[key] == outcome for key, outcome in found.items())
     output = (tmp_path / "out.txt").read_text()
     assert "the worker process was killed by SIGKILL" in output
     assert "1 of 3 runs failed; retry them: ablate run " in output
-    assert ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1).wait(timeout=120) == 0, "nor for good"
+    assert end(ablate(study_file, tmp_path, tmp_path / "out.txt", seeds=1)) == [0], "nor for good"
     assert results_of(tmp_path).items() <= undisturbed.items()
 
 

@@ -23,6 +23,8 @@ from ablate.results.ranking import rankings
 from ablate.store.root import Root
 from tests.tiny import TINY
 
+pytestmark = pytest.mark.slow
+
 LOOK = replace(QUICK, rounds=2, window_s=0.005, warmup_s=0.005, warmup_most_s=0.05, calls=2)
 SUBJECTS = [Subject(name, TINY.replace(mixer=name), "", 1, 10) for name in ("attention", "patch_ff")]
 

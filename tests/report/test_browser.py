@@ -19,7 +19,7 @@ from ablate.store.root import Root
 from ablate.study.load import load
 from tests.synthetic import record
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 LIMIT_MS = 600_000  # of every wait for the browser; only what hangs meets it
 
 PROJECT = Path(__file__).parents[2]

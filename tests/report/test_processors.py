@@ -15,6 +15,8 @@ from ablate.store.root import Root
 from tests.measure.fake import measurement
 from tests.synthetic import fixture_study
 
+pytestmark = pytest.mark.slow
+
 CORES = ("Haswell", "Nehalem")
 WRITE = "render(fixture_study(), 'digits', root, models=False)"
 VERIFY = """

@@ -26,7 +26,7 @@ from ablate.store.root import Root
 from tests.measure.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
 
-pytestmark = pytest.mark.usefixtures("few_plots")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plots")]
 
 SCRIPT = "<script>alert('x')</script>"
 SMALL = {"epochs": 3, "image_size": 16, "patch_size": 4, "heads": 4, "dim": 64, "depth": 4, "pool": "avg"}
@@ -216,12 +216,13 @@ def test_the_order_is_that_of_a_reader(usual: Path) -> None:
     assert places == sorted(places)
 
 
-@pytest.mark.filterwarnings("ignore:Glyph")
-def test_names_with_control_characters_give_valid_files(root: Root) -> None:
-    odd = {"plain": {"depth": 1}, "a\x1b[31mb": {"depth": 2}, "x\x00y\ufffe]]>--": {"depth": 3}}
+def test_markup_and_control_characters_give_valid_files(root: Root) -> None:
+    odd = {"plain": {"depth": 1}, "a<b>&b": {"depth": 2}, "x]]>--y": {"depth": 3}}
     study = Study(question="Which?", axes={"size": odd}, scales={"tiny": Scale({"epochs": 2})}, seeds=2)
-    for run in study.runs("tiny"):
-        records.write(root.results, record(run))
+    *runs, last = study.runs("tiny")
+    for run in runs:
+        records.write(root.results, record(run, provenance={"device": "a\x1b[31mb\x00", "host": "x\ufffey"}))
+    fail(root, last, "gone\x1b]0;title\x07")
     folder = render(study, "tiny", root, models=False).parent
     pictures = list(folder.glob("*.svg"))
     assert pictures

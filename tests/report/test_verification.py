@@ -25,7 +25,7 @@ from tests.fixtures.fixture_study import __file__ as STUDY
 from tests.measure.fake import measurement
 from tests.synthetic import ROOT, fixture_study, record
 
-pytestmark = pytest.mark.usefixtures("few_plots")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("few_plots")]
 
 
 @pytest.fixture

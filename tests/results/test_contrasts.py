@@ -124,7 +124,7 @@ def test_another_variant_moves_no_interval() -> None:
 def test_what_cannot_be_compared_says_why() -> None:
     control = outcome(0, mixer="attention")
     other_data = outcome(0, mixer="none", fingerprint="0" * 16)
-    without = ("pool", record_of(TINY.replace(mixer="pool"), correct=""))
+    without = ("pool", record_of(TINY.replace(mixer="pool"), fingerprint="f" * 16, correct=""))
     found = over_images([control, other_data, without], "attention")
     assert list(found["why"]) == ["different data", "not recorded"]
     text = formats.render(sheets.over_images(found, "attention"), "text")

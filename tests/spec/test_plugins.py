@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -14,9 +12,11 @@ import pytest
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
+from typer.testing import CliRunner
 
 import ablate
 from ablate import use
+from ablate.cli import app
 from ablate.dispatch.notes import failure_of
 from ablate.dispatch.worker import request, requested, work
 from ablate.model.build import build
@@ -247,7 +247,8 @@ def test_a_request_whose_key_has_changed_fails_its_run(mean: Path, root: Root) -
     assert f"run {run.key} has the key" in (failure_of(root.run_folder(run.key)) or {})["error"]
 
 
-def test_worker_processes_register_the_file(mean: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_worker_processes_register_the_file(mean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """End to end: run a study by the command line with worker processes."""
     study = """
         from ablate import Run, Scale, Study, use
@@ -265,14 +266,11 @@ def test_worker_processes_register_the_file(mean: Path, tmp_path: Path) -> None:
     (tmp_path / "question.py").write_text(textwrap.dedent(study))
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    command = [sys.executable, "-m", "ablate", "run", str(tmp_path / "question.py"), "--on", "local", "--jobs", "1"]
-    package = str(Path(ablate.__file__).parent.parent)
-    environment = os.environ | {"PYTHONPATH": package, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, "--root", str(tmp_path)], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=600
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    use(mean)
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setattr("ablate.report.render", lambda *_, **__: Path("no report"))
+    words = ["run", str(tmp_path / "question.py"), "--on", "local", "--jobs", "1", "--root", str(tmp_path)]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
     found = {record.run["mixer"]: record for record in records.read_all(tmp_path / "results")}
     assert set(found) == {"mean", "none"}
     assert found["mean"].as_run().key == found["mean"].key

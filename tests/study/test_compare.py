@@ -248,6 +248,7 @@ def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     assert architecture_of(TINY, 1, 10, tmp_path / "cache").costs["tokens"] == 9
 
 
+@pytest.mark.slow
 def test_another_process_works_out_what_is_lacking(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     """This one is spared torch and its memory."""
     monkeypatch.delitem(sys.modules, "torch")
@@ -309,6 +310,7 @@ def test_large_costs_what_tiny_does() -> None:
     assert 0 < costs[0][1] < 1e8, "a Large has 3e8 parameters"
 
 
+@pytest.mark.slow
 def test_many_crossed_variants_are_audited(root: Root) -> None:
     axes = {"mixer": list(MIXERS), "stem": list(STEMS), "pos_embed": ["learned", "none"]}
     study = Study(question="?", axes=axes, scales={"base": Scale(BASE)}, cross=True)

@@ -52,7 +52,8 @@ RETURN = "return mixed"
 COUNT = "tokens * run.dim**2"
 TORCH = "import torch\n"
 SUPER = "super().__init__()"
-SCALE = "self.register_forward_hook(lambda layer, _, out: out * layer.w)"
+BODY = f"    {FORWARD}\n        mixed = self.proj(x)\n"
+KEPT = f"        {{}}\n\n    {FORWARD}\n        mixed = self.proj(x) + self.k\n"
 
 
 @pytest.fixture(autouse=True)
@@ -105,18 +106,20 @@ def fault(run: Run) -> str:
         (RETURN, "return self.forward(x)", ["line 14: RecursionError"]),
         (RETURN, "raise SystemExit", ["line 15: SystemExit"]),
         (RETURN, "return mixed @ torch.ones(3, 3)", ["line 15: RuntimeError: mm: mat1 and mat2 shapes cannot"]),
-        (RETURN, "torch.manual_seed(1); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
         (RETURN, "torch.manual_seed(0); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
-        (RETURN, "torch.manual_seed(torch.initial_seed()); return mixed", ["draws or seeds random numbers in eval"]),
-        (RETURN, "return nn.functional.dropout(mixed, 0.5)", ["draws or seeds random numbers in evaluation"]),
-        (RETURN, "return mixed + torch.rand(1)", ["draws or seeds random numbers in evaluation"]),
-        (RETURN, "return mixed * __import__('numpy').random.rand()", ["the same outputs for the same images"]),
-        (RETURN, "return mixed + mixed.mean((0, 1))", ["must treat each image alone", "the others in the batch"]),
-        (RETURN, "return mixed + 0.01 * mixed.mean(0)", ["must treat each image alone", "the others in the batch"]),
-        (RETURN, "return mixed.flip(0)", ["must treat each image alone"]),
-        (SUPER, SUPER + f"; self.register_buffer('w', torch.randn(dim)); {SCALE}", ["built with the same seed"]),
-        (SUPER, SUPER + f"; self.register_buffer('w', torch.randn(dim), False); {SCALE}", ["all of its values"]),
-        (SUPER, SUPER + f"; self.w = torch.randn(dim); {SCALE}", ["keep all of its values in parameters and"]),
+        (RETURN, "return mixed + torch.rand_like(x)", ["the same for the same input in evaluation mode"]),
+        (RETURN, "return mixed - x.mean(dim=(0, 1))", ["treat each image by itself in evaluation mode"]),
+        (RETURN, "return mixed.sort(dim=0)[0]", ["treat each image by itself in evaluation mode"]),
+        (BODY, KEPT.format("self.k = torch.randn(dim)"), ["draws a tensor in __init__ that is not among the weights"]),
+        (BODY, KEPT.format("self.register_buffer('k', torch.randn(dim))"), ["must determine blocks.0.attn.k, which"]),
+        (RETURN, "import random; return mixed * (random.random() if self.training else 1)", ["in training mode"]),
+        (RETURN, "torch.manual_seed(1); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
+        (RETURN, "torch.manual_seed(torch.initial_seed()); return mixed", ["leave torch's generator as it was"]),
+        (RETURN, "torch.rand(1); return mixed", ["leave torch's generator as it was in evaluation mode"]),
+        (RETURN, "return mixed * __import__('numpy').random.rand()", ["the same for the same input in evaluation"]),
+        (RETURN, "return mixed + 0.02 * mixed.mean(0)", ["treat each image by itself in evaluation mode"]),
+        (RETURN, "return mixed.flip(0)", ["treat each image by itself in evaluation mode"]),
+        (BODY, KEPT.format("self.register_buffer('k', torch.randn(dim), False)"), ["not among the weights"]),
         (RETURN, "torch.set_grad_enabled(False); return mixed", ["does not require grad"]),
         ("mixed = self.proj(x)", "self.late = nn.Linear(16, 16); mixed = self.late(x)", ["creates", "late"]),
         ("nn.Linear(dim, dim,", "nn.LazyLinear(dim,", ["mine.py", "uninitialized parameter"]),
@@ -159,6 +162,13 @@ def test_a_copy_of_each_part_is_accepted(tmp_path: Path, slot: str, name: str, c
 MIXERS = {
     "the module has no docstring": ('"""A mean of the tokens."""', ""),
     "batch norm": ("self.proj =", "self.norm = nn.BatchNorm1d(9); self.proj ="),
+    "a drawn buffer": (
+        BODY,
+        KEPT.format(
+            "self.register_buffer('k', torch.empty(dim))\n\n    def init_weights(self):\n        self.k.normal_()"
+        ),
+    ),
+    "a fixed tensor": (BODY, KEPT.format("self.k = torch.ones(dim)")),
     "dropout": (RETURN, "return nn.functional.dropout(mixed, 0.5, self.training)"),
     "expanded": (RETURN, "return mixed.mean(1, keepdim=True).expand_as(x)"),
     "a NumPy number": (COUNT, "__import__('numpy').int64(tokens * run.dim**2)"),

@@ -34,7 +34,7 @@ from tests import processes
 from tests.tiny import DISTINCT, TINY, VARIANTS
 from tests.train.test_resume import stand_still
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 VARIABLES = [
     "RANK",
     "WORLD_SIZE",

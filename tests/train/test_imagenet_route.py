@@ -23,6 +23,8 @@ from ablate.study.study import Study
 from tests import small_imagenet
 from tests.reference import FeedForwardOnly, redrawn
 
+pytestmark = pytest.mark.slow
+
 DOCUMENT = Path(__file__).parents[2] / "docs" / "imagenet.md"
 
 

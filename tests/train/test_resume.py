@@ -27,7 +27,7 @@ from ablate.train.execute import execute
 from tests import processes
 from tests.tiny import TINY
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 ALWAYS = Resources(checkpoint_minutes=0)
 SHORT = TINY.replace(batch_size=320)  # two epochs of three steps
 KINDS: dict[str, tuple[Run, Resources]] = {

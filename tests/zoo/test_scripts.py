@@ -14,7 +14,7 @@ import torch
 
 from ablate.zoo.scripts import main
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("one_thread")]
 
 # What timm's train.py and validate.py do with a model, on noise.
 SCRIPT = '''

@@ -26,6 +26,8 @@ from ablate.report.plots import PLOTS
 from ablate.results.ranking import PairRanking, tidy
 from tests.report.plots.frames import CASES, MODES, frames
 
+pytestmark = pytest.mark.slow
+
 EVERY = pytest.mark.parametrize("plot", PLOTS)
 # Plot, case and width: a wide figure has fewer ways to go wrong.
 WIDE = ("accuracy_params", "differences", "training_loss", "speed_ranking")
