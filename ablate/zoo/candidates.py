@@ -6,9 +6,9 @@ Only `pretrained` downloads anything, and a file is unpickled only if it contain
 from __future__ import annotations
 
 import difflib
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -167,11 +167,11 @@ def _not_found(target: str, root: Root) -> SpecError:
 
 
 def nearest_model(name: str) -> str:
-    """Return the timm model with the most similar name, where an equal beginning counts too; empty if none is similar."""
+    """Return the timm model with the most similar name, also in its beginning; empty if none is similar."""
 
     def similarity(known: str) -> float:
-        start = len(os.path.commonprefix([name, known])) / len(name) if name else 0.0
-        return difflib.SequenceMatcher(None, known, name).ratio() + start / 2
+        equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, known, strict=False)))
+        return difflib.SequenceMatcher(None, known, name).ratio() + equal / len(name) / 2
 
     best = max(timm.list_models(), key=similarity)
     return best if similarity(best) > SIMILAR else ""
