@@ -11,6 +11,7 @@ from matplotlib import pyplot
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
+from ablate.model.cost import parameters
 from ablate.report.plots import PLOTS
 from ablate.spec.parts import DATASETS
 from ablate.spec.plugins import SLOTS
@@ -34,6 +35,7 @@ study = Study(
 
 @pytest.fixture(autouse=True)
 def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    parameters.cache_clear()
     for registry in SLOTS.values():
         monkeypatch.setattr(registry, "_modules", dict(registry._modules))
         monkeypatch.setattr(registry, "_paths", dict(registry._paths))
