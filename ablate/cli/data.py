@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,7 @@ from ablate.spec.run import Run
 from ablate.spec.settings import data_folders
 from ablate.spec.source import defined
 
-LINES = ("line", "images")  # the descriptions that are sentences
+LINES = ("line", "images", "duplicates")  # the descriptions that are sentences
 
 
 def data(
@@ -40,6 +41,8 @@ def data(
     if name is not None:
         described = _describe(name, given)
         print_json(described) if as_json else typer.echo("\n".join(described[one] for one in LINES if one in described))
+        if described.get("stops"):
+            raise typer.Exit(2)
         return
     if needless := [one for one in given if not needs_location(one)]:
         raise SpecError(f"--data must name a dataset on disk, got {needless[0]}, which comes with an installed package")
@@ -64,6 +67,7 @@ def _path(name: str, path: object) -> str:
 
 def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
     """Return the content of a dataset."""
+    from ablate.data.copies import find_copies
     from ablate.data.look import look
 
     module, location = source(name, given)
@@ -71,7 +75,12 @@ def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
         fingerprint = module.fingerprint(None)
         return {"name": name, "fingerprint": fingerprint, "line": f"{name} in scikit-learn: fingerprint {fingerprint}"}
     facts = module.DIRECTORY.facts(location)
-    found = look(module.load(Run(dataset=name), location))
+    content = module.load(Run(dataset=name), location)
+    found, copies = look(content), find_copies(content)
+    if copies and copies.whole:
+        raise SpecError(
+            f"the test part of {location} must not be a copy of its training part: {copies}; replace it by other images"
+        )
     return {
         "name": name,
         "path": str(location),
@@ -85,6 +94,8 @@ def _describe(name: str, given: dict[str, str]) -> dict[str, Any]:
         "corrupt": [{"name": image, "reason": reason} for image, reason in found.corrupt],
         "line": module.DIRECTORY.line(name, location),
         "images": str(found),
+        "stops": bool(found.spoilt),
+        **({"copies": asdict(copies), "duplicates": str(copies)} if copies else {}),
     }
 
 

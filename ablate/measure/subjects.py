@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from ablate.model.cost import inputs
@@ -140,10 +139,9 @@ def of_timm(names: Iterable[str]) -> list[Subject]:
 def _known_to_timm(name: str) -> str:
     import timm  # here, since it imports torch
 
-    import ablate.zoo.timm_models  # noqa: F401 - importing registers them
+    from ablate.zoo.candidates import nearest_model
 
     if timm.is_model(name.partition(".")[0]):
         return name
-    near = get_close_matches(name, timm.list_models(), n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+    hint = f"did you mean {near!r}? " if (near := nearest_model(name)) else ""
     raise SpecError(f"timm has no model {name!r}: {hint}timm.list_models() lists the names")

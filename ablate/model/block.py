@@ -11,7 +11,7 @@ from timm.models.vision_transformer import Block
 from torch import nn
 
 from ablate.spec.errors import SpecError
-from ablate.spec.parts import CHANNELS, MIXERS
+from ablate.spec.parts import CHANNELS, MIXERS, STEMS
 from ablate.spec.printable import shown
 from ablate.spec.registry import Registry
 from ablate.spec.run import Run
@@ -80,15 +80,15 @@ def parts(run: Run) -> dict[str, Any]:
 
 
 def layer_class(registry: Registry, name: str, *args: Any) -> Any:
-    """Return the class of a part's layer; None if a block has no such part.
+    """Return the class of a part's layer; None if a block has no such part, which every model needs as its stem.
 
     Raises:
         SpecError: when `layer` of its file returns anything else.
     """
     found = registry[name].layer(*args)
-    if found is not None and not (
-        issubclass(found, nn.Module) if isinstance(found, type) else isinstance(found, partial)
-    ):
+    if found is None and registry is not STEMS:
+        return None
+    if not (issubclass(found, nn.Module) if isinstance(found, type) else isinstance(found, partial)):
         raise SpecError(
             f"layer in {registry.path(name)} must return a class of torch.nn.Module (timm creates one object per "
             f"block), got {shown(found)}"

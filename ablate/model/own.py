@@ -6,7 +6,7 @@ a worker before it trains a run, so that an error is a sentence with the line of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablate.model.build import build
+from ablate.model.cost import complexity
 from ablate.model.errors import explaining
 from ablate.model.repeatable import SEED, check_initial, check_outputs
 from ablate.spec.errors import SpecError
@@ -53,6 +54,20 @@ def check_own(run: Run, channels: int, classes: int) -> None:
                 )
             if _has(model, slot):
                 check_outputs(model, twin, MODULES[slot], images, path)
+        _check_size(small, model, channels, classes, files)
+
+
+def _check_size(run: Run, model: nn.Module, channels: int, classes: int, files: Mapping[str, Path]) -> None:
+    """Check the other formulas, which are needed after the training: `activations`, and `params` if it exists."""
+    costs = complexity(run, channels, classes)
+    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+    total, frozen = sum(size for size, _ in sizes), sum(size for size, trained in sizes if not trained)
+    if (total, frozen) != (costs["params"], costs["frozen"]):
+        raise SpecError(
+            f"with {' and '.join(map(str, files.values()))} a model of one block has {total:,} parameters ({frozen:,} "
+            f"frozen), but the formulas give {costs['params']:,} ({costs['frozen']:,} frozen); fix params, FROZEN or "
+            "BRANCH"
+        )
 
 
 def _small(run: Run) -> Run:

@@ -38,11 +38,18 @@ def check_outputs(model: nn.Module, twin: nn.Module, name: str, images: torch.Te
     call = _Call(model.get_submodule(name))
     with torch.no_grad():
         call.record(model.eval(), images)
+        torch.rand(1)  # so that setting the seed again is noticed
+        state = torch.get_rng_state()
         first, again = call(), call()
         if not torch.equal(first, again):
             raise SpecError(
                 f"forward in {path} must return the same for the same input in evaluation mode; draw random numbers "
                 "only if self.training"
+            )
+        if not torch.equal(torch.get_rng_state(), state):
+            raise SpecError(
+                f"forward in {path} must leave torch's generator as it was in evaluation mode; draw random numbers "
+                "only if self.training, and set no seed"
             )
         alone = call(images=1)
         if not torch.allclose(first[:1], alone, rtol=CLOSE, atol=CLOSE * float(first.abs().max())):

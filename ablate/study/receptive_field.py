@@ -15,6 +15,7 @@ from torch import nn
 from ablate.model.build import assemble
 from ablate.model.errors import explaining
 from ablate.spec.errors import SpecError
+from ablate.spec.plugins import files_of
 from ablate.spec.run import SHAPING, Run
 
 CHANNELS, CLASSES = 1, 4
@@ -23,6 +24,7 @@ DEPTH = 2
 IMAGES = 2
 # In double precision, cancellation leaves 1e-16 of the largest gradient; real dependences are far above this.
 ZERO = 1e-11
+SINGLE = 1e-6  # likewise in single precision
 
 
 def unseen(run: Run) -> tuple[int, int]:
@@ -68,19 +70,33 @@ def _widen(fields: dict[str, object], dim: int) -> Run:
 
 @cache
 def _seen(run: Run) -> torch.Tensor:
-    """Return (patches,), bool: where the gradient is not zero for some image."""
+    """Return (patches,), bool: where the gradient is not zero for some image.
+
+    Parts of the user's own that fail in double precision, such as those with constants of type float32, are tested in
+    single precision, in which they were checked before.
+    """
+    try:
+        return _depends(run, torch.float64, ZERO)
+    except SpecError:
+        if not files_of(run):
+            raise
+        return _depends(run, torch.float32, SINGLE)
+
+
+def _depends(run: Run, dtype: torch.dtype, zero: float) -> torch.Tensor:
+    """Return (patches,), bool: where the gradient is more than `zero` of the largest for some image."""
     with torch.random.fork_rng(devices=[]), explaining(run):
         torch.manual_seed(0)
-        model = assemble(run, CHANNELS, CLASSES, weight_init="skip").double().eval()
+        model = assemble(run, CHANNELS, CLASSES, weight_init="skip").to(dtype).eval()
         _redraw(model)
-        images = torch.randn(IMAGES, CHANNELS, run.image_size, run.image_size, dtype=torch.float64)
+        images = torch.randn(IMAGES, CHANNELS, run.image_size, run.image_size, dtype=dtype)
         logits = model(images.requires_grad_())
         cotangent = torch.randn_like(logits)
     if not logits.requires_grad:
         return torch.zeros(run.side**2, dtype=torch.bool)
     (gradient,) = torch.autograd.grad((logits * cotangent).sum(), images, allow_unused=True, materialize_grads=True)
     largest = nn.functional.max_pool2d(gradient.abs(), run.patch_size).amax(dim=(0, 1)).flatten()
-    return largest > ZERO * max(float(largest.max()), 1e-3)
+    return largest > zero * max(float(largest.max()), 1e-3)
 
 
 def _redraw(model: nn.Module) -> None:

@@ -40,6 +40,7 @@ def schedule(run: Run, optimizer: Optimizer) -> CosineLRScheduler:
         lr_min=min(run.min_lr, run.lr),
         warmup_t=run.warmup_epochs,
         warmup_lr_init=min(run.warmup_lr, run.lr),
+        cycle_decay=0.5,  # of later cycles, which there are not: without it, timm warns about runs of one epoch
     )
     scheduler.step(0)
     return scheduler

@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.zoo import released, weight_files
 
+SIMILAR = 0.7  # of 1.5
 WEIGHTS = "weights.pt"  # in the folder of a run
 
 
@@ -157,12 +159,22 @@ def _not_found(target: str, root: Root) -> SpecError:
         return SpecError(f"there is no weight file {target}")
     if any(folder.name.startswith(target) for folder in root.runs.glob("*/")):
         return SpecError(f"run {target} kept no weights under {root.runs}; see --keep")
-    close = difflib.get_close_matches(target, timm.list_models(), n=1)
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f"did you mean {near!r}? " if (near := nearest_model(target)) else ""
     return SpecError(
         f"there is no model, weight file or run {target!r}: {hint}pass the name of a timm model, a weight file, "
         f"or the key of a run that kept its weights under {root.runs}"
     )
+
+
+def nearest_model(name: str) -> str:
+    """Return the timm model with the most similar name, also in its beginning; empty if none is similar."""
+
+    def similarity(known: str) -> float:
+        equal = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name, known, strict=False)))
+        return difflib.SequenceMatcher(None, known, name).ratio() + equal / len(name) / 2
+
+    best = max(timm.list_models(), key=similarity)
+    return best if similarity(best) > SIMILAR else ""
 
 
 def _in_file(path: Path, averaged: bool) -> OfRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
+from ablate.data import copies
 from ablate.data.datasets import resolve
 from ablate.dispatch.data import describe, locate
 from ablate.spec.errors import SpecError
-from tests.tiny import image_folder
+from tests.tiny import as_parquet, image_folder
 
 
 def invoke(*args: str) -> Result:
@@ -38,14 +40,55 @@ def test_all_are_listed_with_their_paths(folder: Path) -> None:
     assert listed["digits"] == {"name": "digits", "needs_path": False, "path": None}
 
 
-def test_one_is_described_in_two_lines(folder: Path) -> None:
+def test_one_is_described_in_three_lines(folder: Path) -> None:
     shown = invoke("mine").stdout
     assert shown.startswith(f"mine at {folder}: 2 classes, 10 images to train on, 5 to test on, fingerprint ")
-    assert shown.splitlines()[1:] == ["all 15 images decoded: none corrupt, none with an EXIF orientation"]
+    assert shown.splitlines()[1:] == [
+        "all 15 images decoded: none corrupt, none with an EXIF orientation",
+        "0 of 5 test images are byte copies of training images",
+    ]
     found = json.loads(invoke("mine", "--json").stdout)
     assert (found["classes"], found["train"], found["test"]) == (["cat", "dog"], 10, 5)
     assert found["fingerprint"] in shown
     assert (found["decoded"], found["with_orientation"], found["corrupt"]) == (15, 0, [])
+
+
+def test_an_answer_that_a_run_would_stop_ends_with_2(folder: Path) -> None:
+    (folder / "val" / "cat" / "0.png").write_bytes(b"")
+    for more in ([], ["--json"]):
+        result = invoke("mine", *more)
+        assert result.exit_code == 2
+        assert "a run stops" in result.stdout
+    assert json.loads(result.stdout)["stops"] is True
+
+
+@pytest.mark.parametrize("layout", ["folder", "parquet"])
+def test_test_images_that_are_copies_are_counted_and_a_whole_copy_is_refused(folder: Path, layout: str) -> None:
+    def described() -> Result:
+        if layout == "folder":
+            return invoke("mine")
+        shutil.rmtree(folder.parent / "parquet", ignore_errors=True)
+        as_parquet(folder, folder.parent / "parquet")
+        return invoke("parquet")
+
+    shutil.copy(folder / "train" / "dog" / "1.png", folder / "val" / "cat" / "1.png")
+    assert described().stdout.splitlines()[-1] == "1 of 5 test images are byte copies of training images"
+    for path in (folder / "val").rglob("*.png"):
+        shutil.copy(folder / "train" / path.relative_to(folder / "val"), path)
+    result = described()
+    assert result.exit_code == 2
+    assert "must not be a copy of its training part: 5 of 5 test images are byte copies" in result.stderr
+
+
+def test_of_large_parts_the_first_images_are_compared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    size = (folder / "train" / "cat" / "0.png").stat().st_size
+    monkeypatch.setattr(copies, "MOST", int(2.5 * size))
+    shutil.copytree(folder / "train", folder / "val", dirs_exist_ok=True)
+    result = invoke("mine")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == (
+        "2 of the first 2 of 10 test images are byte copies of training images (the first 2 of 10 compared)"
+    )
 
 
 def test_a_tilde_is_the_home_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from matplotlib import pyplot
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
+from ablate.model.cost import parameters
 from ablate.report.plots import PLOTS
 from ablate.spec.parts import DATASETS
 from ablate.spec.plugins import SLOTS
@@ -34,6 +35,7 @@ study = Study(
 
 @pytest.fixture(autouse=True)
 def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    parameters.cache_clear()
     for registry in SLOTS.values():
         monkeypatch.setattr(registry, "_modules", dict(registry._modules))
         monkeypatch.setattr(registry, "_paths", dict(registry._paths))
@@ -97,6 +99,14 @@ def test_a_broken_mixer_loses_no_other_run(study: str, tmp_path: Path, old: str,
     assert [record.run["mixer"] for record in records.read_all(tmp_path / "root" / "results")] == ["none"]
     for command in ("table", "status", "claims"):
         invoke(command, study, "--root", str(tmp_path / "root"))
+
+
+def test_a_mixer_of_single_precision_only_is_planned_and_compared(study: str, tmp_path: Path) -> None:
+    damage(study, RETURN, "return torch.eye(x.shape[1]) @ mixed")
+    damage(study, COUNT, "tokens * run.dim**2 + tokens**2 * run.dim")
+    for more in ([], ["--compare"]):
+        planned = invoke("plan", study, "--root", str(tmp_path / "root"), *more)
+        assert planned.exit_code == 0, planned.stderr
 
 
 def test_a_mixer_that_works_is_planned_and_trained(study: str, tmp_path: Path) -> None:

@@ -32,6 +32,24 @@ def test_png_of_every_mode_is_as_pillow_converts_it(mode: str) -> None:
     np.testing.assert_array_equal(pixels(convert(file)), np.asarray(file.convert("RGB")))
 
 
+def test_other_formats_and_their_transparency_are_as_pillow_converts_them() -> None:
+    """The format is that of the content, whatever a file is called; of several frames, the first one counts."""
+    more = {"save_all": True, "append_images": [noise(seed=2)]}
+    wide = Image.fromarray(np.arange(400, dtype=np.uint16).reshape(20, 20) * 160)
+    files = [
+        *(reopened(noise().convert("P"), kind, **more) for kind in ("GIF", "PNG", "WEBP")),
+        reopened(noise(), "MPO", **more),
+        *(reopened(noise().convert(mode), "PNG", transparency=3) for mode in ("P", "L")),
+        reopened(noise(), "PNG", transparency=(1, 2, 3)),
+        *(reopened(noise().convert(mode), "TIFF") for mode in ("1", "CMYK", "LAB", "YCbCr")),
+        reopened(noise().convert("RGBA"), "WEBP"),
+        reopened(wide, "PPM"),
+    ]
+    for file in files:
+        expected = np.asarray(file.copy().convert("RGB"))
+        np.testing.assert_array_equal(pixels(convert(file)), expected, err_msg=f"{file.format} {file.mode}")
+
+
 def test_grey_is_the_same_in_all_channels() -> None:
     found = pixels(convert(reopened(noise().convert("L"), "JPEG")))
     assert (found == found[..., :1]).all()

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ablate.model.build import build
+from ablate.model.cost import parameters
 from ablate.model.errors import PASSED
 from ablate.model.own import check_own
 from ablate.spec.errors import SpecError
@@ -58,6 +59,7 @@ KEPT = f"        {{}}\n\n    {FORWARD}\n        mixed = self.proj(x) + self.k\n"
 
 @pytest.fixture(autouse=True)
 def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    parameters.cache_clear()
     for registry in SLOTS.values():
         monkeypatch.setattr(registry, "_modules", dict(registry._modules))
         monkeypatch.setattr(registry, "_paths", dict(registry._paths))
@@ -114,11 +116,21 @@ def fault(run: Run) -> str:
         (BODY, KEPT.format("self.register_buffer('k', torch.randn(dim))"), ["must determine blocks.0.attn.k, which"]),
         (RETURN, "import random; return mixed * (random.random() if self.training else 1)", ["in training mode"]),
         (RETURN, "torch.manual_seed(1); return mixed", ["sets the seed of torch", "use a torch.Generator"]),
+        (RETURN, "torch.manual_seed(torch.initial_seed()); return mixed", ["leave torch's generator as it was"]),
+        (RETURN, "torch.rand(1); return mixed", ["leave torch's generator as it was in evaluation mode"]),
+        (RETURN, "return mixed * __import__('numpy').random.rand()", ["the same for the same input in evaluation"]),
+        (RETURN, "return mixed + 0.02 * mixed.mean(0)", ["treat each image by itself in evaluation mode"]),
+        (RETURN, "return mixed.flip(0)", ["treat each image by itself in evaluation mode"]),
+        (BODY, KEPT.format("self.register_buffer('k', torch.randn(dim), False)"), ["not among the weights"]),
         (RETURN, "torch.set_grad_enabled(False); return mixed", ["does not require grad"]),
         ("mixed = self.proj(x)", "self.late = nn.Linear(16, 16); mixed = self.late(x)", ["creates", "late"]),
         ("nn.Linear(dim, dim,", "nn.LazyLinear(dim,", ["mine.py", "uninitialized parameter"]),
         (COUNT, "7", ["macs in", "returns 7 for one image of 9 patches", "torch counts 2,304"]),
         (COUNT, "dims * 7", ["line 23: NameError: name 'dims' is not defined", "\n    return dims * 7"]),
+        ("return tokens * run.dim\n", "return size\n", ["line 27: NameError: name 'size' is not defined"]),
+        ("return tokens * run.dim\n", "return 1.5\n", ["activations in", "must return a whole number"]),
+        ("BEHAVIOUR = 1", "BEHAVIOUR = 1\ndef params(*_): return 7", ["the formulas give", "fix params"]),
+        ("BEHAVIOUR = 1", "BEHAVIOUR = FROZEN = 1\ndef params(*_): return 272", ["(272 frozen); fix params"]),
         (COUNT, "None", ["macs in", "must return a whole number, 0 or more, got None"]),
         (COUNT, "tokens / 7", ["must return a whole number, 0 or more, got 1.28"]),
         (COUNT, "-7", ["must return a whole number, 0 or more, got -7"]),
@@ -186,6 +198,11 @@ def test_a_mixer_in_another_encoding_is_accepted(tmp_path: Path, content: bytes)
     path = tmp_path / "mine.py"
     path.write_bytes(content)
     check_own(TINY.replace(mixer=use(path)), 1, 10)
+
+
+def test_a_stem_may_not_be_missing(tmp_path: Path) -> None:
+    content = MIXER.replace("return Mean", "return None").replace("run, tokens", "run, *_")
+    assert "must return a class of torch.nn.Module" in fault(own(tmp_path, "", "", content, "stem"))
 
 
 def test_a_missing_mixer_has_no_macs(tmp_path: Path) -> None:

@@ -41,6 +41,12 @@ def test_a_peak_below_the_floor_stays_where_it_is() -> None:
     assert rates(run) == pytest.approx([1e-6] * 4)
 
 
+def test_a_run_of_one_epoch_has_the_peak_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    run = TINY.replace(epochs=1, lr=1e-2, min_lr=1e-3)
+    assert rates(run) == pytest.approx([1e-2])
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("opt", ["adamw", "sgd"])
 @pytest.mark.parametrize("variant", DISTINCT)
 @pytest.mark.parametrize("pool", ["avg", "cls"])

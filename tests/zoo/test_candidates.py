@@ -87,6 +87,9 @@ def test_a_name_of_timms(name: str, root: Root) -> None:
     [
         ("vit_tinny_patch16_224", r"did you mean 'vit_tiny_patch16_224'\? pass the name of a timm model"),
         ("linear_tinyy", "did you mean 'linear_tiny'"),
+        ("vit_tinyy", r"did you mean 'vit_tiny_"),
+        ("rsnet50", "did you mean 'resnet50'"),
+        ("resnett18", "did you mean 'resnet18'"),
         ("hf-hub:timm/vit", "there is no weight file hf-hub:timm/vit"),
         ("0123456789", "there is no model, weight file or run '0123456789': pass the name"),
         ("weights.pth", "there is no weight file weights.pth$"),

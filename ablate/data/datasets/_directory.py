@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.data.datasets import Encoded, Part, _folder, _parquet, check_batch, hold_out
+from ablate.data.datasets._class_names import check_number, shown_name
 from ablate.data.datasets._layout import HIDDEN, Facts, Layout, refuse_bytes
 from ablate.data.datasets._parquet_files import parquet_files
 from ablate.spec.errors import SpecError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 BEHAVIOUR = 2  # raise it too when results of a layout change; 2: pixels as in timm
-RULES = 2  # raise it when the facts about the same files change, so that those in the cache are not used
+RULES = 3  # raise it when the facts about the same files change, so that those in the cache are not used
 MANY = 10_000  # number of images from which on facts are cached
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".zip")
 
@@ -58,6 +59,7 @@ class Directory:
         facts = _from_json(cached) if cached else None
         if facts is None or not facts.current:
             facts = layout.facts(where)
+            check_number(facts.classes, where)
             if sum(facts.train) + sum(facts.test) >= MANY:
                 write_note("facts", key, asdict(facts))
         if self.classes and len(facts.classes) != self.classes:
@@ -70,7 +72,7 @@ class Directory:
         if odd := [name for name in classes if not re.fullmatch(self.folders, name)]:
             raise SpecError(
                 f"class folders in {where} must have names such as {self.example}, got {len(odd):,} others such as "
-                f"{odd[0]}; rename them, or use another name for the data with --data NAME=PATH"
+                f"{shown_name(odd[0])}; rename them, or use another name for the data with --data NAME=PATH"
             )
 
     def fingerprint(self, location: Path | None) -> str:

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablate.data.datasets._class_names import check_names, shown_names
 from ablate.data.datasets._folder_files import count_files, entries, list_part, refuse_dangling
 from ablate.data.datasets._layout import TEST_NAMES, Catalogue, Facts
 from ablate.spec.errors import SpecError
@@ -35,8 +36,11 @@ class FolderReader:
     def __getitem__(self, index: int) -> Image.Image:
         from PIL import Image
 
-        path = self.location / os.fsdecode(bytes(self.names[index]))
-        return Image.open(io.BytesIO(path.read_bytes()))
+        return Image.open(io.BytesIO(self.encoded(index)))
+
+    def encoded(self, index: int) -> bytes:
+        """Return the content of a file."""
+        return (self.location / os.fsdecode(bytes(self.names[index]))).read_bytes()
 
     def name(self, index: int) -> str:
         """Return the path relative to the directory, with bytes that are not UTF-8, and controls, as escapes."""
@@ -65,7 +69,8 @@ def facts(location: Path) -> Facts:
     """Read the facts; the fingerprint covers part, class, name and size of every file, not its content."""
     train, test = (list_part(part) for part in _parts(location))
     if odd := sorted(set(train.images) ^ set(test.images)):
-        raise SpecError(f"train and test of {location} must have the same classes; only one has {', '.join(odd[:5])}")
+        raise SpecError(f"train and test of {location} must have the same classes; only one has {shown_names(odd)}")
+    check_names(tuple(train.images), f"{train.part}")
     digest = hashlib.sha256()
     for listing in (train, test):
         for entry in chain.from_iterable(listing.images.values()):

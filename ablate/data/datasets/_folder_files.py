@@ -78,6 +78,11 @@ def list_part(part: Path) -> Listing:
         else:
             found.left_out[_reason(entry) or "not in the folder of a class"] += 1
     empty = [name for name, images in found.images.items() if not images]
+    if not found.images and any(entry.name.endswith(".parquet") for entry in own):
+        raise SpecError(
+            f"{part} contains Parquet files, which must be in {part.parent / 'data'} or {part.parent}, with the part "
+            f"in their names, such as {part.name}-00000-of-00001.parquet; move and rename them"
+        )
     if not found.images and any(entry.is_file() and _is_image(entry) for entry in own):
         raise SpecError(
             f"{part} contains images but no class folders; move each image into the folder of its class, "
@@ -109,12 +114,27 @@ def _walk(folder: str, above: Folders) -> Iterator[tuple[str, Entries]]:
     """Yield each folder from this one on, with what it contains except folders."""
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in above:
-        raise SpecError(f"{folder} must not be a link to a folder that contains it; remove it")
+        raise SpecError(_says_loop(Path(folder)))
     found = entries(folder)
     folders = [entry.path for entry in found if entry.is_dir()]
     yield folder, [entry for entry in found if not entry.is_dir()]
     for path in folders:
         yield from _walk(path, above | {(status.st_dev, status.st_ino)})
+
+
+def _says_loop(folder: Path) -> str:
+    """Return the message about a folder that contains itself, which names the link that the user made, if there is one.
+
+    A path through a link also leads to the folder itself, so to remove it by this path would remove the images.
+    """
+    links = [path for path in (*reversed(folder.parents), folder) if path.is_symlink()]
+    if not links:
+        return f"{folder} must not contain itself, as after a mount; take it out of the dataset"
+    back = [link for link in links if link.resolve() in (parent := link.parent.resolve(), *parent.parents)]
+    link = [*back, links[-1]][0]
+    return (
+        f"{link} must not be a link to a folder that contains it, {os.readlink(link)}; remove this link, not its target"
+    )
 
 
 def _reason(entry: os.DirEntry[str]) -> str:

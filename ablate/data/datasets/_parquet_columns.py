@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ablate.data.datasets._class_names import Names, check_names, shown_names
 from ablate.spec.errors import SpecError
 
 if TYPE_CHECKING:
     import numpy as np
 
 IMAGE, LABEL = ("image", "img"), ("label", "fine_label")
-Names = tuple[str, ...]
 
 
 def image_column(files: Sequence[Path]) -> str:
@@ -33,8 +33,15 @@ def read_labels(location: Path, train: Sequence[Path], test: Sequence[Path]) -> 
     column = _common((*train, *test), LABEL)
     named = [_names(files, column) for files in (train, test)]
     if all(named) and (odd := sorted(set(named[0]) ^ set(named[1]))):
-        raise SpecError(f"train and test of {location} must have the same classes; only one has {', '.join(odd[:5])}")
-    classes = named[0] or named[1] or _listed(location)
+        raise SpecError(f"train and test of {location} must have the same classes; only one has {shown_names(odd)}")
+    listed = _listed(location)
+    for names in filter(None, named):
+        if listed and listed != names:
+            raise SpecError(
+                f"{location / 'classes.txt'} must have the class names in the metadata of the Parquet files, in the "
+                f"same order: {shown_names(names)}; got {shown_names(listed)}; correct or rename it"
+            )
+    classes = named[0] or named[1] or listed
     labels: list[np.ndarray] = []
     for files, names in zip((train, test), named, strict=True):
         labels.append(_in_order(_labels(files, column, len(classes)), names, classes))
@@ -62,7 +69,10 @@ def _check_images(path: Path, column: str) -> None:
     kind = _schema(path).field(column).type
     if pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0:
         kind = kind.field("bytes").type
-    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    binary = "is_binary", "is_large_binary", "is_binary_view", "is_fixed_size_binary"
+    if not any(getattr(pa.types, test)(kind) for test in binary):
         raise SpecError(f"{column} in {path} must contain the bytes of image files, got type {kind}")
 
 
@@ -132,9 +142,12 @@ def _names_in_metadata(path: Path, column: str) -> Names:
     """Return the class names that the hub's library wrote into the metadata of a file; empty if there are none."""
     try:
         content = json.loads((_schema(path).metadata or {})[b"huggingface"])
-        return tuple(map(str, content["info"]["features"][column]["names"]))
-    except (KeyError, TypeError, ValueError):
+        names = content["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError, RecursionError):
         return ()
+    if not isinstance(names, list):
+        raise SpecError(f"the class names in the metadata of {path} must be a list, got {ascii(names)[:80]}")
+    return check_names(names, f"the metadata of {path}")
 
 
 def _listed(location: Path) -> Names:
@@ -146,7 +159,9 @@ def _listed(location: Path) -> Names:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SpecError(f"{path} must be a text file in UTF-8, got: {error}; save it as UTF-8") from None
-    return tuple(line.split("\t")[0].strip() for line in lines if line.strip())
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return check_names([line.split("\t")[0].strip() for line in lines], path)
 
 
 def _in_order(labels: np.ndarray, names: Names, classes: Names) -> np.ndarray:
@@ -156,7 +171,7 @@ def _in_order(labels: np.ndarray, names: Names, classes: Names) -> np.ndarray:
     if not names or names == classes:
         return labels
     if len(set(names)) < len(names) or len(names) != len(classes):
-        raise SpecError(f"class names must differ from each other to be put in order, got {', '.join(names[:5])}")
+        raise SpecError(f"class names must differ from each other to be put in order, got {shown_names(names)}")
     numbers = {name: number for number, name in enumerate(classes)}
     in_order: np.ndarray = np.array([numbers[name] for name in names], np.int64)[labels]
     return in_order
@@ -185,10 +200,12 @@ def _table(path: Path, column: str) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not pa.types.is_integer(kind := _schema(path).field(column).type):
+    kind = _schema(path).field(column).type
+    if not pa.types.is_integer(kind.value_type if pa.types.is_dictionary(kind) else kind):
         raise SpecError(f"{column} in {path} must contain whole numbers from 0 on, got type {kind}")
     try:
-        return pq.read_table(path, columns=[column])
+        table = pq.read_table(path, columns=[column])
+        return table.cast(pa.schema([(column, kind.value_type)])) if pa.types.is_dictionary(kind) else table
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
 

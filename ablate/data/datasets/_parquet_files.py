@@ -27,7 +27,9 @@ def parquet_files(location: Path) -> list[Path]:
     for folder in (location / "data", location):
         if found := _in(folder):
             if odd := [path for path in found if not path.is_file()]:
-                raise SpecError(f"{odd[0]} must be a regular file; remove it, or restore what it links to")
+                names = f"move the files in it to {folder}, with names such as train-00000-of-00002.parquet"
+                what = f"got a folder; {names}" if odd[0].is_dir() else "remove it, or restore what it links to"
+                raise SpecError(f"{odd[0]} must be a regular file; {what}")
             for path in found:
                 refuse_bytes(path, "the name of")
             return found

@@ -109,9 +109,63 @@ def test_a_link_to_nothing_is_refused(folder: Path, harm: Callable[[Path], Path]
         DIRECTORY.facts(folder)
 
 
-def test_a_link_to_a_folder_that_contains_it_is_refused(folder: Path) -> None:
-    (folder / "train" / "cat" / "all").symlink_to(folder / "train")
-    with pytest.raises(SpecError, match="must not be a link to a folder that contains it"):
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("train/cat/all", "."),
+        ("train/cat/all", ".."),
+        ("train/cat/all", "../.."),
+        ("train/all", "."),
+        ("train/all", ".."),
+        ("val/dog/a/b/all", "../.."),
+        ("val/dog/a/all", "../../../train"),
+    ],
+)
+def test_a_link_to_a_folder_that_contains_it_is_named_itself(folder: Path, link: str, target: str) -> None:
+    """The path through the link names the images themselves, which a user would remove."""
+    path = folder / link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+    if target == "../../../train":
+        (folder / "train" / "cat" / "back").symlink_to("../../val")
+        path = folder / "train" / "cat" / "back" / link[4:]
+    with pytest.raises(SpecError) as error:
+        DIRECTORY.facts(folder)
+    named = Path(str(error.value).partition(" must not be a link to a folder that contains it, ")[0])
+    assert named.is_symlink()
+    assert named in (path, folder / link)
+    assert str(error.value).endswith("; remove this link, not its target")
+
+
+def test_a_loop_behind_a_link_that_is_right_is_named_itself(folder: Path) -> None:
+    (folder / "train" / "cat").rename(folder / "cats")
+    (folder / "train" / "cat").symlink_to("../cats")
+    (folder / "cats" / "loop").symlink_to("../cats")
+    with pytest.raises(SpecError, match=rf"^{re.escape(str(folder))}/train/cat/loop must not be a link to a folder"):
+        DIRECTORY.facts(folder)
+
+
+def test_names_that_look_the_same_are_shown_with_escapes_and_refused(folder: Path) -> None:
+    for part in ("train", "val"):
+        (folder / part / "cat").rename(folder / part / ("\u00c4" if part == "train" else "A\u0308"))
+    with pytest.raises(SpecError, match=r"only one has 'A\\u0308', \u00c4$"):
+        DIRECTORY.facts(folder)
+    for part, name in (("train", "A\u0308"), ("val", "\u00c4")):
+        shutil.copytree(folder / part / "dog", folder / part / name)
+    with pytest.raises(
+        SpecError, match=r"classes in .*train must differ by more than Unicode normalisation .*'A\\u0308'"
+    ):
+        DIRECTORY.facts(folder)
+
+
+def test_a_single_class_and_parquet_within_a_part_are_refused(folder: Path) -> None:
+    for part in ("train", "val"):
+        shutil.rmtree(folder / part / "dog")
+    with pytest.raises(SpecError, match="must have at least two classes to tell apart, got only cat"):
+        DIRECTORY.facts(folder)
+    shutil.rmtree(folder / "train" / "cat")
+    (folder / "train" / "0.parquet").touch()
+    with pytest.raises(SpecError, match=r"train contains Parquet files, .* such as train-00000-of-00001.parquet"):
         DIRECTORY.facts(folder)
 
 

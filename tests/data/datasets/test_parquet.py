@@ -113,7 +113,9 @@ def test_classes_are_named_by_metadata_or_a_file_or_numbers(tmp_path: Path) -> N
     assert loaded(folder).classes == ("n01", "n02")
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"info": null}', '{"info": {"features": {"label": {"names": 3}}}}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", '{"info": null}', '{"info": {"features": {"label": {"num_classes": 3}}}}']
+)
 def test_metadata_without_classes_are_ignored(tmp_path: Path, content: str) -> None:
     folder = parquet_folder(tmp_path / "other", TRAIN, TEST, metadata=False)
     for part in ("train", "validation"):

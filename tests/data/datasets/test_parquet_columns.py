@@ -163,3 +163,83 @@ def test_every_label_has_images(
         sentence = "labels in .*data, such as in test-.* must be 0 to 2, got "
     with pytest.raises(SpecError, match=sentence):
         DIRECTORY.facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (["\ud800", "b", "c"], r"the name of class 0 in the metadata of .* must be UTF-8, got '\\ud800'"),
+        ([None, "b", "c"], "class 0 in the metadata of .* must have a name, got None"),
+        ([1, 2, 3], "class 0 in the metadata of .* must have a name, got 1"),
+        (["a", " ", "c"], "class 1 in the metadata of .* must have a name, got ' '"),
+        (["a", "a ", "c"], "must differ by more than Unicode normalisation and spaces at their ends, got 'a' and 'a '"),
+        (["\u00c4", "A\u0308", "c"], r"must differ by more than .*, got '\\xc4' and 'A\\u0308'; rename one of them"),
+        ({"0": "a"}, "the class names in the metadata of .* must be a list, got {'0': 'a'}"),
+    ],
+)
+def test_names_in_metadata_that_are_not_valid_are_refused(
+    tmp_path: Path, train: Path, test: Path, names: Any, sentence: str
+) -> None:
+    for path in (train, test):
+        write(path, [0, 1, 2])
+        content = {"info": {"features": {"label": {"names": names}}}}
+        pq.write_table(pq.read_table(path).replace_schema_metadata({"huggingface": json.dumps(content)}), path)
+    with pytest.raises(SpecError, match=sentence):
+        DIRECTORY.facts(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("a\n\nb\nc\n", "class 1 in .*classes.txt must have a name, got ''"),
+        ("\tapple\nb\nc\n", "class 0 in .*classes.txt must have a name, got ''"),
+        ("\u00c4\nA\u0308\nc\n", "must differ by more than Unicode normalisation"),
+    ],
+)
+def test_names_in_a_list_that_are_not_valid_are_refused(
+    tmp_path: Path, train: Path, test: Path, text: str, sentence: str
+) -> None:
+    write(train, [0, 1, 2])
+    write(test, [0, 1, 2])
+    (tmp_path / "classes.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=sentence):
+        DIRECTORY.facts(tmp_path)
+
+
+@pytest.mark.parametrize("named", ["train", "test", "both"])
+def test_a_list_of_other_names_than_the_metadata_is_refused(
+    tmp_path: Path, train: Path, test: Path, named: str
+) -> None:
+    write(train, [0, 1, 2], CLASSES if named != "test" else ())
+    write(test, [0, 1, 2], CLASSES if named != "train" else ())
+    (tmp_path / "classes.txt").write_text("apple\nbread\ncup\n\n")
+    assert DIRECTORY.facts(tmp_path).classes == CLASSES
+    (tmp_path / "classes.txt").write_text("cup\nbread\napple\n")
+    assert f"{tmp_path / 'classes.txt'} must have the class names in the metadata" in refusal(tmp_path)
+
+
+def test_a_single_class_is_refused(tmp_path: Path, train: Path, test: Path) -> None:
+    write(train, [0, 0, 0])
+    write(test, [0, 0])
+    assert refusal(tmp_path) == f"{tmp_path} must have at least two classes to tell apart, got only 0"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.binary(), pa.large_binary(), pa.binary_view(), pa.binary(2), pa.dictionary(pa.int32(), pa.binary())],
+    ids=str,
+)
+@pytest.mark.parametrize("labels", [pa.int8(), pa.uint64(), pa.dictionary(pa.int8(), pa.int64())], ids=str)
+def test_images_and_labels_of_every_type_that_arrow_has_for_them_are_read(
+    tmp_path: Path, train: Path, test: Path, kind: pa.DataType, labels: pa.DataType
+) -> None:
+    for path in (train, test):
+        images = pa.array([b"a1", b"b2", b"c3"], pa.binary())
+        of_kind = images.dictionary_encode() if pa.types.is_dictionary(kind) else images.cast(kind)
+        numbers = pa.array([2, 0, 1])
+        numbers = numbers.dictionary_encode() if pa.types.is_dictionary(labels) else numbers.cast(labels)
+        write(path, [2, 0, 1], image=of_kind, label=numbers)
+    data = _directory.load(TINY.replace(dataset="mine", holdout=0.0), tmp_path)
+    assert [data.reader.encoded(index) for index in range(3)] == [b"a1", b"b2", b"c3"]
+    assert list(data.labels) == [2, 0, 1, 2, 0, 1]
+    assert sum(DIRECTORY.facts(tmp_path).test) == 3
