@@ -110,6 +110,13 @@ def test_without_a_shared_seed_nothing_is_measured(patch_ff: list[float], attent
     assert found.interval is None
 
 
+def test_json_has_the_numbers_of_the_expression_itself() -> None:
+    found = verdict(GAP > -5, CLOSE).content()
+    assert (found["threshold"], found["n"]) == (-5, 3)
+    assert [found[name] for name in ("mean", "low", "high")] == pytest.approx([-2.0, -2.248, -1.752], abs=1e-3)
+    assert [verdict(GAP > -5, []).content()[name] for name in ("mean", "low", "high", "n")] == [None] * 4
+
+
 def test_only_shared_seeds_count() -> None:
     found = verdict(GAP > -5, CLOSE, skip=1)
     assert found.interval is not None
