@@ -18,10 +18,10 @@ import ablate
 PACKAGE = Path(ablate.__file__).parent
 
 # From the bottom: a package imports itself and those before it. zoo and study do not know each other.
-LAYERS = "spec store model data train zoo study dispatch measure results report cli".split()  # noqa: SIM905
+LAYERS = "spec store model data train zoo study dispatch measure results report api cli".split()  # noqa: SIM905
 BESIDE = {"zoo": "study", "study": "zoo"}
 # The only modules of the packages without torch that import it when they are imported themselves.
-TORCH_FREE = ("spec", "store", "study", "dispatch", "measure", "results", "report", "cli")
+TORCH_FREE = ("spec", "store", "study", "dispatch", "measure", "results", "report", "api", "cli")
 NEED_TORCH = {"study.outline", "study.receptive_field", "measure.model", "measure.timing"}
 
 

@@ -6,18 +6,16 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from ablate.cli._options import Folder, Json, OptionalName, ScaleName, print_json
 from ablate.cli._rates import as_json_content, print_rates, sentences
-from ablate.measure.frames import Measured, measured
 from ablate.measure.progress import Watch
-from ablate.measure.protocol import BUDGET, FULL, QUICK, Protocol, matrix
+from ablate.measure.request import found_of, plan_of, subjects_of
 from ablate.measure.session import Plan, Session
-from ablate.measure.subjects import Subject, of_names, of_study, of_timm
+from ablate.measure.subjects import Subject
 from ablate.results.ranking import rankings, stability
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
@@ -97,17 +95,18 @@ def bench(
         ablate bench quickstart --quick
         ablate bench --models paper --modes bf16 --time-budget 9m
     """
-    folder, subjects = Root.at(root), _subjects(name, scale, models, timm)
+    folder = Root.at(root)
+    subjects = subjects_of(load(name) if name else None, scale, _words(models), _words(timm))
     if ranking:
         return _conclude(folder, subjects, None, as_json=as_json)
     devices.check(device)
-    plan = Plan(
-        subjects=subjects,
-        modes=matrix(modes),
+    plan = plan_of(
+        subjects,
+        modes=modes,
         batches=_batches(batches),
-        protocol=_protocol(quick, time_budget),
+        quick=quick,
         device=device,
-        threads=_threads(threads),
+        threads=threads,
         budget_s=_seconds(time_budget),
         force=force,
     )
@@ -124,19 +123,6 @@ def _measure(root: Root, plan: Plan, *, as_json: bool) -> Session:
     return session
 
 
-def _subjects(name: str | None, scale: str | None, models: str | None, timm: str | None) -> list[Subject]:
-    if scale and not name:
-        raise SpecError(f"--scale {scale} needs a study; add its name")
-    found = of_study(load(name), scale) if name else []
-    found += of_names(_words(models)) + of_timm(_words(timm))
-    if not found:
-        raise SpecError("bench needs a study, --models or --timm; add one of them")
-    once: dict[str, Subject] = {}
-    for subject in found:
-        once.setdefault(subject.key, subject)  # the first is the control, with its first label
-    return list(once.values())
-
-
 def _words(text: str | None) -> list[str]:
     return [word.strip() for word in (text or "").split(",") if word.strip()]
 
@@ -148,16 +134,6 @@ def _batches(text: str | None) -> Sequence[int]:
     if not words or not all(re.fullmatch(r"[1-9]\d*", word) for word in words):
         raise SpecError(f"--batches must be whole numbers above 0, such as 64,1,16, got {text!r}")
     return list(dict.fromkeys(int(word) for word in words))
-
-
-def _protocol(quick: bool, budget: str | None) -> Protocol:
-    return QUICK if quick else BUDGET if budget else FULL
-
-
-def _threads(number: int | None) -> int:
-    if number is not None and number < 1:
-        raise SpecError(f"--threads must be 1 or more, got {number}")
-    return number or len(os.sched_getaffinity(0))
 
 
 def _seconds(text: str | None) -> float | None:
@@ -185,7 +161,7 @@ def _counted(number: int, what: str) -> str:
 
 def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, *, as_json: bool) -> int:
     """Print the recorded rates, and which model is faster in how many modes."""
-    found = _measured(root, subjects, session)
+    found = found_of(root, subjects, session)
     ranked = stability(rankings(found))
     failures = session.failures if session else []
     time_is_up = session is not None and session.time_is_up
@@ -204,15 +180,3 @@ def _conclude(root: Root, subjects: Sequence[Subject], session: Session | None, 
     if session and session.folder:
         typer.echo(f"records: {session.folder}")
     return int(bool(failures))
-
-
-def _measured(root: Root, subjects: Sequence[Subject], session: Session | None) -> list[Measured]:
-    """Return the records of some subjects with their labels; after a session, only those of its device."""
-    labels = {subject.key: subject.label for subject in subjects}
-    order = list(labels)
-    mine = [one for one in measured(root.results) if one.found.subject["key"] in labels]
-    if session and session.folder:
-        where = session.folder.name
-        mine = [one for one in mine if one.folder == where]
-    mine.sort(key=lambda one: order.index(one.found.subject["key"]))
-    return [replace(one, variant=labels[one.found.subject["key"]]) for one in mine]

@@ -11,10 +11,8 @@ import typer
 from ablate.cli._options import Folder, Json, print_columns, print_json
 from ablate.dispatch.cleanup import KINDS, Leftover, find, remove, unreadable
 from ablate.results.formats.units import size
-from ablate.spec.errors import SpecError
 from ablate.store.root import Root
-from ablate.study.load import load, named
-from ablate.study.study import Study
+from ablate.study.load import every_study
 
 
 def clean(
@@ -44,7 +42,7 @@ def clean(
         ablate clean --yes
     """
     folder = Root.at(root)
-    studies = _studies(files or [], folder)
+    studies = every_study(folder.path, files or [])
     found = find(folder, studies, weights=weights)
     if not as_json:
         _print(found)
@@ -63,19 +61,6 @@ def clean(
         for one in found if removes else ():
             if os.path.lexists(one.path):
                 typer.echo(f"kept, because it is in use: {_shown(one.path)}")
-
-
-def _studies(files: list[str], root: Root) -> list[Study]:
-    """Return the named studies, those under the root, and those given.
-
-    Raises:
-        SpecError: when one cannot be loaded, so that its runs are not known.
-    """
-    local = sorted(root.path.glob("studies/[!_]*.py"))
-    try:
-        return [load(path) for path in dict.fromkeys([*named().values(), *local, *map(Path, files)])]
-    except SpecError as error:
-        raise SpecError(f"{error}; every study must load, so that its runs are kept") from None
 
 
 def _confirmed() -> bool:

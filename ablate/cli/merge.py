@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ablate.cli._options import Folder, Json, print_json
-from ablate.results.merge import WEIGHTS, Found, Kind, compare, copy, copy_weights, results_of
-from ablate.spec.errors import SpecError
+from ablate.results.merge import Found, Kind
+from ablate.results.merge import merge as merge_roots
 from ablate.spec.printable import printable
 from ablate.store.root import Root
 
@@ -37,31 +37,17 @@ def merge(
         ablate merge ../other-machine --dry-run
         ablate merge /mnt/cluster/results
     """
-    folder, results = Root.at(root), results_of(other)
-    found = compare(results, folder)
-    chosen = [one for one in found if one.kind == "new" or (force and one.kind == "conflicting")]
-    weighty = [one for one in found if one.kind == "same" or one in chosen] if weights else []
-    replaced, copied = {}, 0
-    if not dry_run:
-        folder.make_writable()
-        replaced = {str(one.source): str(kept) for one in chosen if (kept := copy(one)) is not None}
-        copied = sum(_copy_weights(one, results, folder) for one in weighty)
+    folder = Root.at(root)
+    found = merge_roots(other, folder, dry_run=dry_run, force=force, weights=weights)
     if as_json:
-        files = [_as_data(one, replaced.get(str(one.source), "")) for one in found]
-        print_json({"copied": not dry_run, "files": files, "weights": copied})
+        files = [_as_data(one, found.replaced.get(str(one.source), "")) for one in found.files]
+        print_json({"copied": not dry_run, "files": files, "weights": found.weights})
     else:
-        _print(found, replaced)
-        what = "nothing was copied" if dry_run or not chosen else f"copied {len(chosen)} to {folder.results}"
-        typer.echo(f"{what}{f', and {copied} files of weights' if copied else ''}")
-    return int(any(one.kind == "damaged" or (one.kind == "conflicting" and not force) for one in found))
-
-
-def _copy_weights(one: Found, results: Path, root: Root) -> bool:
-    key = one.target.stem
-    try:
-        return copy_weights(results.parent / "runs" / key / WEIGHTS, root.run_folder(key) / WEIGHTS)
-    except OSError as error:
-        raise SpecError(f"cannot copy the weights of run {key}: {error.strerror}") from None
+        _print(found.files, found.replaced)
+        nothing = dry_run or not found.copied
+        what = "nothing was copied" if nothing else f"copied {len(found.copied)} to {folder.results}"
+        typer.echo(f"{what}{f', and {found.weights} files of weights' if found.weights else ''}")
+    return int(bool(found.left_out))
 
 
 def _as_data(one: Found, kept: str) -> dict[str, str]:
@@ -69,7 +55,7 @@ def _as_data(one: Found, kept: str) -> dict[str, str]:
     return {name: printable(text) for name, text in (texts | ({"replaced": kept} if kept else {})).items()}
 
 
-def _print(found: Sequence[Found], replaced: dict[str, str]) -> None:
+def _print(found: Sequence[Found], replaced: Mapping[str, str]) -> None:
     """Print the number of each kind, then every file that is not the same."""
     number = Counter(one.kind for one in found)
     typer.echo(", ".join(f"{number[kind]} {kind}" for kind in KINDS))

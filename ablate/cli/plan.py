@@ -35,11 +35,11 @@ from ablate.dispatch.estimate import Estimate, estimate_runs, estimate_study
 from ablate.dispatch.plan import Place
 from ablate.dispatch.request import RunRequest
 from ablate.spec.errors import SpecError
-from ablate.spec.run import Run, differences
+from ablate.spec.run import Run
 from ablate.store.root import Root
 from ablate.study.compare import check_own_parts
 from ablate.study.load import load
-from ablate.study.study import Study, Variant
+from ablate.study.study import Study
 
 if TYPE_CHECKING:
     from ablate.study.compare import Comparison
@@ -97,7 +97,7 @@ def _plan_one(
     scale = study.scale(scale)
     check_own_parts(study, scale, request.locate(study.runs(scale, request.seeds)))
     estimate = estimate_study(request, study, scale, probing=probing)
-    variants = _variants(study, scale, estimate)
+    variants = estimate.variants(study, scale)
     compared = _compared(request, study, scale, estimate) if comparing else []
     found = soundness_of(study, scale, request.root, request.seeds)
     if as_json:
@@ -144,21 +144,6 @@ def _plan_all(request: RunRequest, scale: str | None, *, probing: bool, as_json:
     labels = {variant.run: f"{study.name}, {variant.label}" for study, at in found for variant in study.variants(at)}
     _print_estimate(estimate, labels)
     return warn_all(request.root)
-
-
-def _variants(study: Study, scale: str, estimate: Estimate) -> list[dict[str, Any]]:
-    """Return every variant with its missing runs, ready for JSON."""
-    missing: dict[Run, list[str]] = {}
-    for run in estimate.missing:
-        missing.setdefault(run.replace(seed=0), []).append(run.key)
-    compared = study.variants(scale)
-    return [_variant(compared[0].run, variant, missing.get(variant.run, [])) for variant in compared]
-
-
-def _variant(control: Run, variant: Variant, missing: list[str]) -> dict[str, Any]:
-    changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
-    match = {"match": variant.match.as_data()} if variant.match else {}
-    return {"variant": variant.label, "changes": changes, "missing": missing} | match
 
 
 def _changes(variant: dict[str, Any]) -> str:

@@ -15,12 +15,12 @@ from ablate.cli._soundness import NOT_WHOLE, soundness_of, warn, warn_all
 from ablate.dispatch.all_studies import command
 from ablate.dispatch.display import open_console
 from ablate.measure import frames as speeds
-from ablate.results import contrasts, paper
+from ablate.results import paper, tables
 from ablate.results.formats import Sheet, as_text, comparison, render, terminal
 from ablate.results.formats import contrasts as contrast_sheets
 from ablate.results.formats.paper import sheet as paper_sheet
 from ablate.results.soundness import Soundness, marked, of_all
-from ablate.results.table import frame, study_records, summarise, write
+from ablate.results.table import frame, write
 from ablate.results.verdict import SPEED, Verdict, judge
 from ablate.spec.errors import SpecError
 from ablate.store.root import Root
@@ -107,7 +107,10 @@ def _table(
     scale = study.scale(scale)
     found = soundness_of(study, scale, root, seeds, speeds=where[0] is not None)
     if kind:
-        return (_over_seeds if kind == "stats" else _per_image)(study, scale, seeds, root), found
+        control = study.variants(scale)[0].label
+        if kind == "stats":
+            return contrast_sheets.over_seeds(tables.over_seeds(study, scale, seeds, root), control), found
+        return contrast_sheets.over_images(tables.over_images(study, scale, seeds, root), control), found
     return _comparison(study, scale, seeds, root, *where), found
 
 
@@ -115,23 +118,8 @@ def _comparison(study: Study, scale: str, seeds: int | None, root: Root, mode: s
     """Return the variants, with their speed in a mode and on a device if requested."""
     if device is not None and mode is None:
         raise SpecError(f"--device {device!r} needs a mode that was measured on it; add --mode")
-    rows = summary(study, scale, seeds, root)
+    rows = tables.summary(study, scale, seeds, root)
     return comparison(rows if mode is None else speeds.join(rows, speeds.frame(root, study, scale), mode, device))
-
-
-def _over_seeds(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
-    """Return the differences to the control, over seeds."""
-    runs = frame(study, scale, seeds=seeds, root=root.path)
-    return contrast_sheets.over_seeds(contrasts.over_seeds(runs), str(runs["variant"].cat.categories[0]))
-
-
-def _per_image(study: Study, scale: str, seeds: int | None, root: Root) -> Sheet:
-    """Return the differences to the control, per image."""
-    label_of = {variant.run: variant.label for variant in study.variants(scale)}
-    control = next(iter(label_of.values()))
-    found = study_records(study, scale, root.results, seeds)
-    labelled = [(label_of[record.as_run().replace(seed=0)], record) for record in found]
-    return contrast_sheets.over_images(contrasts.over_images(labelled, control), control)
 
 
 def _paper(root: Root, mode: str | None, device: str | None) -> tuple[Sheet, Soundness]:
@@ -157,12 +145,6 @@ def print_table(sheet: Sheet | pd.DataFrame, found: Soundness) -> None:
         typer.echo(sentence)
 
 
-def summary(study: Study, scale: str, seeds: int | None, root: Root) -> pd.DataFrame:
-    """Return one row per variant of a study, from the records under the root."""
-    runs = frame(study, scale, seeds=seeds, root=root.path)
-    return summarise(runs, study.seed_count(scale, seeds), study.variants(scale))
-
-
 def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Json = False, root: Folder = None) -> int:
     """Judge the claims of a study from its records.
 
@@ -176,7 +158,7 @@ def claims(name: Name, scale: ScaleName = None, seeds: Seeds = None, as_json: Js
     """
     study, folder = load(name), Root.at(root)
     scale = study.scale(scale)
-    verdicts = judge(study, scale, frame(study, scale, seeds=seeds, root=folder.path), folder.results)
+    verdicts = judge(study, scale, seeds=seeds, root=folder.path)
     quantities = [one.column for verdict in verdicts for one in verdict.claim.quantities()]
     found = soundness_of(study, scale, folder, seeds, speeds=not set(SPEED).isdisjoint(quantities))
     damage = [found.of([study.variant(one, scale).label for one in verdict.claim.quantities()]) for verdict in verdicts]

@@ -158,8 +158,9 @@ def _conclude(request: RunRequest, study: Study, scale: str, statuses: list[RunS
 
 def _print_results(request: RunRequest, study: Study, scale: str, statuses: list[RunStatus], found: Soundness) -> None:
     """Print the table and what is left to do, before the report is written, which may fail."""
-    from ablate.cli.results import print_table, summary
+    from ablate.cli.results import print_table
     from ablate.results.formats import comparison
+    from ablate.results.tables import summary
 
     if study.benchmark_only:
         typer.echo(f"{study.name} has no runs: {not_trained(study, scale)}")

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ablate.api.reports import verify as verify_reports
 from ablate.cli._options import Folder, Json, print_json
-from ablate.report.verification import Verification, verify_overview
-from ablate.report.verification import verify as verify_report
-from ablate.spec.errors import SpecError
-from ablate.store.root import Root
-from ablate.study.load import load
+from ablate.report.verification import Verification
 
 Reports = Annotated[
     list[str] | None,
@@ -27,7 +23,7 @@ Source = Annotated[
 ]
 
 
-def verify(reports: Reports = None, study: Source = None, root: Folder = None, as_json: Json = False) -> int:
+def verify(reports: Reports = None, source: Source = None, root: Folder = None, as_json: Json = False) -> int:
     """Check that reports match the recorded results.
 
     Every number is computed again from the records. Floats may differ by a relative 1e-5. Images are not compared;
@@ -40,12 +36,7 @@ def verify(reports: Reports = None, study: Source = None, root: Folder = None, a
         ablate verify
         ablate verify quickstart-digits
     """
-    folder = Root.at(root)
-    given = load(study) if study else None
-    index = None if reports else verify_overview(folder)
-    found = [verify_report(path, folder, given) for path in _folders(reports, folder)] + ([index] if index else [])
-    if not found:
-        raise SpecError(f"{folder.reports} has no report; write one: ablate report STUDY")
+    found = verify_reports(*reports or (), study=source, root=root)
     if as_json:
         print_json([asdict(one) | {"holds": one.holds} for one in found])
     else:
@@ -53,13 +44,6 @@ def verify(reports: Reports = None, study: Source = None, root: Folder = None, a
             for line in _sentences(one):
                 typer.echo(line)
     return int(not all(one.holds for one in found))
-
-
-def _folders(reports: list[str] | None, root: Root) -> list[Path]:
-    """Return the folders of the reports, given by path or name; by default of all."""
-    if reports:
-        return [root.reports / name if (root.reports / name).is_dir() else Path(name) for name in reports]
-    return sorted({path.parent for name in ("manifest.json", "report.md") for path in root.reports.glob(f"*/{name}")})
 
 
 def _sentences(found: Verification) -> Iterator[str]:

@@ -15,9 +15,9 @@ from ablate.dispatch.request import RunRequest
 from ablate.dispatch.slurm_pool import arrays, parameters
 from ablate.dispatch.status import SETTLED, StatusMonitor
 from ablate.spec.resources import Resources
-from ablate.spec.run import Run
+from ablate.spec.run import Run, differences
 from ablate.study.compare import check_matches
-from ablate.study.study import Study
+from ablate.study.study import Study, Variant
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,14 @@ class Estimate:
     def arrays(self) -> list[int]:
         """Number of jobs of each array on Slurm."""
         return [len(array) for array in arrays(self.grouping.slices)] if self.grouping else []
+
+    def variants(self, study: Study, scale: str) -> list[dict[str, Any]]:
+        """Return every variant of the study with what it changes and the keys of its missing runs, ready for JSON."""
+        missing: dict[Run, list[str]] = {}
+        for run in self.missing:
+            missing.setdefault(run.replace(seed=0), []).append(run.key)
+        variants = study.variants(scale)
+        return [_variant(variants[0].run, variant, missing.get(variant.run, [])) for variant in variants]
 
     @property
     def device_hours(self) -> float:
@@ -113,3 +121,9 @@ def _estimate(
     size = min(size, len(grouping.slices)) if grouping else size
     disk = disk_of(missing, data, side_by_side=size)
     return Estimate(request.place, resources, total, missing, size, grouping, probes, disk)
+
+
+def _variant(control: Run, variant: Variant, missing: list[str]) -> dict[str, Any]:
+    changes = {field: value for field, (_, value) in differences(control, variant.run).items()}
+    match = {"match": variant.match.as_data()} if variant.match else {}
+    return {"variant": variant.label, "changes": changes, "missing": missing} | match

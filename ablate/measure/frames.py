@@ -16,7 +16,7 @@ from ablate.model.cost import inputs
 from ablate.spec.errors import SpecError
 from ablate.spec.run import SHAPING
 from ablate.store.root import Root
-from ablate.study.load import load
+from ablate.study.load import as_study
 from ablate.study.study import Study
 
 COLUMNS = """
@@ -84,7 +84,7 @@ def device_of(found: Measurement) -> str:
 
 
 def frame(
-    root: str | Path | Root | None = None, study: Study | str | None = None, scale: str | None = None
+    root: str | Path | Root | None = None, study: Study | str | Path | None = None, scale: str | None = None
 ) -> pd.DataFrame:
     """Return one row per measurement: one model on one device, in one mode, at one batch size.
 
@@ -101,7 +101,7 @@ def frame(
         the model.
     """
     results = (root if isinstance(root, Root) else Root.at(root)).results
-    study = load(study) if isinstance(study, str) else study
+    study = as_study(study) if study is not None else None
     found = of_study(results, study, scale) if study else measured(results)
     labels = list(dict.fromkeys([v.label for v in study.variants(scale)] if study else []))
     return tidy(found, labels)

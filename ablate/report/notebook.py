@@ -17,31 +17,31 @@ from ablate.results.soundness import soundness
 from ablate.spec.errors import SpecError
 from ablate.spec.printable import one_line
 from ablate.store.root import Root
-from ablate.study.load import load
+from ablate.study.load import as_study, named
 from ablate.study.study import Study
 
 NOT_MEASURED = "not measured"
 
 
 def curves(
-    study: Study | str, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
+    study: Study | str | Path, scale: str | None = None, *, seeds: int | None = None, root: str | Path | None = None
 ) -> pd.DataFrame:
     """Return one row per run and epoch of a study, with `variant`, `mixer` and `seed`; see `ablate.frame`."""
-    study = load(study) if isinstance(study, str) else study
+    study = as_study(study)
     scale = study.scale(scale)
     return table.curves(study, scale, table.study_records(study, scale, Root.at(root).results, seeds))
 
 
 def data(
     kind: str,
-    study: Study | str,
+    study: Study | str | Path,
     scale: str | None = None,
     *,
     seeds: int | None = None,
     root: str | Path | None = None,
 ) -> pd.DataFrame:
     """Return the frame that plots with this input draw: "runs", "curves", "speed" or "rankings"."""
-    study = load(study) if isinstance(study, str) else study
+    study = as_study(study)
     scale = study.scale(scale)
     if kind == "curves":
         return _marked(curves(study, scale, seeds=seeds, root=root), study, scale, seeds, root)
@@ -64,8 +64,8 @@ def _marked(frame: pd.DataFrame, study: Study, scale: str, seeds: int | None, ro
 
 
 def plot(
-    name: str,
-    study: Study | str,
+    study: Study | str | Path,
+    name: str = "accuracy_params",
     scale: str | None = None,
     *,
     seeds: int | None = None,
@@ -73,12 +73,15 @@ def plot(
     ax: Axes | None = None,
     width: str | float = style.WIDTH,
 ) -> Axes:
-    """Draw one of `ablate.report.plots.PLOTS` from a study's records; for the other arguments see `ablate.frame`.
+    """Draw a plot of a study from its records; for the other arguments see `ablate.frame`.
 
     Args:
+        name: of the plot, one of `ablate.report.plots.PLOTS`.
         ax: axes to draw on; None makes a figure, which is `figure` of the returned axes.
         width: of that figure: "half" or "full" page width, or inches.
     """
+    if isinstance(study, str) and study in [*PLOTS] and study not in named():
+        raise SpecError(f"the study must come before the plot; call plot(STUDY, {study!r})")
     drawn, wide = PLOTS[name], style.inches(width)
     axes: Axes = drawn.draw(data(drawn.input, study, scale, seeds=seeds, root=root), ax, width=wide)
     return axes
@@ -86,7 +89,7 @@ def plot(
 
 def write_plots(
     names: Iterable[str],
-    study: Study | str,
+    study: Study | str | Path,
     scale: str | None,
     folder: Path,
     *,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,6 +38,57 @@ class Found:
     source: Path
     target: Path
     reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merge:
+    """The files of another root, and what was done with them.
+
+    Args:
+        copied: those that were copied; those that would be, if nothing was to be copied.
+        replaced: where the replaced file of this root is now, by the file of the other root.
+        weights: how many files of weights were copied.
+    """
+
+    files: Sequence[Found]
+    copied: Sequence[Found]
+    replaced: Mapping[str, str]
+    weights: int
+
+    @property
+    def left_out(self) -> list[Found]:
+        """Return the damaged and conflicting files that are not among the copied ones."""
+        return [one for one in self.files if one.kind in ("damaged", "conflicting") and one not in self.copied]
+
+
+def merge(other: Path, root: Root, *, dry_run: bool = False, force: bool = False, weights: bool = False) -> Merge:
+    """Copy the records and speed measurements of another root, or of its results folder, into a root.
+
+    Args:
+        dry_run: copy nothing.
+        force: replace conflicting ones, and keep those beside.
+        weights: also copy the final weights of the records that are new or equal.
+
+    Raises:
+        SpecError: when there is no such folder, or it is that of the root.
+    """
+    results = results_of(other)
+    found = compare(results, root)
+    chosen = [one for one in found if one.kind == "new" or (force and one.kind == "conflicting")]
+    if dry_run:
+        return Merge(files=found, copied=chosen, replaced={}, weights=0)
+    root.make_writable()
+    replaced = {str(one.source): str(kept) for one in chosen if (kept := copy(one)) is not None}
+    weighty = [one for one in found if one.kind == "same" or one in chosen] if weights else []
+    copied = sum(_copy_weights_of(one.target.stem, results, root) for one in weighty)
+    return Merge(files=found, copied=chosen, replaced=replaced, weights=copied)
+
+
+def _copy_weights_of(key: str, results: Path, root: Root) -> bool:
+    try:
+        return copy_weights(results.parent / "runs" / key / WEIGHTS, root.run_folder(key) / WEIGHTS)
+    except OSError as error:
+        raise SpecError(f"cannot copy the weights of run {key}: {error.strerror}") from None
 
 
 def results_of(path: Path) -> Path:

@@ -24,7 +24,7 @@ from ablate.store.records import Record
 from ablate.store.root import Root, write_atomically
 from ablate.store.rows import row
 from ablate.study.compare import known_classes
-from ablate.study.load import load
+from ablate.study.load import as_study
 from ablate.study.study import Study, Variant
 
 SUMMARISED = ("top1", "top5", "loss", "heldout_top1", "ema_top1", "images_per_s", "training_s", "peak_memory_mib")
@@ -32,7 +32,7 @@ CONSTANT = ("params", "macs", "tokens")
 
 
 def frame(
-    study: Study | str | None = None,
+    study: Study | str | Path | None = None,
     scale: str | None = None,
     *,
     seeds: int | None = None,
@@ -46,7 +46,8 @@ def frame(
     its order; numbers and booleans keep their type, since they have an order already.
 
     Args:
-        study: a study or its name: only its runs, with a column `variant`, in the study's order. None: all records.
+        study: a study, its name or the path of its file: only its runs, with a column `variant`, in the study's order.
+            None: all records.
         scale: of the study; None is its first.
         seeds: the first N seeds; None is the study's number.
         root: the folder with `results/`; None is ABLATE_ROOT or the current folder.
@@ -64,7 +65,7 @@ def frame(
         raise SpecError(
             f"device must be given with a mode, got device {device!r} alone; pass a mode that was measured on it"
         )
-    study = load(study) if isinstance(study, str) else study
+    study = as_study(study)
     scale = study.scale(scale)
     labels, evidence = _labels(study, scale), of_study(study, scale, Root.at(root).results, seeds)
     at, found = _places(study, scale, evidence, seeds), evidence.rows.columns

@@ -19,8 +19,10 @@ from ablate.measure import frames as speed_frames
 from ablate.results import speed_claims
 from ablate.results.speed_claims import Place
 from ablate.results.stats import MANY_SEEDS, Interval, detectable, seeds_needed, t_interval
-from ablate.results.table import CONSTANT, sizes
+from ablate.results.table import CONSTANT, frame, sizes
+from ablate.store.root import Root
 from ablate.study.claims import Claim, Inequality
+from ablate.study.load import as_study
 from ablate.study.study import Study
 
 Decision = Literal["supported", "contradicted", "undecided"]
@@ -48,13 +50,32 @@ class Verdict:
         return {**named, "decision": self.decision, "reason": self.reason, **numbers}
 
 
-def judge(study: Study, scale: str, runs: pd.DataFrame, results: Path | None = None) -> list[Verdict]:
+def judge(
+    study: Study | str | Path,
+    scale: str | None = None,
+    runs: pd.DataFrame | None = None,
+    results: Path | None = None,
+    *,
+    seeds: int | None = None,
+    root: str | Path | None = None,
+) -> list[Verdict]:
     """Judge every claim of a study at a scale, paired by seed; a claim about speed by its measurements.
 
     Args:
-        runs: from `ablate.frame` with the study.
-        results: the folder with `speed/`; None if there is none.
+        study: a study, its name or the path of its file.
+        scale: of the study; None is its first.
+        runs: from `ablate.frame` with the study; None reads them, and the speeds, from the records under the root.
+        results: the folder with `speed/`, for given runs; None if there is none.
+        seeds: the first N seeds, where the runs are read; None is the study's number.
+        root: the folder with `results/`; None is ABLATE_ROOT or the current folder.
+
+    Raises:
+        SpecError: for an unknown study or scale.
     """
+    study = as_study(study)
+    scale = study.scale(scale)
+    if runs is None:
+        runs, results = frame(study, scale, seeds=seeds, root=root), Root.at(root).results
     return [_judge_one(study, scale, claim, runs, results) for claim in study.claims_at(scale)]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.printable import shown
 from ablate.spec.usercode import contained
 from ablate.study.checks import check_name
 from ablate.study.study import Study
@@ -34,6 +36,8 @@ def load(name: str | Path) -> Study:
     Raises:
         SpecError: if there is no such study, or its file fails; the message contains the line of the file.
     """
+    if not isinstance(name, str | Path):
+        raise SpecError(f"a study must be a Study, its name or the path of its file, got {shown(name)}")
     path = Path(name)
     if path.suffix != ".py":
         known = named()
@@ -55,6 +59,32 @@ def load(name: str | Path) -> Study:
         _check(study)
     except SpecError as error:
         raise SpecError(f"{path}: {error}") from None
+    return study
+
+
+def every_study(root: Path, files: Iterable[str | Path] = ()) -> list[Study]:
+    """Return the named studies, those in `studies/` under a root, and those in other files.
+
+    Raises:
+        SpecError: when one cannot be loaded, so that its runs are not known.
+    """
+    local = sorted(root.glob("studies/[!_]*.py"))
+    try:
+        return [load(path) for path in dict.fromkeys([*named().values(), *local, *map(Path, files)])]
+    except SpecError as error:
+        raise SpecError(f"{error}; every study must load, so that its runs are kept") from None
+
+
+def as_study(study: Study | str | Path) -> Study:
+    """Return a study: itself, or the one with a name or in a file.
+
+    Raises:
+        SpecError: as `load` does; and for a study made in Python whose variants or claims do not hold together.
+    """
+    if not isinstance(study, Study):
+        return load(study)
+    if not study.source:  # `load` has checked the others
+        _check(study)
     return study
 
 

@@ -49,7 +49,7 @@ def place(root: Root, monkeypatch: pytest.MonkeyPatch) -> Root:
     monkeypatch.setenv("ABLATE_CACHE", str(root.path / "cache"))
     monkeypatch.setattr(rows, "SETTLED_NS", 0)
     study = load(STUDY)
-    monkeypatch.setattr("ablate.cli.clean._studies", lambda *_: [study])
+    monkeypatch.setattr("ablate.cli.clean.every_study", lambda *_: [study])
     for module in (figures, files):
         monkeypatch.setattr(module, "PLOTS", {"accuracy_params": PLOTS["accuracy_params"]})
     for run in study.runs():

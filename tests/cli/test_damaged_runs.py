@@ -95,7 +95,7 @@ COMMANDS = {
 @pytest.mark.parametrize("name", FILES)
 def test_no_damage_stops_a_command(place: Root, monkeypatch: pytest.MonkeyPatch, name: str, command: str) -> None:
     study = load(STUDY)
-    monkeypatch.setattr("ablate.cli.clean.load", lambda _: study)
+    monkeypatch.setattr("ablate.study.load.load", lambda _: study)
     words, codes = COMMANDS[command]
     for content in damages(FILES[name]):
         if not name.endswith("lease.1"):
