@@ -5,10 +5,15 @@ A study is a `Study`, the name of one, or the path of its file. `root` is the fo
 The functions work in any thread. They import torch and matplotlib when they need them.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ablate.api.files import clean, dataset, datasets, merge
 from ablate.api.launches import Launched, plan, run, status
-from ablate.api.models import bench, evaluate
+from ablate.api.models import bench
 from ablate.api.reports import table, verify, write_report
+
+if TYPE_CHECKING:
+    from ablate.zoo.evaluation import evaluate
 
 __all__ = [
     "Launched",
@@ -25,3 +30,11 @@ __all__ = [
     "verify",
     "write_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "evaluate":
+        raise AttributeError(f"module 'ablate.api' has no attribute {name!r}")
+    from ablate.zoo.evaluation import evaluate  # here, since it imports torch
+
+    return evaluate

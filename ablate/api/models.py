@@ -1,12 +1,10 @@
-"""Measure the speed of models, and evaluate one."""
+"""Measure the speed and memory of models."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -19,9 +17,6 @@ from ablate.spec.errors import SpecError
 from ablate.store.root import Root
 from ablate.study.load import as_study
 from ablate.train import devices
-
-if TYPE_CHECKING:
-    from ablate.zoo.evaluation import Evaluation
 
 
 def bench(
@@ -82,10 +77,3 @@ def bench(
     found = tidy(found_of(folder, subjects, session))
     found.attrs = {"failures": session.failures, "time_is_up": session.time_is_up}
     return found
-
-
-def evaluate(model: str | Path, data: str = "", **settings: Any) -> Evaluation:
-    """Evaluate a model on a dataset split; see `ablate.zoo.evaluation.evaluate` for the settings."""
-    from ablate.zoo.evaluation import evaluate
-
-    return evaluate(model, data, **settings)
