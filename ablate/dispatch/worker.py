@@ -17,7 +17,7 @@ import orjson
 from ablate.dispatch.lease import Lease, current, launch_of
 from ablate.dispatch.notes import LOG, Progress, failure_of, logged, note_failure, read_request
 from ablate.spec.errors import SpecError
-from ablate.spec.plugins import files_of, use
+from ablate.spec.plugins import all_files_of, use
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import records
@@ -70,7 +70,7 @@ def reporting(progress: Progress, resources: Resources) -> Iterator[Callable[[di
 
 def request(root: Root, run: Run, resources: Resources) -> None:
     """Write a run where workers find it by its key, with the paths of the user's own files that it needs."""
-    content = {"run": run.to_dict(), "resources": resources.to_dict(), "files": files_of(run)}
+    content = {"run": run.to_dict(), "resources": resources.to_dict(), "files": all_files_of(run)}
     write_atomically(root.run_folder(run.key) / "run.json", orjson.dumps(content), durable=False)
 
 

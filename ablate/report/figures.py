@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from ablate.report.content import Content
 from ablate.report.drawing import _data, _labels, _rates, style
 from ablate.report.opening import SHOWN
-from ablate.report.plots import PLOTS
+from ablate.report.plots import PLOTS, in_reports
 from ablate.results import ranking
 from ablate.results.formats import units
 
@@ -93,7 +93,7 @@ def draw_all(content: Content, *, rendered: bool = True) -> list[Figure]:
     """
     found = frames(content)
     with style.style(), nullcontext() if rendered else _labels.unplaced():
-        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].input])) for name in sorted(PLOTS))
+        drawn = ((name, PLOTS[name].draw(found[PLOTS[name].input])) for name in in_reports(PLOTS))
         return [_figure(name, axes, rendered=rendered) for name, axes in drawn if axes.has_data()]
 
 

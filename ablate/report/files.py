@@ -11,7 +11,7 @@ from ablate.report.figures import Figure, draw_all
 from ablate.report.findings import findings
 from ablate.report.opening import opening
 from ablate.report.page import fill
-from ablate.report.plots import PLOTS
+from ablate.report.plots import PLOTS, in_reports
 from ablate.results import formats
 from ablate.results.formats import Sheet, comparison
 from ablate.results.formats import contrasts as sheets
@@ -88,7 +88,7 @@ def _comparison(content: Content) -> Sheet:
 
 def possible() -> set[str]:
     """Return the names of all figure files that a report may contain."""
-    return {f"{name}.{kind}" for name in PLOTS for kind in KINDS}
+    return {f"{name}.{kind}" for name in in_reports(PLOTS) for kind in KINDS}
 
 
 def _anchors(content: Content) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ MIXERS = Registry("mixer", "ablate.model.mixers", PACKAGE / "model" / "mixers")
 CHANNELS = Registry("channel", "ablate.model.channels", PACKAGE / "model" / "channels")
 STEMS = Registry("stem", "ablate.model.stems", PACKAGE / "model" / "stems")
 DATASETS = Registry("dataset", "ablate.data.datasets", PACKAGE / "data" / "datasets")
+PLOT_FILES = Registry("plot", "ablate.report.plots", PACKAGE / "report" / "plots")
 
 # The code that every run uses, by its name in keys. A BEHAVIOUR above 1 enters every key.
 FILES = {

@@ -159,7 +159,11 @@ def test_a_file_that_fails_is_reported(mean: Path) -> None:
         ("nowhere.py", "mixer", r"there is no mixer file nowhere\.py"),
         (".", "stem", r"there is no stem file \."),
         ("mean.txt", "channel", r"there is no channel file .*mean\.txt; it must be a \.py file"),
-        ("mean.py", "mixr", r"unknown slot 'mixr': did you mean 'mixer'\? known are channel, mixer, stem"),
+        (
+            "mean.py",
+            "mixr",
+            r"unknown slot 'mixr': did you mean 'mixer'\? known are channel, dataset, mixer, plot, stem",
+        ),
     ],
 )
 def test_a_wrong_path_or_slot_is_refused(mean: Path, path: str, slot: str, sentence: str) -> None:

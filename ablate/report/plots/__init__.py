@@ -1,4 +1,6 @@
-"""Plots by name: the rows of `_catalogue.py`, and the files of this folder. To add a plot, add a file.
+"""Plots by name: the rows of `_catalogue.py`, the files of this folder, and those that `use(file, "plot")` registered.
+
+To add a plot to every report, add a file here.
 
 `NAME.py` defines
 
@@ -22,7 +24,7 @@ The frames:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +32,7 @@ from typing import TYPE_CHECKING
 
 from ablate.report.plots._catalogue import CATALOGUE, INPUTS, Entry
 from ablate.spec.errors import SpecError, unknown
+from ablate.spec.parts import PLOT_FILES
 from ablate.spec.printable import shown
 from ablate.spec.registry import Registry
 from ablate.spec.usercode import called
@@ -81,11 +84,16 @@ class Plots(Mapping[str, Plot]):
     """
 
     def __init__(self, catalogue: Mapping[str, Entry], files: Registry) -> None:
-        if both := sorted(set(catalogue) & set(files)):
-            raise SpecError(f"plot {both[0]!r} is defined twice: in the catalogue and in {both[0]}.py; rename the file")
         self._catalogue, self._files = catalogue, files
+        self._check_names()
+
+    def _check_names(self) -> None:
+        if both := sorted(set(self._catalogue) & set(self._files)):
+            file = self._files.path(both[0])
+            raise SpecError(f"plot {both[0]!r} is defined twice: in the catalogue and in {file}; rename the file")
 
     def __iter__(self) -> Iterator[str]:
+        self._check_names()  # a file may be registered at any time
         return iter(sorted([*self._catalogue, *self._files]))
 
     def __len__(self) -> int:
@@ -97,6 +105,7 @@ class Plots(Mapping[str, Plot]):
 
     def check(self, name: str) -> str:
         """Return the name if it is known; raise a `SpecError` otherwise."""
+        self._check_names()
         if name not in self._catalogue and name not in self._files:
             raise unknown("plot", name, self)
         return name
@@ -132,4 +141,9 @@ def _of_entry(entry: Entry) -> Plot:
     return Plot(entry.title, INPUTS[entry.kind], entry.caption, partial(_kinds.draw, entry))
 
 
-PLOTS = Plots(CATALOGUE, Registry("plot", "ablate.report.plots", Path(__file__).parent))
+def in_reports(names: Iterable[str]) -> list[str]:
+    """Return the plots that every report has: not those in the user's own files, which depend on what was imported."""
+    return [name for name in sorted(names) if name not in PLOT_FILES or PLOT_FILES.file(name) is None]
+
+
+PLOTS = Plots(CATALOGUE, PLOT_FILES)
