@@ -25,7 +25,8 @@ from ablate.data.decode import BEHAVIOUR as DECODE_BEHAVIOUR
 from ablate.data.decode import decode
 from ablate.data.draws import Draws
 from ablate.data.images import WHOLE, Batch, Images, Share, generator, log, to_device
-from ablate.data.loaders import ITEM, Corrupt, Loader, no_beat
+from ablate.data.loader_process import ITEM, Corrupt, no_beat
+from ablate.data.loaders import Loader
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.store import cache

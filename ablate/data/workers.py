@@ -24,7 +24,8 @@ from ablate.data.datasets import Encoded, Part
 from ablate.data.decode import decode
 from ablate.data.draws import Draws, crop_boxes, jitter_factors
 from ablate.data.images import WHOLE, Batch, Images, Share, to_device
-from ablate.data.loaders import ITEM, Corrupt, Loader, Result, no_beat
+from ablate.data.loader_process import ITEM, Corrupt, Result, no_beat
+from ablate.data.loaders import Loader
 from ablate.spec.resources import Resources
 from ablate.spec.run import Run
 from ablate.spec.seeds import derive

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import torch
 
-from ablate.data import loaders
-from ablate.data.loaders import Loader, LoaderError, RemoteError, Result, no_beat
+from ablate.data import loader_process, loaders
+from ablate.data.loader_process import Result, no_beat
+from ablate.data.loaders import Loader, LoaderError, RemoteError
 from tests import processes
 from tests.tiny import noise_folder
 
@@ -136,6 +137,30 @@ def test_a_process_that_waits_for_a_file_ends_the_wait(tmp_path: Path) -> None:
         plain(loader(lambda _: (tmp_path / "never").read_text() and None)([1]))
 
 
+@pytest.mark.parametrize("stuck", [1, 99])
+def test_a_process_that_does_not_start_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stuck: int
+) -> None:
+    """As one does that was forked while another thread held a lock."""
+    begun = tmp_path / "begun"
+
+    def hang() -> None:
+        with begun.open("ab") as file:
+            file.write(b".")
+        if begun.stat().st_size <= stuck:
+            signal.pause()
+
+    monkeypatch.setattr(loader_process, "_ignore_signals", hang)
+    monkeypatch.setattr(loaders, "POLL_S", 0.2)
+    one = loader(workers=1)
+    if stuck == 1:
+        assert [images.unique().item() for images, _ in one([7, 8])] == [7, 8]
+        assert "was not ready" in caplog.text
+    else:
+        with pytest.raises(LoaderError, match="did not start within 1 s, 3 times"):
+            plain(one([7]))
+
+
 def test_a_slow_process_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes far longer than the patience, but shows a new image between two polls."""
     monkeypatch.setattr(loaders, "POLL_S", 0.5)
@@ -161,14 +186,14 @@ def test_a_requested_stop_shortens_the_wait(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_memory_is_shared_with_a_process_that_is_started_afresh() -> None:
-    memory = loaders.SharedMemory(8)
+    memory = loader_process.SharedMemory(8)
     process = multiprocessing.get_context("forkserver").Process(target=fill, args=(memory,))
     process.start()
     assert processes.end(process) == [0]
     assert memory.bytes.tolist() == [7] * 8
 
 
-def fill(memory: loaders.SharedMemory) -> None:
+def fill(memory: loader_process.SharedMemory) -> None:
     memory.bytes.fill_(7)
 
 
@@ -203,5 +228,5 @@ def test_a_container_with_little_shared_memory_and_a_long_temporary_folder(tmp_p
 
 def test_what_is_sent_fits_into_a_pipe() -> None:
     """A message of every item ahead is smaller than the 64 kB that a pipe holds when nobody reads."""
-    samples = torch.full((loaders.ITEM, 2), 2**40)
+    samples = torch.full((loader_process.ITEM, 2), 2**40)
     assert loaders.MOST_AHEAD * (len(pickle.dumps((10**6, (10**6, samples)))) + 4) < 2**16
