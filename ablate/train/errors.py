@@ -100,7 +100,7 @@ def _out_of_memory(error: BaseException, setup: _Setup) -> Explanation:
 def _lost_loader(error: BaseException, setup: _Setup) -> Explanation:
     if type(error).__name__ != "LoaderError":
         return None
-    fewer = max(1, setup.resources.workers // 2)
+    fewer = setup.resources.workers // 2
     return str(error), f"try --workers {fewer}, then --retry-failed, which resumes from the newest checkpoint"
 
 

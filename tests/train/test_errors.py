@@ -78,6 +78,10 @@ def test_each_failure_has_its_sentence(error: BaseException, sentence: str) -> N
     assert explained(error, workers=4) == sentence
 
 
+def test_the_only_loader_process_can_be_left_out() -> None:
+    assert "try --workers 0, then" in explained(LoaderError("a loader process was lost"), workers=1)
+
+
 def test_the_real_thing_is_known() -> None:
     with pytest.raises(RuntimeError) as raised:
         torch.empty(2**58, dtype=torch.uint8)
