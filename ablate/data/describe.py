@@ -24,8 +24,7 @@ def known(given: Mapping[str, str]) -> dict[str, str | None]:
     Raises:
         SpecError: when a path is given for a dataset that needs none.
     """
-    if needless := [one for one in given if not needs_location(one)]:
-        raise SpecError(f"--data must name a dataset on disk, got {needless[0]}, which comes with an installed package")
+    _check_needed(given)
     found: dict[str, Any] = dict.fromkeys(DATASETS) | data_folders() | dict(given)
     return {name: None if path is None else str(path) for name, path in sorted(found.items())}
 
@@ -39,6 +38,7 @@ def describe(name: str, given: Mapping[str, str]) -> dict[str, Any]:
     Raises:
         SpecError: when the dataset is unknown, or cannot be read.
     """
+    _check_needed(given)
     module, location = source(name, given)
     if location is None:
         fingerprint = module.fingerprint(None)
@@ -66,3 +66,8 @@ def describe(name: str, given: Mapping[str, str]) -> dict[str, Any]:
         "stops": bool(found.spoilt),
         **({"copies": asdict(copies), "duplicates": str(copies)} if copies else {}),
     }
+
+
+def _check_needed(given: Mapping[str, str]) -> None:
+    if needless := [one for one in given if not needs_location(one)]:
+        raise SpecError(f"--data must name a dataset on disk, got {needless[0]}, which comes with an installed package")

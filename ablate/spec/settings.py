@@ -14,6 +14,7 @@ and belongs in a study.
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 import tomllib
 from collections import ChainMap
@@ -56,6 +57,8 @@ def section(name: str) -> dict[str, Any]:
 
 def _table(path: Path, name: str) -> dict[str, Any]:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for ever
+            raise SpecError(f"cannot read the settings {path}: it must be a regular file")
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (FileNotFoundError, NotADirectoryError):
         return {}

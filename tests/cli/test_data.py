@@ -123,6 +123,7 @@ def test_a_dataset_of_a_package_is_described_too() -> None:
         (("cifar10",), "dataset cifar10 has no path: pass --data cifar10=PATH"),
         (("cifar10", "--data", "cifar10=/nowhere"), "there is no image folder /nowhere"),
         (("--data", "digits=/x"), "--data must name a dataset on disk, got digits"),
+        (("digits", "--data", "digits=/x"), "--data must name a dataset on disk, got digits"),
         (("imagenet", "--download", "x"), "--download needs one of the datasets cifar10, cifar100, got imagenet"),
         (("--download", "x"), "--download needs one of the datasets cifar10, cifar100, got none"),
     ],

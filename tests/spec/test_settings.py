@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -102,9 +103,10 @@ def test_settings_may_be_empty_or_begin_with_a_byte_order_mark(here: Path) -> No
     assert data_folders() == {"x": Path("/data/x")}
 
 
-def test_a_folder_in_place_of_the_settings_is_a_sentence(here: Path) -> None:
-    (here / "ablate.toml").mkdir()
-    with pytest.raises(SpecError, match=r"cannot read the settings .*ablate\.toml: Is a directory"):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_settings_must_be_a_regular_file(here: Path, make: Callable[[Path], None]) -> None:
+    make(here / "ablate.toml")
+    with pytest.raises(SpecError, match=r"cannot read the settings .*ablate\.toml: it must be a regular file"):
         section("data")
 
 
@@ -143,6 +145,7 @@ def test_settings_in_a_folder_of_another_user_do_not_count(here: Path, monkeypat
     def closed(path: Path, **_: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
+    (here / "ablate.toml").touch()
     monkeypatch.setattr(Path, "read_text", closed)
     with pytest.raises(SpecError, match=r"cannot read the settings .*ablate.toml: Permission denied"):
         section("slurm")
