@@ -8,8 +8,9 @@
 # make reports   every report: its page and all its figures too, which are not kept in the repository
 PYTHON ?= python3
 BIN := .venv/bin
-# Files are dealt to one process per core, in the order of tests/conftest.py: the slow ones first.
-PARALLEL := -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+# Files are dealt to some processes, in the order of tests/conftest.py: the slow ones first. On many cores: make test PROCESSES=8
+PROCESSES ?= 2
+PARALLEL := -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-fast test-slurm lint browser slurm bench docs reports clean
 
