@@ -138,6 +138,10 @@ class Directory:
         archives = [path for path in below if path.name.endswith(ARCHIVES)]
         above = [] if archives else [location.absolute().parent]
         for path in (*filter(Path.is_dir, below), *above):
+            if any((path / "train").glob("*.parquet")):
+                return (
+                    f"move the Parquet files in {path / 'train'} to {path}, as train-00000-of-00001.parquet, and so on"
+                )
             if any(layout.fits(path) for layout in self.layouts):
                 return f"pass {path} instead, which does"
         return f"unpack {archives[0].name} first, and pass the directory that contains its content" if archives else ""

@@ -89,12 +89,15 @@ def test_an_answer_names_the_way_to_data_nearby(folder: Path, tmp_path: Path) ->
     (tmp_path / "cifar-10-batches-py").mkdir()
     (tmp_path / "packed").mkdir()
     (tmp_path / "packed" / "cifar-10-python.tar.gz").touch()
+    (tmp_path / "above" / "data" / "train").mkdir(parents=True)
+    (tmp_path / "above" / "data" / "train" / "0.parquet").touch()
     cifar10 = source("cifar10", {"cifar10": "x"})[0].DIRECTORY
     for given, directory, way in [
         (folder / "train", DIRECTORY, f"pass {folder} instead"),
         (published.parent, DIRECTORY, f"pass {published} instead"),
         (published.parent, cifar10, f"pass {published} instead"),
         (tmp_path / "cifar-10-batches-py", cifar10, f"pass {tmp_path} instead"),
+        (tmp_path / "above", DIRECTORY, f"move the Parquet files in {tmp_path / 'above' / 'data' / 'train'} to"),
         (tmp_path / "packed", cifar10, "unpack cifar-10-python.tar.gz first"),
     ]:
         with pytest.raises(SpecError) as error:
