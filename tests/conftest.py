@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from ablate.data.datasets import needs_location
 from ablate.dispatch import slurm
+from ablate.model.cost import parameters
 from ablate.spec.parts import DATASETS
+from ablate.spec.plugins import KINDS
 from ablate.spec.run import Run
 from ablate.spec.source import constant
 from ablate.store.records import Record
@@ -57,6 +60,18 @@ def real() -> Callable[[str], Path]:
         return folder / name
 
     return find
+
+
+@pytest.fixture
+def own_files(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Forget the user's own files that a test registers."""
+    parameters.cache_clear()
+    for registry in KINDS.values():
+        monkeypatch.setattr(registry, "_modules", dict(registry._modules))
+        monkeypatch.setattr(registry, "_paths", dict(registry._paths))
+    yield
+    for name in [name for name in sys.modules if name.startswith("ablate_file_")]:
+        del sys.modules[name]
 
 
 @pytest.fixture

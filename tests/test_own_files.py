@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -20,20 +18,12 @@ from ablate.spec.run import Run
 from ablate.store import records
 from ablate.store.root import Root
 
+pytestmark = pytest.mark.usefixtures("own_files")
+
 DOCS = Path(ablate.__file__).parent.parent / "docs"
 FILE = re.compile(
     r"Save\s+(?:it|this\s+one)\s+as\s+`([\w/]+\.py)`(?:(?!```).)*```python\n(.*?)^```", re.MULTILINE | re.DOTALL
 )
-
-
-@pytest.fixture(autouse=True)
-def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for registry in KINDS.values():
-        monkeypatch.setattr(registry, "_modules", dict(registry._modules))
-        monkeypatch.setattr(registry, "_paths", dict(registry._paths))
-    yield
-    for name in [name for name in sys.modules if name.startswith("ablate_file_")]:
-        del sys.modules[name]
 
 
 @pytest.fixture

@@ -27,9 +27,8 @@ LOG = logging.getLogger("ablate")
 MOST_AHEAD = 32  # items of a process, whose messages fit into a pipe that nobody reads
 POLL_S = 5.0
 QUIET_POLLS = 11  # without a new image, after which a process counts as stuck
-START_POLLS = {"fork": 3}  # until it is ready, after which another one is started
-SLOW_START_POLLS = 60  # likewise, where it is not a copy of this process and imports torch first
-STARTS = 3
+STARTS = {"fork": (3, 3)}  # polls until a process is ready, and how many are started one after the other
+SLOW_START = 60, 1  # likewise, where it is not a copy of this process and imports torch first
 HURRIED_POLLS = 2  # when a stop was requested
 END_S = 1.0
 
@@ -111,17 +110,18 @@ class Loader:
 
         A process that was copied while another thread held a lock waits for that lock for ever.
         """
-        polls = START_POLLS.get(multiprocessing.get_start_method(), SLOW_START_POLLS)
-        for _ in range(STARTS):
+        polls, starts = STARTS.get(multiprocessing.get_start_method(), SLOW_START)
+        for left in reversed(range(starts)):
             one = self.processes[number]
             if any(wait([one.pipe, one.process.sentinel], POLL_S) for _ in range(polls)):
                 _received(one)
                 return
-            LOG.warning("a loader process was not ready after %.0f s; another one is started", polls * POLL_S)
             one.process.kill()
-            self.processes[number] = self._begin(number)
-        self.processes[number].process.kill()
-        raise LoaderError(f"a loader process did not start within {polls * POLL_S:.0f} s, {STARTS} times")
+            one.pipe.close()
+            if left:
+                LOG.warning("a loader process was not ready after %.0f s; another one is started", polls * POLL_S)
+                self.processes[number] = self._begin(number)
+        raise LoaderError(f"a loader process did not start within {polls * starts * POLL_S:.0f} s")
 
     def _send(self, item: Any) -> None:
         one = self.processes[self.sent % self.workers]

@@ -119,7 +119,7 @@ def test_figures_do_not_depend_on_settings_of_matplotlib(here: Path) -> None:
 
 @pytest.mark.parametrize("words", ["status asked.py", "table asked.py", "-h"])
 def test_output_that_cannot_be_written(here: Path, words: str) -> None:
-    """A full disk is told; a closed stream and a pipe whose reader has ended are no errors."""
+    """A full disk is reported; a closed stream and a pipe whose reader has ended are no errors."""
     done = ablate_in(here, *words.split(), shell="> /dev/full")
     assert (done.code, done.err) == (1, "ablate: cannot write the output: No space left on device\n")
     done = ablate_in(here, *words.split(), shell='<&- >&- 2>&-; echo $?; "$@" | true; echo ${PIPESTATUS[0]}')
@@ -161,7 +161,7 @@ def test_what_others_left_changes_no_output(here: Path) -> None:
 
 
 def test_a_limit_of_the_size_of_files(here: Path) -> None:
-    """A full disk is told with the name of the file, and an earlier file stays."""
+    """A full disk is reported with the name of the file, and an earlier file stays."""
     (here / "runs.csv").write_text("old")
     done = ablate_in(here, "export", "runs.csv", shell="> /dev/null", ABLATE_CACHE=str(here / "cache"))
     assert done.code == 0

@@ -11,12 +11,12 @@ from matplotlib import pyplot
 from typer.testing import CliRunner, Result
 
 from ablate.cli import app
-from ablate.model.cost import parameters
 from ablate.report.plots import PLOTS
 from ablate.spec.parts import DATASETS
-from ablate.spec.plugins import SLOTS
 from ablate.store import records
 from tests.study.test_user_code import COUNT, FORWARD, MIXER, RETURN
+
+pytestmark = pytest.mark.usefixtures("own_files")
 
 STUDY = """
 from ablate import Scale, Study, use
@@ -34,11 +34,7 @@ study = Study(
 
 
 @pytest.fixture(autouse=True)
-def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    parameters.cache_clear()
-    for registry in SLOTS.values():
-        monkeypatch.setattr(registry, "_modules", dict(registry._modules))
-        monkeypatch.setattr(registry, "_paths", dict(registry._paths))
+def _figures_closed() -> Iterator[None]:
     yield
     pyplot.close("all")
 

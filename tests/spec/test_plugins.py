@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -30,18 +28,10 @@ from ablate.study.load import load
 from tests.model.test_combinations import train_a_step
 from tests.tiny import TINY
 
+pytestmark = pytest.mark.usefixtures("own_files")
+
 DOCUMENT = Path(ablate.__file__).parent.parent / "docs" / "extending.md"
 MIXER, STUDY, *_ = (part.split("```")[0] for part in DOCUMENT.read_text(encoding="utf-8").split("```python\n")[1:])
-
-
-@pytest.fixture(autouse=True)
-def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for registry in SLOTS.values():
-        monkeypatch.setattr(registry, "_modules", dict(registry._modules))
-        monkeypatch.setattr(registry, "_paths", dict(registry._paths))
-    yield
-    for name in [name for name in sys.modules if name.startswith("ablate_file_")]:
-        del sys.modules[name]
 
 
 @pytest.fixture

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from ablate.model.build import build
-from ablate.model.cost import parameters
 from ablate.model.errors import PASSED
 from ablate.model.own import check_own
 from ablate.spec.errors import SpecError
 from ablate.spec.plugins import SLOTS, use
 from ablate.spec.run import Run
 from tests.tiny import TINY
+
+pytestmark = pytest.mark.usefixtures("own_files")
 
 MIXER = '''"""A mean of the tokens."""
 import torch
@@ -55,15 +55,6 @@ TORCH = "import torch\n"
 SUPER = "super().__init__()"
 BODY = f"    {FORWARD}\n        mixed = self.proj(x)\n"
 KEPT = f"        {{}}\n\n    {FORWARD}\n        mixed = self.proj(x) + self.k\n"
-
-
-@pytest.fixture(autouse=True)
-def _registries_as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    parameters.cache_clear()
-    for registry in SLOTS.values():
-        monkeypatch.setattr(registry, "_modules", dict(registry._modules))
-        monkeypatch.setattr(registry, "_paths", dict(registry._paths))
-    return
 
 
 def own(folder: Path, old: str, new: str, content: str = MIXER, slot: str = "mixer") -> Run:
