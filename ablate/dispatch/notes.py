@@ -161,7 +161,7 @@ def _progress(content: Any) -> dict[str, Any]:
 
 
 class _RunLog(logging.FileHandler):
-    """The log of a run: what cannot be written is left out, and told once to standard error."""
+    """The log of a run: what cannot be written is left out, and reported once on the standard error."""
 
     told = False
 
