@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
@@ -49,8 +49,16 @@ def exiting(call: Callable[[], object]) -> None:
 
 def say(message: str) -> None:
     """Print a sentence of this program to standard error, if that takes it."""
-    with suppress(OSError):
+    try:
         typer.echo(f"ablate: {printable(message)}", err=True)
+    except OSError:
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Write no more to a stream, nor what it still holds: Python would try again at its end, and exit with 120."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _code(call: Callable[[], int | None]) -> int:
@@ -86,8 +94,7 @@ def _of_system(error: OSError) -> int:
     """Report an error of the system, and return the exit code: that of a failure where a disk is full."""
     ended = isinstance(error, BrokenPipeError)  # the reader of a pipe, such as head, has ended
     if error.filename is None and (ended or error.errno in (*FULL, *OF_OUTPUT)):
-        with suppress(OSError):  # print nothing more, not even at exit
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         if ended:
             return 0
         say(f"cannot write the output: {error.strerror}")
